@@ -1,0 +1,47 @@
+# make book   the environment, the executed labs, the built book, and its address on this computer
+# make test   everything that checks the course
+# On Windows without make, see README.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements
+
+.PHONY: book html test unit labs browser bench lint clean
+
+book: html
+	@$(BIN)/python book/serve.py
+
+# Only the cache of executed notebooks survives: kept doctrees would hide the failure of an earlier build.
+html: $(STAMP)
+	@rm -rf _build/html _build/.doctrees _build/jupyter_execute
+	$(BIN)/jupyter-book build . -W -n --keep-going
+
+test: unit labs browser
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest tests/unit
+
+# One lab at a time: they measure.
+labs: $(STAMP)
+	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 --durations=0 -p no:cacheprovider labs
+
+browser: html
+	$(BIN)/python -m pytest tests/browser -rs
+
+bench: html
+	$(BIN)/python tests/bench.py
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Cluster to Edge needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $(STAMP)

@@ -1,0 +1,61 @@
+"""Where things are kept between runs, and how they get there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+ABANDONED_S = 3600  # a half-written file this old belongs to a process that was killed
+
+
+def folder(name: str) -> Path:
+    """Return the cache folder called `name`, without creating it.
+
+    It lies in the system's folder for caches, or in `CLUSTER_TO_EDGE_CACHE` where that is set.
+    """
+    root = os.environ.get("CLUSTER_TO_EDGE_CACHE") or platformdirs.user_cache_dir("cluster-to-edge")
+    return Path(root).expanduser() / name
+
+
+def write_atomically(path: Path, content: bytes | Callable[[Path], None]) -> None:
+    """Put a file in place in one step: whoever reads `path` sees the old content or the new, never a half.
+
+    Args:
+        path: the file; its folder is created.
+        content: the bytes, or a function that writes them to the path it is given.
+
+    Raises:
+        OSError: the folder cannot be written or is full; nothing is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        os.close(handle)
+        if callable(content):
+            content(part)
+        else:
+            part.write_bytes(content)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half written."""
+    for part in folder.glob(".*.part"):
+        try:
+            if time.time() - part.stat().st_mtime > ABANDONED_S:
+                part.unlink()
+        except OSError:
+            continue

@@ -1,0 +1,158 @@
+"""How anything in the course is timed.
+
+A function is warmed up, then repeated until the interval around the median is narrow enough or the budget is
+spent. Samples that were taken while other programs were busy are set aside; where too few clean ones remain,
+all are used and the `Timing` says so. What is to be compared is interleaved, so that a machine that changes
+its speed changes it for both.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+
+import psutil
+
+from labkit.progress import report
+
+CONTENDED = 0.15  # share of the machine's processor time, used by others, above which a sample is not clean
+_WINDOW = 0.12  # seconds: the processor's own counters tick every 10 ms, so a shorter window says little
+_TURN = 0.03  # seconds: long enough for caches to fill again after the other call's turn
+_FEWEST = 7  # samples: fewer give no 95 % interval for a median
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds that one call took.
+
+    Args:
+        median, low, high: the median and its 95 % interval, in seconds.
+        samples: how many samples it stands on.
+        contention: the share of the machine's processor time that others used meanwhile, 0 to 1.
+    """
+
+    median: float
+    low: float
+    high: float
+    samples: int
+    contention: float
+
+    @property
+    def clean(self) -> bool:
+        """Whether the machine was quiet enough for the number to be trusted."""
+        return self.contention <= CONTENDED
+
+    @property
+    def note(self) -> str:
+        """A sentence for the reader when the machine was not quiet, else nothing."""
+        if self.clean:
+            return ""
+        return f"Other programs used {self.contention:.0%} of the processor meanwhile: close them and measure again."
+
+
+class Contention:
+    """How much processor time others used between its creation and `share()`."""
+
+    def __init__(self):
+        self._process = psutil.Process()
+        self._start = perf_counter()
+        self._busy, self._own = self._read()
+
+    def _read(self) -> tuple[float, float]:
+        times = psutil.cpu_times()
+        own = self._process.cpu_times()
+        return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0), sum(own[:2])
+
+    def share(self) -> float:
+        """Return the share (0 to 1) of all processors' time that went to anything but this process."""
+        busy, own = self._read()
+        available = (perf_counter() - self._start) * (os.cpu_count() or 1)
+        return min(max(0.0, (busy - self._busy) - (own - self._own)) / max(available, 1e-9), 1.0)
+
+
+def interval(samples: list[float]) -> tuple[float, float, float]:
+    """Return the median and its 95 % interval, by order statistics, which assume no distribution.
+
+    Raises:
+        ValueError: no samples.
+    """
+    if not samples:
+        raise ValueError("There are no samples to take a median of.")
+    ordered, n = sorted(samples), len(samples)
+    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    reach = 1.96 * math.sqrt(n) / 2  # a binomial count with p = 1/2 has this 95 % half-width
+    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
+    return middle, ordered[max(low, 0)], ordered[min(high, n - 1)]
+
+
+def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 0.03,
+         sync: Callable[[], object] | None = None) -> Timing:
+    """Time one call.
+
+    Args:
+        call: what is timed.
+        budget: seconds after which no further sample is taken (one sample always is).
+        tolerance: half the width of the interval, as a fraction of the median, that is narrow enough.
+        sync: waits for work that `call` only started (a GPU's), within each sample.
+
+    Returns:
+        A `Timing` in seconds.
+
+    Raises:
+        ValueError: a budget or tolerance that is not above 0.
+    """
+    return interleave({"call": call}, budget=budget, tolerance=tolerance, sync=sync)["call"]
+
+
+def interleave(calls: Mapping[str, Callable[[], object]], *, budget: float = 1.0, tolerance: float = 0.03,
+               sync: Callable[[], object] | None = None) -> dict[str, Timing]:
+    """Time several calls in turn, A B A B …; the arguments are those of `time`, the budget is for each call."""
+    if not budget > 0 or not tolerance > 0:
+        raise ValueError(f"Budget and tolerance must be above 0, not {budget} s and {tolerance}.")
+    repeats = {name: _warm_up(call, sync) for name, call in calls.items()}
+    clean, noisy = {name: [] for name in calls}, {name: [] for name in calls}
+    shares, start, deadline = [], perf_counter(), perf_counter() + budget * len(calls)
+    while True:
+        contention, window, batch = Contention(), perf_counter() + _WINDOW, {name: [] for name in calls}
+        while not all(batch.values()) or perf_counter() < min(window, deadline):
+            for name, call in calls.items():
+                turn = perf_counter() + _TURN
+                while not batch[name] or perf_counter() < turn:
+                    batch[name].append(_sample(call, repeats[name], sync))
+        shares.append(contention.share())
+        for name in calls:
+            (clean if shares[-1] <= CONTENDED else noisy)[name] += batch[name]
+        report((perf_counter() - start) / (budget * len(calls)))
+        enough = all(len(samples) >= _FEWEST and _narrow(samples, tolerance) for samples in clean.values())
+        if enough or perf_counter() >= deadline:
+            break
+    return {name: _timing(clean[name], noisy[name], shares) for name in calls}
+
+
+def _sample(call, repeats, sync) -> float:
+    begin = perf_counter()
+    for _ in range(repeats):
+        call()
+    if sync:
+        sync()
+    return (perf_counter() - begin) / repeats
+
+
+def _warm_up(call, sync) -> int:
+    """Call a few times; return how many calls a sample needs to be long against the clock's own cost."""
+    seconds = min(_sample(call, 1, sync) for _ in range(3))
+    return max(1, math.ceil(50e-6 / max(seconds, 1e-9)))
+
+
+def _narrow(samples, tolerance) -> bool:
+    middle, low, high = interval(samples)
+    return (high - low) / 2 <= tolerance * middle
+
+
+def _timing(clean, noisy, shares) -> Timing:
+    if len(clean) >= _FEWEST or not noisy:
+        return Timing(*interval(clean), len(clean), min(max(shares), CONTENDED))
+    return Timing(*interval(clean + noisy), len(clean + noisy), sum(shares) / len(shares))

@@ -1,0 +1,270 @@
+"""The idea that the course hangs on: what can be predicted anywhere and measured where the hardware exists.
+
+An `Experiment` has axes (its sliders), a prediction for every point on them, and a measurement for the points
+that this machine can run. A point that cannot be predicted or measured is `Unavailable`, with the reason.
+This module depends on nothing outside the standard library.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+Point = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One slider.
+
+    Args:
+        name: the keyword under which `predict` and `measure` receive the value.
+        label: what the reader sees, without the unit.
+        values: every value that the slider takes, in order; numbers rise, or all are strings (a category).
+        start: where the slider starts; the first value unless given.
+        unit: the unit of the values, `""` for a count or a category.
+        log: whether a picture of this axis is logarithmic.
+
+    Raises:
+        ValueError: no values, values out of order, or a start that is not among them.
+    """
+
+    name: str
+    label: str
+    values: tuple
+    start: Any = None
+    unit: str = ""
+    log: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "values", tuple(self.values))
+        if not self.values:
+            raise ValueError(f"The axis '{self.name}' has no values: give it at least one.")
+        if not self.categorical:
+            if any(isinstance(v, str) or not math.isfinite(v) for v in self.values):
+                raise ValueError(f"The axis '{self.name}' mixes numbers with something else: {self.values}.")
+            if any(a >= b for a, b in itertools.pairwise(self.values)):
+                raise ValueError(f"The values of the axis '{self.name}' must rise: {self.values}.")
+            if self.log and self.values[0] <= 0:
+                raise ValueError(f"The logarithmic axis '{self.name}' needs values above 0, not {self.values[0]}.")
+        elif len(set(self.values)) < len(self.values):
+            raise ValueError(f"The axis '{self.name}' names a category twice: {self.values}.")
+        if self.start is None:
+            object.__setattr__(self, "start", self.values[0])
+        self.index(self.start)
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values are names, not numbers."""
+        return all(isinstance(v, str) for v in self.values)
+
+    def index(self, value) -> int:
+        """Return the position of `value` among the values.
+
+        Raises:
+            ValueError: the value is not on the axis; the message names the nearest one that is.
+        """
+        try:
+            return self.values.index(value)
+        except ValueError:
+            raise ValueError(f"{self.label} cannot be {value!r}. {self._allowed(value)}") from None
+
+    def _allowed(self, value) -> str:
+        if self.categorical:
+            return f"Choose one of: {', '.join(self.values)}."
+        unit = f" {self.unit}" if self.unit else ""
+        span = f"The slider runs from {self.values[0]:,} to {self.values[-1]:,}{unit}"
+        if isinstance(value, (int, float)) and math.isfinite(value):
+            nearest = min(self.values, key=lambda v: abs(v - value))
+            return f"{span}; the nearest value on it is {nearest:,}."
+        return f"{span}."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one point yields.
+
+    Args:
+        value: the quantity, in `unit`.
+        unit: its SI unit without prefix (`"s"`, `"B"`, `"FLOP/s"`), `"%"`, or the name of what is counted.
+        low, high: the interval around it, in the same unit; the value itself where no interval is known.
+        parts: what the value is made of, in the same unit; they add up to the value.
+        note: one sentence that must stand beside the number ("emulated", "datasheet floor").
+
+    Raises:
+        ValueError: a number that is not finite, an interval that misses the value, or parts that do not add up.
+    """
+
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self):
+        for bound in ("low", "high"):
+            if getattr(self, bound) is None:
+                object.__setattr__(self, bound, self.value)
+        numbers = (self.low, self.value, self.high, *self.parts.values())
+        if not all(math.isfinite(n) for n in numbers):
+            raise ValueError(f"An outcome needs finite numbers, not {numbers}.")
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"The interval {self.low}–{self.high} misses the value {self.value}.")
+        if self.parts and not math.isclose(sum(self.parts.values()), self.value, rel_tol=1e-6):
+            raise ValueError(f"The parts add up to {sum(self.parts.values())}, not to the value {self.value}.")
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A point that cannot be predicted or measured here, and why. It is false, so `if outcome:` reads well."""
+
+    reason: str
+
+    def __bool__(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that somebody else measured: shown on top of a prediction, never fitted to it.
+
+    Args:
+        point: the values of the axes that it belongs to.
+        value: the figure, in the experiment's unit.
+        label: the system, as its source names it.
+        source: where the figure stands.
+    """
+
+    point: Point
+    value: float
+    label: str
+    source: str
+
+
+class Experiment:
+    """Something that can be predicted anywhere and measured where the hardware exists.
+
+    Args:
+        title: a name for headings and for the screen reader.
+        quantity: what the value is, for the axis of a picture ("Time of one step").
+        unit: the unit of every outcome.
+        axes: the sliders.
+        predict: a pure function of one keyword per axis, returning an `Outcome` or `Unavailable`.
+        measure: the same for the real thing; without it every measurement is `Unavailable`.
+        readout: one sentence about a point, with `{name}` for an axis and `{value}` for the outcome.
+        published: figures of others, to set beside the prediction.
+    """
+
+    def __init__(
+        self,
+        *,
+        title: str,
+        quantity: str,
+        unit: str,
+        axes: Iterable[Axis],
+        predict: Callable[..., Outcome | Unavailable],
+        measure: Callable[..., Outcome | Unavailable] | None = None,
+        readout: str,
+        published: Iterable[Published] = (),
+    ):
+        self.title, self.quantity, self.unit, self.readout = title, quantity, unit, readout
+        self.axes, self.published = tuple(axes), tuple(published)
+        self._predict, self._measure = predict, measure
+        for figure in self.published:
+            self.check(figure.point)
+
+    def axis(self, name: str) -> Axis:
+        """Return the axis called `name`; raises `ValueError` when there is none."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        raise ValueError(f"There is no axis '{name}'. The axes are: {', '.join(a.name for a in self.axes)}.")
+
+    @property
+    def start(self) -> dict:
+        """The point at which the sliders start."""
+        return {axis.name: axis.start for axis in self.axes}
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the experiment has a measurement at all."""
+        return self._measure is not None
+
+    def check(self, point: Point) -> dict:
+        """Return `point` with every axis present and on its values; raises `ValueError` otherwise."""
+        missing = [a.name for a in self.axes if a.name not in point]
+        if missing:
+            raise ValueError(f"A point needs a value for every axis; missing: {', '.join(missing)}.")
+        for name, value in point.items():
+            self.axis(name).index(value)
+        return dict(point)
+
+    def points(self) -> Iterator[dict]:
+        """Yield every point of the grid; the last axis varies fastest."""
+        for values in itertools.product(*(axis.values for axis in self.axes)):
+            yield dict(zip((a.name for a in self.axes), values, strict=True))
+
+    def predict(self, **point) -> Outcome | Unavailable:
+        """Return the model's outcome at a point; raises `ValueError` for a point off the axes."""
+        return self._predict(**self.check(point))
+
+    def measure(self, **point) -> Outcome | Unavailable:
+        """Run the real thing at a point; raises `ValueError` for a point off the axes."""
+        point = self.check(point)
+        if self._measure is None:
+            return Unavailable(f"{self.title} can only be predicted: it has no measurement.")
+        return self._measure(**point)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point, predicted and measured."""
+
+    point: dict
+    predicted: Outcome | Unavailable
+    measured: Outcome | Unavailable
+
+    @property
+    def error(self) -> float | None:
+        """The prediction's error as a fraction of the measurement; None where one of the two is missing."""
+        if not self.predicted or not self.measured or self.measured.value == 0:
+            return None
+        return abs(self.predicted.value - self.measured.value) / abs(self.measured.value)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predictions beside measurements, and how far apart they are."""
+
+    experiment: Experiment
+    rows: tuple[Row, ...]
+
+    @property
+    def errors(self) -> list[float]:
+        """The error of every point that has both halves, as fractions, ascending."""
+        return sorted(row.error for row in self.rows if row.error is not None)
+
+    @property
+    def median_error(self) -> float:
+        """The median error as a fraction; raises `ValueError` when no point has both halves."""
+        if not self.errors:
+            raise ValueError("No point was both predicted and measured, so there is no error to report.")
+        return median(self.errors)
+
+    @property
+    def p90_error(self) -> float:
+        """The smallest error that nine tenths of the points do not exceed, as a fraction."""
+        return self.errors[math.ceil(0.9 * len(self.errors)) - 1] if self.errors else self.median_error
+
+
+def compare(experiment: Experiment, points: Iterable[Point]) -> Comparison:
+    """Predict every point first, then measure each, so that no prediction has seen its measurement."""
+    points = [experiment.check(point) for point in points]
+    predicted = [experiment.predict(**point) for point in points]
+    measured = [experiment.measure(**point) for point in points]
+    return Comparison(experiment, tuple(map(Row, points, predicted, measured)))

@@ -1,0 +1,106 @@
+"""One training step against one inference: the time and the memory of each, predicted and measured."""
+
+from __future__ import annotations
+
+from labkit.experiment import Axis, Experiment, Outcome, Unavailable
+from labkit.machine import Machine, named
+from labkit.predict import step as predicted
+from labkit.units import quantity
+
+BATCHES = tuple(2**k for k in range(11))
+WIDTHS = (4, 8, 16, 32, 64)
+THIS = "this machine"
+CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM5 80GB", 1),
+             "8 × NVIDIA H100": ("NVIDIA H100 SXM5 80GB", 8)}
+BAND = 0.25  # nine predictions in ten are within it: data/measured/cats-step.csv, held by a test
+FLOOR = "Datasheet floor: launches and, with eight, communication come on top."
+
+
+def _axes(*more: Axis) -> list[Axis]:
+    return [
+        Axis("batch", "Batch size", BATCHES, start=128, unit="pictures", log=True),
+        Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
+        Axis("mode", "What runs", predicted.MODES, start="training step"),
+        *more,
+    ]
+
+
+def time(machine: Machine) -> Experiment:
+    """Return the experiment on the time of one step, for a calibrated machine and for some of the catalogue."""
+
+    def predict(batch, width, mode, where):
+        if where == THIS:
+            return _calibrated(predicted.seconds(machine.operators, mode, width, batch))
+        name, devices = CATALOGUE[where]
+        if batch < devices:
+            return Unavailable(f"{devices} devices share the batch, so it must hold {devices} pictures or more.")
+        sheet = named(name)
+        parts = predicted.floor(sheet.flops, sheet.bandwidth, mode, width, batch // devices)
+        return Outcome(sum(parts.values()), "s", parts=parts, note=FLOOR)
+
+    def measure(batch, width, mode, where):
+        if where != THIS:
+            return Unavailable(f"This is not {where}: it can only be predicted here.")
+        return _if_it_fits(machine, mode, width, batch) or _measured_time(machine, mode, width, batch)
+
+    return Experiment(
+        title="One training step against one inference: time",
+        quantity="Time",
+        unit="s",
+        axes=_axes(Axis("where", "Machine", (THIS, *CATALOGUE), start=THIS)),
+        predict=predict,
+        measure=measure,
+        readout="On {where}, one {mode} with a batch of {batch} and a network of width {width} takes {value}.",
+    )
+
+
+def memory(machine: Machine) -> Experiment:
+    """Return the experiment on the peak memory of one step."""
+
+    def predict(batch, width, mode):
+        parts = predicted.memory(mode, width, batch)
+        return Outcome(sum(parts.values()), "B", parts=parts)
+
+    def measure(batch, width, mode):
+        return _if_it_fits(machine, mode, width, batch) or _measured_memory(mode, width, batch)
+
+    return Experiment(
+        title="One training step against one inference: memory",
+        quantity="Peak memory",
+        unit="B",
+        axes=_axes(),
+        predict=predict,
+        measure=measure,
+        readout="One {mode} with a batch of {batch} and a network of width {width} needs {value} at its peak.",
+    )
+
+
+def _calibrated(parts) -> Outcome:
+    value = sum(parts.values())
+    return Outcome(value, "s", low=value / (1 + BAND), high=value * (1 + BAND), parts=parts)
+
+
+def _if_it_fits(machine, mode, width, batch) -> Unavailable | None:
+    needed = sum(predicted.memory(mode, width, batch).values())
+    if needed > machine.memory / 2:
+        return Unavailable(f"This point needs {quantity(needed, 'B')}, more than half of the "
+                           f"{quantity(machine.memory, 'B')} here: choose a smaller batch or width.")
+    return None
+
+
+def _measured_time(machine, mode, width, batch) -> Outcome:
+    from labkit.measure import step
+
+    timing, speed = step.seconds(mode, width, batch, pace=machine.operators["pace"])
+    drift = f"The machine ran at {speed:.2f} of its calibrated pace; the time is given at that pace."
+    notes = [timing.note, drift if abs(speed - 1) > 0.1 else ""]
+    return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=" ".join(filter(None, notes)))
+
+
+def _measured_memory(mode, width, batch) -> Outcome | Unavailable:
+    from labkit.measure import step
+
+    peak = step.peak_memory(mode, width, batch)
+    if peak is None:
+        return Unavailable("Apple's GPU keeps no count of its peak memory.")
+    return Outcome(peak, "B")

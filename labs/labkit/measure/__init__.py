@@ -1,0 +1,1 @@
+"""Measurements: each module runs a real thing. They know nothing of predictions."""

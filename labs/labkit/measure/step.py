@@ -1,0 +1,96 @@
+"""One training step and one inference of the cat network, run for real: their time and their peak memory."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from labkit import clock
+from labkit.measure import device as devices
+from labkit.measure import operators, training
+from labkit.networks.cats import CatNet
+
+
+def seconds(mode: str, width: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
+    """Time one step at the machine's calibrated pace.
+
+    Args:
+        mode: `"inference"` or `"training step"`.
+        width: channels after the first convolution.
+        batch: pictures in the step.
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        budget: seconds to spend.
+
+    Returns:
+        The timing, brought to the calibrated pace, and the machine's present speed as a fraction of that pace.
+    """
+    device = devices.best()
+    devices.settle_allocator()
+    calls = {"step": _call(mode, width, batch, device), "pace": operators.pacemaker(device)}
+    timings = clock.interleave(calls, budget=budget, sync=devices.sync(device))
+    speed = pace / timings["pace"].median
+    step = timings["step"]
+    return clock.Timing(step.median * speed, step.low * speed, step.high * speed, step.samples, step.contention), speed
+
+
+def peak_memory(mode: str, width: int, batch: int) -> int | None:
+    """Return the peak bytes of tensors during one step, as the framework's allocator counts them.
+
+    The weights, the optimiser's state and the pictures count too. None where the device keeps no such count.
+    """
+    device = devices.best()
+    if device.type == "mps":
+        return None
+    network, pictures, labels, adam = _setting(width, batch, device)
+    alive = [*network.parameters(), pictures, labels]
+    if mode == "training step":
+        training.step(network, adam, pictures, labels)  # the first step creates the optimiser's state
+        adam.zero_grad()
+        alive += [s for state in adam.state.values() for s in state.values()]
+    standing = sum(tensor.numel() * tensor.element_size() for tensor in alive)
+    run = _runner(mode, network, pictures, labels, adam)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        torch.cuda.synchronize()
+        return standing + torch.cuda.max_memory_allocated() - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler announces itself on the reader's screen
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        run()
+    return standing + _peak(record)
+
+
+def _peak(record) -> int:
+    """Follow the allocator's log and return the highest sum of what was taken and not yet given back."""
+    events = [event for event in record.profiler.kineto_results.events() if event.name() == "[memory]"]
+    alive = highest = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        alive += event.nbytes()
+        highest = max(highest, alive)
+    return highest
+
+
+def _setting(width, batch, device):
+    network = training.to_device(CatNet(width), device)
+    pictures = torch.rand(batch, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
+    labels = torch.zeros(batch, dtype=torch.int64, device=device)
+    return network, pictures, labels, training.optimiser(network)
+
+
+def _runner(mode, network, pictures, labels, adam):
+    def infer():
+        with torch.inference_mode():
+            network(pictures)
+
+    def step():
+        training.step(network, adam, pictures, labels)
+
+    return {"inference": infer, "training step": step}[mode]
+
+
+def _call(mode, width, batch, device):
+    return _runner(mode, *_setting(width, batch, device))

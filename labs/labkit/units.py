@@ -1,0 +1,35 @@
+"""Numbers as people read them: three significant digits, a prefix, a unit.
+
+Rates and times take decimal prefixes (GB/s, ms); capacities take binary ones (GiB).
+"""
+
+from __future__ import annotations
+
+import math
+
+_DECIMAL = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
+_BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
+_PREFIXED = ("s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz")
+
+
+def _three_digits(number: float) -> str:
+    if number == 0:
+        return "0"
+    digits = max(0, 2 - math.floor(math.log10(abs(number))))
+    text = f"{number:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return `value` in `unit` with three significant digits, as in `quantity(0.00123, "s") == "1.23 ms"`."""
+    if unit == "B":
+        step = min(int(math.log2(abs(value)) // 10), len(_BINARY) - 1) if abs(value) >= 1 else 0
+        return f"{_three_digits(value / 1024**step)} {_BINARY[step]}B"
+    if unit in _PREFIXED and value:
+        exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), -9), 18)
+        if unit == "s" and exponent > 0:
+            exponent = 0
+        return f"{_three_digits(value / 10.0**exponent)} {_DECIMAL[exponent]}{unit}"
+    if unit == "%":
+        return f"{_three_digits(value)} %"
+    return f"{_three_digits(value)} {unit}".rstrip()

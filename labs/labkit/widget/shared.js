@@ -1,0 +1,78 @@
+// Shared by the widgets: labkit.widget puts this in front of each widget's module.
+
+const DECIMAL = { "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E" };
+const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
+const PREFIXED = ["s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz"];
+
+// Rounds a tie to the even digit, as Python does; toFixed rounds it up.
+function fixed(number, digits) {
+  if (Math.abs(number) >= 1e21) return BigInt(number).toString();
+  const up = number.toFixed(digits);
+  const exact = number.toFixed(Math.min(100, digits + 60));
+  const tie = /^50*$/.test(exact.slice(exact.indexOf(".") + 1 + digits));
+  if (!tie || Number(up.at(-1)) % 2 === 0) return up;
+  const step = Number(`1e-${digits}`);
+  return (Number(up) - Math.sign(number) * step).toFixed(digits);
+}
+
+function threeDigits(number) {
+  if (number === 0) return "0";
+  const digits = Math.min(100, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number)))));
+  const [whole, fraction = ""] = fixed(number, digits).split(".");
+  const rest = fraction.replace(/0+$/, "");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest && `.${rest}`);
+}
+
+// The same text as labkit.units.quantity in Python; a test holds the two together.
+function quantity(value, unit) {
+  if (unit === "B") {
+    const size = Math.abs(value);
+    const step = size >= 1 ? Math.min(Math.floor(Math.log2(size) / 10), BINARY.length - 1) : 0;
+    return `${threeDigits(value / 1024 ** step)} ${BINARY[step]}B`;
+  }
+  if (PREFIXED.includes(unit) && value) {
+    let exponent = Math.min(Math.max(3 * Math.floor(Math.log10(Math.abs(value)) / 3), -9), 18);
+    if (unit === "s" && exponent > 0) exponent = 0;
+    return `${threeDigits(value / Number(`1e${exponent}`))} ${DECIMAL[exponent]}${unit}`;
+  }
+  return `${threeDigits(value)} ${unit}`.trimEnd();
+}
+
+// An element with properties, attributes (names with a hyphen, and `class`, `for`, `role`) and children.
+function h(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || ["class", "for", "role"].includes(name)) node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children);
+  return node;
+}
+
+// Changes the text only where it differs, so that a live region speaks only when there is something new.
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = !text;
+}
+
+function uniqueId() {
+  return `labkit-${Math.random().toString(36).slice(2)}`;
+}
+
+// Where the reader can run the lab: the page's own launch link.
+function launchLink() {
+  return document.querySelector('a[href*="colab.research.google.com"]')?.href;
+}
+
+// A typed number, or a plain sentence on why it is none.
+function typed(input, low, high, unit) {
+  const span = `${quantity(low, unit)} to ${quantity(high, unit)}`;
+  if (input.value.trim() === "" || !Number.isFinite(input.valueAsNumber)) {
+    return { trouble: `Please type a number from ${span}.` };
+  }
+  const value = input.valueAsNumber;
+  if (value < low) return { value, trouble: `${quantity(value, unit)} is below the range of ${span}.` };
+  if (value > high) return { value, trouble: `${quantity(value, unit)} is above the range of ${span}.` };
+  return { value };
+}
+

@@ -1,0 +1,54 @@
+// Renders a widget into a page that has no kernel: a model that only remembers, in place of the one in Jupyter.
+
+class StaticModel {
+  #state;
+  #listeners = new Map();
+
+  constructor(state) {
+    this.#state = state;
+  }
+  get(name) {
+    return this.#state[name];
+  }
+  set(name, value) {
+    this.#state[name] = value;
+    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
+  }
+  on(event, listener) {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event).add(listener);
+  }
+  off(event, listener) {
+    this.#listeners.get(event)?.delete(listener);
+  }
+  save_changes() {}
+  send() {}
+}
+
+let style;
+
+function styled() {
+  style ??= new Promise((done) => {
+    const link = document.createElement("link");
+    link.rel = "stylesheet";
+    link.href = new URL("style.css", import.meta.url).href;
+    link.onload = link.onerror = done;
+    document.head.append(link);
+  });
+  return style;
+}
+
+// Replaces the picture or text inside `host` by the living widget; if that fails, they stay.
+export async function mount(host) {
+  const state = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
+  const [{ default: widget }] = await Promise.all([import(`./${host.dataset.module}.js`), styled()]);
+  const el = document.createElement("div");
+  host.append(el);
+  try {
+    await widget.render({ model: new StaticModel(state), el });
+    host.replaceChildren(el);
+  } catch (error) {
+    el.remove();
+    throw error;
+  }
+}

@@ -1,0 +1,189 @@
+"""The built book as a reader meets it: every page, light and dark, on a phone and on a desk, with no kernel.
+
+Run `make html` first. The `browser` fixture (conftest.py) skips these tests where there is no Chromium, except in CI.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from weight import weigh
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+
+
+def pages_of(entry: dict) -> list[str]:
+    """Return every page named in a table of contents, in reading order."""
+    own = [entry[key] for key in ("root", "file") if key in entry]
+    nested = [child for key in ("parts", "chapters", "sections") for child in entry.get(key, [])]
+    return own + [page for child in nested for page in pages_of(child)]
+
+
+PAGES = pages_of(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
+LABS = [page for page in PAGES if page.startswith("labs/")]
+
+
+@pytest.fixture(scope="module")
+def book():
+    """The address of the built book, served as `make book` serves it."""
+    if not (HTML / "index.html").is_file():
+        pytest.fail("There is no built book in _build/html. Run 'make html' first.")
+    command = [sys.executable, str(ROOT / "book" / "serve.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def visit(browser, book):
+    """Open a page of the book; at the end, hold it to what every visit must keep."""
+    contexts, trouble = [], []
+
+    def asked(request):
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and f"{url.scheme}://{url.netloc}/" != book:
+            trouble.append(f"asked another host: {request.url}")
+
+    def open_page(name: str, *, mode: str = "light", width: int = 1280):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", asked)
+        page.on("requestfailed", lambda r: trouble.append(f"failed: {r.url}"))
+        page.on("response", lambda r: r.status < 400 or trouble.append(f"{r.status}: {r.url}"))
+        page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+        page.on("console", lambda m: m.type != "error" or trouble.append(f"console: {m.text}"))
+        page.goto(f"{book}{name}.html")
+        page.wait_for_load_state("networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not trouble
+
+
+# What sticks out of the window, unless it lies in a box that scrolls.
+CUT_OFF = """() => {
+    const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+    return [...document.querySelectorAll("main *")]
+        .filter((e) => e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
+        .filter((e) => !scrolls(e) && !e.closest("[aria-hidden=true], math, dialog, .visually-hidden"))
+        .map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_readable(visit, name, mode, width):
+    page = visit(name, mode=mode, width=width)
+    assert page.evaluate("document.documentElement.dataset.theme") == mode
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT_OFF) == []
+    # axe would fetch the style sheets again, from wrong addresses.
+    violations = Axe().run(page, options={"preload": False}).response["violations"]
+    grave = [v for v in violations if v["impact"] in ("serious", "critical")]
+    assert not grave, "\n".join(f"{v['id']}: {n['html'][:200]}\n{n['failureSummary']}" for v in grave for n in v["nodes"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pictures_say_what_they_show(visit, name):
+    for picture in visit(name).locator("main img").all():
+        alt = picture.get_attribute("alt") or ""
+        assert len(alt.split()) >= 3, f"{picture.get_attribute('src')!r:.80} has the alternative text {alt!r}"
+        assert not re.search(r"\.(png|svg|jpe?g)$|^[/.]|_build", alt), alt
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_carries_no_widget_state(name):
+    text = (HTML / f"{name}.html").read_text("utf-8")
+    assert "widget-state+json" not in text
+    assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//', text)
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_lab_has_a_living_widget(visit, name):
+    page = visit(name)
+    page.wait_for_selector(".labkit input[type=range]")
+    hosts = page.locator(".labkit-host")
+    assert hosts.count() == page.locator(".labkit-host .labkit").count()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_changes_what_its_widget_says(visit, name):
+    """Every slider, list and number field, moved as a hand would, changes the sentence under the chart."""
+    page = visit(name)
+    for host in page.locator(".labkit-host[data-module=explorer]").all():
+        host.locator(".labkit-sentence").wait_for()
+        said = lambda host=host: host.locator(".labkit-sentence").inner_text()  # noqa: E731
+        for slider in host.locator("input[type=range]").all():
+            before, value = said(), slider.input_value()
+            slider.press("ArrowRight" if value != slider.get_attribute("max") else "ArrowLeft")
+            assert slider.input_value() != value
+            assert said() != before, f"the slider {slider.get_attribute('id')} of {name} is dead"
+            assert slider.get_attribute("aria-valuetext")
+        for choice in host.locator("select").all():
+            before, value = said(), choice.input_value()
+            other = next(o for o in choice.locator("option").all() if o.get_attribute("value") != value)
+            choice.select_option(other.get_attribute("value"))
+            assert said() != before, f"the list {choice.get_attribute('id')} of {name} is dead"
+        for field in host.locator("input[type=number]").all():
+            before, value = said(), field.input_value()
+            field.fill(field.get_attribute("max" if value != field.get_attribute("max") else "min"))
+            field.press("Enter")
+            assert said() != before, f"the field {field.get_attribute('aria-label')} of {name} is dead"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_quiz_answers_the_keyboard(visit, name):
+    page = visit(name)
+    for question in page.locator(".labkit-host[data-module=quiz] fieldset").all():
+        answer = question.locator("[aria-live]")
+        question.locator("input[type=radio]").first.focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        first = answer.inner_text()
+        assert first, "the quiz says nothing to an answer"
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert answer.inner_text() not in ("", first)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_guess_is_kept(visit, name):
+    page = visit(name)
+    guesses = page.locator(".labkit-host[data-module=guess]")
+    for i in range(guesses.count()):
+        guess = guesses.nth(i)
+        slider = guess.locator("input[type=range]")
+        value, spoken = slider.input_value(), slider.get_attribute("aria-valuetext")
+        slider.press("ArrowRight")
+        assert slider.input_value() != value
+        assert slider.get_attribute("aria-valuetext") != spoken
+        guess.locator("input[type=number]").press("Enter")
+        said = guess.locator("[role=status]").inner_text()
+        assert said
+        page.reload(wait_until="networkidle")
+        assert guess.locator("[role=status]").inner_text() == said
+
+
+@pytest.mark.parametrize("name", LABS)
+def test_lab_is_light(browser, book, name):
+    """The bars of the course: 400 kB without the widgets' shared bundle and 750 kB with it, compressed."""
+    weight = weigh(browser, f"{book}{name}.html")
+    assert weight.page <= 400_000
+    assert weight.total <= 750_000

@@ -1,0 +1,235 @@
+"""The repository as a newcomer and a launch button meet it: one address, fit notebooks, an install that works."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    tomllib = pytest.importorskip("tomli")
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+ADDRESS = PROJECT["urls"]["Repository"]
+SLUG = ADDRESS.removeprefix("https://github.com/")
+NOTEBOOKS = sorted(p for p in (ROOT / "labs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+INSTALL = f'%pip install -q "{PROJECT["name"]} @ git+{ADDRESS}"'
+MACHINE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\)")
+
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def cells(path: Path, kind: str) -> list[dict]:
+    return [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == kind]
+
+
+def source(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def git(*arguments: str, cwd: Path) -> bytes:
+    who = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main"]
+    return subprocess.run(["git", *who, *arguments], cwd=cwd, check=True, capture_output=True, timeout=60).stdout
+
+
+# One address
+
+
+def test_configuration_holds_to_the_address():
+    repository = yaml.safe_load(read("_config.yml"))["repository"]
+    assert repository == {"url": ADDRESS, "branch": "main"}
+    assert yaml.safe_load(read("CITATION.cff"))["repository-code"] == ADDRESS
+    assert yaml.safe_load(read("CITATION.cff"))["version"] == PROJECT["version"]
+
+
+def test_readme_launches_every_lab_from_the_address():
+    readme = read("README.md")
+    for path in NOTEBOOKS:
+        place = path.relative_to(ROOT).as_posix()
+        assert f"https://colab.research.google.com/github/{SLUG}/blob/main/{place}" in readme
+        assert f"https://mybinder.org/v2/gh/{SLUG}/main?urlpath=lab/tree/{place}" in readme
+
+
+def test_no_other_repository_is_meant():
+    """Launch links and installs name this repository wherever they stand."""
+    launch = re.compile(r"(?:colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w.-]+/[\w.-]+)")
+    install = re.compile(r"git\+(https?://[^\"'\s)]+)")
+    for path in [*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"), *NOTEBOOKS]:
+        text = path.read_text("utf-8").replace("\\", "")
+        assert set(launch.findall(text)) <= {SLUG}, path
+        assert set(install.findall(text)) <= {ADDRESS}, path
+
+
+def test_dependencies_have_lower_bounds_only():
+    """An upper bound or a pin would replace the torch that a reader has."""
+    for requirement in PROJECT["dependencies"]:
+        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement), requirement
+
+
+def test_requirements_are_exact():
+    lines = [line.split("#")[0].strip() for line in read("requirements.txt").splitlines()]
+    for line in filter(None, lines):
+        assert line == "-e ." or re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+    assert "jupyter-book==1.0.4.post1" in lines, "version 2 reads neither _config.yml nor _toc.yml"
+
+
+def test_readme_names_only_files_that_exist():
+    for target in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)|(?:src|srcset)=\"(?!https?:)([^\"]+)\"", read("README.md")):
+        name = "".join(target)
+        assert (ROOT / name).exists(), name
+
+
+# Notebooks
+
+
+@notebooks
+def test_notebook_is_fit_to_publish(path):
+    notebook = json.loads(path.read_text("utf-8"))
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "widgets" not in notebook["metadata"]
+    assert not MACHINE_PATH.search(path.read_text("utf-8"))
+    for cell in cells(path, "code"):
+        assert cell["outputs"] == [] and cell["execution_count"] is None, "run nbstripout"
+        assert len(source(cell).splitlines()) <= 25, source(cell)[:80]
+
+
+@notebooks
+def test_notebook_checks_its_claims(path):
+    """nbval compares nothing on stripped notebooks, so only an assert holds a claim."""
+    code = "\n".join(source(cell) for cell in cells(path, "code"))
+    assert re.search(r"^\s*assert ", code, re.MULTILINE)
+
+
+@notebooks
+def test_notebook_installs_labkit_where_it_is_missing(path):
+    first = source(cells(path, "code")[0])
+    assert first.startswith("try:\n    import labkit\nexcept ImportError:\n")
+    assert f"\n    {INSTALL}\n" in first + "\n"
+
+
+@notebooks
+def test_figures_have_alternative_text(path):
+    for cell in cells(path, "code"):
+        if re.search(r"\bplt\.(show|subplots|figure)\(|\bfigures\.|\.savefig\(", source(cell)):
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt.split()) >= 3, f"no alternative text for the figure of: {source(cell)[:80]}"
+
+
+# The install line, as Colab runs it
+
+
+@pytest.fixture(scope="module")
+def served_repository(tmp_path_factory):
+    """The address of a bare clone of the working tree, served over plain HTTP on this computer."""
+    tree, site = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("site")
+    git("init", "-q", cwd=tree)
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).decode().split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes((ROOT / name).read_bytes())
+    git("add", "-A", cwd=tree)
+    git("commit", "-q", "-m", "the working tree", cwd=tree)
+    git("clone", "-q", "--bare", str(tree), str(site / "course.git"), cwd=site)
+    git("update-server-info", cwd=site / "course.git")
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/course.git"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def installed(served_repository, tmp_path_factory):
+    """A folder into which the notebooks' own install line has put labkit, with nothing but the local clone."""
+    target = tmp_path_factory.mktemp("installed")
+    requirement = re.search(r'"(.+)"', INSTALL.replace(ADDRESS, served_repository))[1]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "install", "-q", *options, "--target", str(target), requirement]
+    done = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_install_line_works(installed):
+    """labkit is imported from what was installed, not from this checkout, and draws a widget."""
+    code = (
+        "import labkit, sys; print(labkit.__file__)\n"
+        "from pathlib import Path; from labkit.widget import write_static\n"
+        "write_static(Path('static')); assert any(Path('static').iterdir())"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_relative_to(installed)
+
+
+def test_installed_package_carries_every_file(installed):
+    def files(folder: Path) -> set[str]:
+        found = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+        return {p.relative_to(folder).as_posix() for p in found}
+
+    assert files(installed / "labkit") == files(ROOT / "labs" / "labkit")
+
+
+# The book's own extension
+
+
+book = pytest.importorskip("labkit.book")
+
+
+@pytest.mark.parametrize(
+    ("latex", "expected"),
+    [
+        (r"\frac{F}{P}", "<mfrac>"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "<mtable"),
+        (r"\begin{equation} a = b \end{equation}", "<mi>a</mi>"),
+    ],
+)
+def test_formula_becomes_mathml(latex, expected):
+    assert expected in book.mathml(latex, display=True)
+    assert 'display="block"' in book.mathml(latex, display=True)
+
+
+@pytest.mark.parametrize("latex", [r"\frac", r"\notacommand x", r"a & b", r"\begin{unknown} x \end{unknown}"])
+def test_formula_that_cannot_be_shown_is_refused(latex):
+    with pytest.raises(ValueError, match="formula"):
+        book.mathml(latex)
+
+
+def test_runs_are_kept_until_labkit_changes(tmp_path, monkeypatch):
+    cache = tmp_path / ".jupyter_cache"
+    book.forget_stale_runs(cache)
+    (cache / "run").write_text("kept")
+    book.forget_stale_runs(cache)
+    assert (cache / "run").exists()
+    monkeypatch.setattr(book, "source_digest", lambda: "another version")
+    book.forget_stale_runs(cache)
+    assert not (cache / "run").exists()
+
+
+def test_icons_of_the_pages_and_of_the_style_are_kept():
+    named = '.fa-house:before,.fa-home:before{content:"\\f015"}.fa-cat:before{content:"\\f6be"}'
+    css = named + '.note:before{content:"\\f05a"}'
+    assert book.icons_used(css, ['<i class="fa-solid fa-home"></i>']) == {0xF015, 0xF05A}
