@@ -34,7 +34,6 @@ bench: html
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 
 clean:

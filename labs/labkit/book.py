@@ -3,7 +3,8 @@
 - Kernels that the build starts draw their widgets for a page without a kernel.
 - The widgets' scripts are written once into the built book.
 - Formulas become MathML while the book is built, so that no page loads a script for them.
-- The contents in the sidebar tell a screen reader what their folding arrows do.
+- The sidebar's folding arrows and the bibliography get the names and roles that a screen reader needs.
+- Only labs have buttons for Colab and Binder: neither can open a page of prose, even one that runs code.
 - The icon fonts keep only the icons that the book shows: 10 kB instead of a 540 kB script.
 - A cached run of a notebook is forgotten when labkit has changed since: the cache looks at the notebook alone.
 """
@@ -20,6 +21,7 @@ from xml.etree import ElementTree
 
 from docutils import nodes
 from fontTools import subset
+from latex2mathml.commands import MATRICES
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -52,6 +54,7 @@ def mathml(latex: str, *, display: bool = False) -> str:
         unknown = [e.text for e in ElementTree.fromstring(markup).iter() if e.text and e.text.startswith("\\")]
     except Exception as error:
         raise ValueError(f"The formula {latex!r} cannot be read: {type(error).__name__} {error}") from error
+    unknown += [name for name in re.findall(r"\\begin\{([^}]*)\}", source) if f"\\{name}" not in MATRICES]
     if unknown:
         raise ValueError(f"The formula {latex!r} uses {', '.join(unknown)}, which latex2mathml does not know.")
     return markup
@@ -136,6 +139,12 @@ def _on_builder_inited(app: Sphinx) -> None:
 
 
 def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    if "body" in context:
+        # docutils calls the bibliography a list, which axe refuses: its entries have a role of their own.
+        context["body"] = context["body"].replace('<div role="list" class="citation-list">', "<div>")
+    if not page.startswith("labs/"):
+        buttons = context.get("header_buttons", [])
+        context["header_buttons"] = [button for button in buttons if button.get("label") != "launch-buttons"]
     contents = context.get("generate_toctree_html")
     if contents:
         label = '<summary aria-label="Show or hide the pages of this chapter">'

@@ -6,7 +6,7 @@ colour-blind (https://jfly.uni-koeln.de/color/), each with a contrast of about 3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from .datasets.cats import Pictures
+    from .experiment import Comparison, Outcome
 
 GREY = "#787878"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -72,4 +73,57 @@ def contact_sheet(pictures: Pictures, columns: int = 12, titles: Sequence[str] |
             x, y = (i % columns + 0.5) * (size + gap), i // columns * (size + gap + caption) + size
             axes.annotate(title, (x, y), (0, -2), textcoords="offset points", ha="center", va="top", fontsize=8)
         plt.close(figure)  # the notebook shows the value of the cell, and only that
+    return figure
+
+
+def by_coat(comparison: Comparison) -> Figure:
+    """Show the share of cats recognised in each coat, a bar for each network, with 95 % intervals."""
+    trained_on, coats = (axis.values for axis in comparison.experiment.axes)
+    with style():
+        figure, axes = plt.subplots(figsize=(8, 3.4))
+        for place, (name, hatch) in enumerate(zip(trained_on, ("", "///"), strict=True)):
+            rows = {row.point["coat"]: row for row in comparison.rows if row.point["trained_on"] == name}
+            found = [rows[coat].measured for coat in coats]
+            errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
+            x = np.arange(len(coats)) + 0.4 * (place - 0.5)
+            axes.bar(x, [o.value for o in found], 0.38, yerr=errors, label=f"trained on {name}", hatch=hatch,
+                     ecolor=GREY, edgecolor="white", linewidth=0)
+        axes.set_xticks(range(len(coats)), coats, rotation=30, ha="right")
+        axes.set_ylabel("recognised as cats (%)")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
+        figure.tight_layout()
+        plt.close(figure)
+    return figure
+
+
+def confusion(counts: Mapping[str, Sequence[int]], answers: Sequence[str]) -> Figure:
+    """Show for each row of `counts` what share of its pictures got which answer, as a table with shades."""
+    shares = np.array([np.array(row) / sum(row) for row in counts.values()])
+    with style():
+        figure, axes = plt.subplots(figsize=(5, 0.42 * len(counts) + 0.8))
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (row, column), share in np.ndenumerate(shares):
+            axes.text(column, row, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.5 else "black")
+        axes.set_xticks(range(len(answers)), answers)
+        axes.set_yticks(range(len(counts)), counts)
+        axes.set_xlabel("the network's answer")
+        axes.spines[:].set_visible(False)
+        figure.tight_layout()
+        plt.close(figure)
+    return figure
+
+
+def mending(extra: Sequence[int], lines: Mapping[str, Sequence[Outcome]]) -> Figure:
+    """Show a share in % against the number of pictures added, a line for each kind of pictures shown."""
+    with style():
+        figure, axes = plt.subplots(figsize=(7, 3.2))
+        for (name, found), marker in zip(lines.items(), "osD^", strict=False):
+            errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
+            axes.errorbar(range(len(extra)), [o.value for o in found], errors, marker=marker, capsize=3, label=name)
+        axes.set_xticks(range(len(extra)), [f"{count:,}" for count in extra])
+        axes.set_xlabel("many-coloured pictures added (pictures)")
+        axes.set_ylabel("right answers (%)")
+        axes.legend()
+        figure.tight_layout()
+        plt.close(figure)
     return figure

@@ -93,8 +93,8 @@ def test_page_is_readable(visit, name, mode, width):
     assert page.evaluate(CUT_OFF) == []
     # axe would fetch the style sheets again, from wrong addresses.
     violations = Axe().run(page, options={"preload": False}).response["violations"]
-    grave = [v for v in violations if v["impact"] in ("serious", "critical")]
-    assert not grave, "\n".join(f"{v['id']}: {n['html'][:200]}\n{n['failureSummary']}" for v in grave for n in v["nodes"])
+    grave = [(v["id"], n) for v in violations if v["impact"] in ("serious", "critical") for n in v["nodes"]]
+    assert not grave, "\n".join(f"{rule}: {node['html'][:200]}\n{node['failureSummary']}" for rule, node in grave)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -110,6 +110,13 @@ def test_page_carries_no_widget_state(name):
     text = (HTML / f"{name}.html").read_text("utf-8")
     assert "widget-state+json" not in text
     assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//', text)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_only_labs_can_be_launched(name):
+    text = (HTML / f"{name}.html").read_text("utf-8")
+    places = re.findall(r'href="https://(?:colab\.research\.google\.com|mybinder\.org)/[^"]*', text)
+    assert all(f"{name}.ipynb" in place for place in places if name in LABS) and bool(places) == (name in LABS)
 
 
 @pytest.mark.parametrize("name", LABS)

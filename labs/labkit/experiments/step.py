@@ -25,8 +25,13 @@ def _axes(*more: Axis) -> list[Axis]:
     ]
 
 
-def time(machine: Machine) -> Experiment:
-    """Return the experiment on the time of one step, for a calibrated machine and for some of the catalogue."""
+def time(machine: Machine, budget: float = 0.4) -> Experiment:
+    """Return the experiment on the time of one step, for a calibrated machine and for some of the catalogue.
+
+    Args:
+        machine: this machine.
+        budget: seconds to spend on measuring a point.
+    """
 
     def predict(batch, width, mode, where):
         if where == THIS:
@@ -41,7 +46,7 @@ def time(machine: Machine) -> Experiment:
     def measure(batch, width, mode, where):
         if where != THIS:
             return Unavailable(f"This is not {where}: it can only be predicted here.")
-        return _if_it_fits(machine, mode, width, batch) or _measured_time(machine, mode, width, batch)
+        return _if_it_fits(machine, mode, width, batch) or _measured_time(machine, mode, width, batch, budget)
 
     return Experiment(
         title="One training step against one inference: time",
@@ -50,7 +55,7 @@ def time(machine: Machine) -> Experiment:
         axes=_axes(Axis("where", "Machine", (THIS, *CATALOGUE), start=THIS)),
         predict=predict,
         measure=measure,
-        readout="On {where}, one {mode} with a batch of {batch} and a network of width {width} takes {value}.",
+        readout="On {where}, one {mode} over {batch} takes {value} in a network {width} wide.",
     )
 
 
@@ -71,7 +76,7 @@ def memory(machine: Machine) -> Experiment:
         axes=_axes(),
         predict=predict,
         measure=measure,
-        readout="One {mode} with a batch of {batch} and a network of width {width} needs {value} at its peak.",
+        readout="One {mode} over {batch} needs {value} at its peak in a network {width} wide.",
     )
 
 
@@ -88,10 +93,10 @@ def _if_it_fits(machine, mode, width, batch) -> Unavailable | None:
     return None
 
 
-def _measured_time(machine, mode, width, batch) -> Outcome:
+def _measured_time(machine, mode, width, batch, budget) -> Outcome:
     from labkit.measure import step
 
-    timing, speed = step.seconds(mode, width, batch, pace=machine.operators["pace"])
+    timing, speed = step.seconds(mode, width, batch, pace=machine.operators["pace"], budget=budget)
     drift = f"The machine ran at {speed:.2f} of its calibrated pace; the time is given at that pace."
     notes = [timing.note, drift if abs(speed - 1) > 0.1 else ""]
     return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=" ".join(filter(None, notes)))

@@ -119,12 +119,12 @@ def specification(x: Axis, series: Sequence[str], numbers: Sequence[float], unit
         return {"field": field, **vertical}
 
     chosen = {"condition": {"test": "datum.chosen", "value": 2.5}, "value": 1.25}
-    faint = {"condition": {"test": "datum.chosen", "value": 1}, "value": 0.55}
+    faint = {"condition": {"test": "datum.chosen", "value": 1}, "value": 0.75}
     line = {"type": "point", "filled": True, "size": 40} if x.categorical else {"type": "line", "strokeCap": "round"}
     band = {"type": "rule", "strokeWidth": 10} if x.categorical else {"type": "area"}
     interval = {"y2": {"field": "high"}}
     layers = [
-        layer("band", {**band, "opacity": 0.18}, y=y("low"), **interval, color=colour),
+        layer("band", {**band, "opacity": 0.25}, y=y("low"), **interval, color=colour),
         layer("point", {"type": "rule", "color": "currentColor", "opacity": 0.35, "strokeDash": [3, 3]}),
         layer(
             "curve",

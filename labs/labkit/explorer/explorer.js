@@ -194,7 +194,7 @@ async function render({ model, el }) {
     const dash = config.dashes[s % config.dashes.length].join(" ");
     return h("li", {}, glyph({ d: "M1 6H23", "stroke-dasharray": dash }, colourOf(s)), h("span", {}, name || "predicted"));
   });
-  const range = h("li", {}, glyph({ d: "M1 1H23V11H1Z", fill: PREDICTED, opacity: 0.25, stroke: "none" }), h("span", {}, "its range"));
+  const range = h("li", {}, glyph({ d: "M1 1H23V11H1Z", fill: PREDICTED, opacity: 0.3, stroke: "none" }), h("span", {}, "its range"));
   const machine = model.get("live") ? "this machine" : "the machine that built this page";
   const diamond = { d: "M12 1L17 6L12 11L7 6Z", fill: config.colour === null ? MEASURED : "currentColor" };
   const measured = h("li", {}, glyph(diamond, "none"), h("span", {}, `measured on ${machine}`));

@@ -1,0 +1,40 @@
+"""Self-checks for exercises: they accept any right answer on any machine, and say what is wrong with a wrong one.
+
+An answer of `None` means that the reader has not answered yet; a check then says so and nothing fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+NOT_YET = "No answer yet: put yours where it says None and run the cell again."
+
+
+def number(answer, expected: float, *, tolerance: float, hint: str) -> bool | None:
+    """Check a number against `expected`, within `tolerance` as a fraction of it; print and return the verdict."""
+    if answer is None:
+        print(NOT_YET)
+        return None
+    if isinstance(answer, bool) or not isinstance(answer, (int, float)) or answer != answer:
+        return _say(False, f"{answer!r} is not a number.")
+    if abs(answer - expected) <= tolerance * abs(expected):
+        return _say(True, f"{answer:,.4g} it is.")
+    side = "too large" if answer > expected else "too small"
+    return _say(False, f"{answer:,.4g} is {side}. {hint}")
+
+
+def holds(answer, condition: Callable[[object], bool], *, right: str, hint: str) -> bool | None:
+    """Check an answer by a condition; print and return the verdict."""
+    if answer is None:
+        print(NOT_YET)
+        return None
+    try:
+        good = bool(condition(answer))
+    except (TypeError, ValueError) as trouble:
+        return _say(False, f"{answer!r} cannot be checked ({trouble}). {hint}")
+    return _say(good, right if good else hint)
+
+
+def _say(good: bool, text: str) -> bool:
+    print(("Right: " if good else "Not yet: ") + text)
+    return good
