@@ -1,14 +1,5 @@
 // The table at the end of a lab: the reader's guess, the model, the machine, and how far apart they are.
 
-// The latest guess that the browser keeps (see guess.js).
-function kept(key) {
-  try {
-    return JSON.parse(localStorage.getItem(`labkit-guess:${key}`)).at(-1).value;
-  } catch {
-    return null;
-  }
-}
-
 function apart(value, truth, unit) {
   const more = value > truth ? "too high" : "too low";
   const gap = Math.abs(value - truth);
@@ -50,12 +41,13 @@ function render({ model, el }) {
     const line = h("tr", {}, h("th", { scope: "row" }, label), guess);
     line.append(h("td", {}, side(predicted, unit)), h("td", {}, side(measured, unit)), difference);
     const show = () => {
-      const value = (live ? model.get("guesses")[key] : kept(key)) ?? null;
+      const value = (live ? model.get("guesses")[key] : storedGuesses(key).at(-1)?.value) ?? null;
       guess.replaceChildren(value === null ? missing(key) : quantity(value, unit));
       const truth = measured?.value ?? null;
       const gaps = [];
       if (truth !== null && value !== null) gaps.push(`Your guess: ${apart(value, truth, unit)}`);
-      if (truth !== null && (predicted?.value ?? null) !== null) gaps.push(`The model: ${apart(predicted.value, truth, unit)}`);
+      const model = predicted?.value ?? null;
+      if (truth !== null && model !== null) gaps.push(`The model: ${apart(model, truth, unit)}`);
       difference.replaceChildren(...(gaps.length ? gaps.map((gap) => h("div", {}, gap)) : ["–"]));
     };
     return { line, show };
@@ -65,7 +57,8 @@ function render({ model, el }) {
   const heads = ["", "Your guess", "The model", machine, "Difference"];
   const cells = heads.map((head) => (head ? h("th", { scope: "col" }, head) : h("td")));
   const caption = h("caption", {}, "Your guess beside the prediction and the measurement");
-  const table = h("table", {}, caption, h("thead", {}, h("tr", {}, ...cells)), h("tbody", {}, ...lines.map(({ line }) => line)));
+  const head = h("thead", {}, h("tr", {}, ...cells));
+  const table = h("table", {}, caption, head, h("tbody", {}, ...lines.map(({ line }) => line)));
   lines.forEach(({ line }) => [...line.children].forEach((cell, i) => i && cell.setAttribute("data-head", heads[i])));
   el.replaceChildren(h("div", { class: "labkit labkit-beside" }, table));
   show();

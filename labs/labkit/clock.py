@@ -102,7 +102,7 @@ def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 
         A `Timing` in seconds.
 
     Raises:
-        ValueError: a budget or tolerance that is not above 0.
+        ValueError: a budget or tolerance that is not above 0, or a budget without end.
     """
     return interleave({"call": call}, budget=budget, tolerance=tolerance, sync=sync)["call"]
 
@@ -110,8 +110,8 @@ def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 
 def interleave(calls: Mapping[str, Callable[[], object]], *, budget: float = 1.0, tolerance: float = 0.03,
                sync: Callable[[], object] | None = None) -> dict[str, Timing]:
     """Time several calls in turn, A B A B …; the arguments are those of `time`, the budget is for each call."""
-    if not budget > 0 or not tolerance > 0:
-        raise ValueError(f"Budget and tolerance must be above 0, not {budget} s and {tolerance}.")
+    if not 0 < budget < math.inf or not tolerance > 0:
+        raise ValueError(f"Budget and tolerance must be above 0, the budget finite; not {budget} s and {tolerance}.")
     repeats = {name: _warm_up(call, sync) for name, call in calls.items()}
     clean, noisy = {name: [] for name in calls}, {name: [] for name in calls}
     shares, start, deadline = [], perf_counter(), perf_counter() + budget * len(calls)

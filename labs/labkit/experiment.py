@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from statistics import median
 from typing import Any
 
@@ -45,7 +46,7 @@ class Axis:
         if not self.values:
             raise ValueError(f"The axis '{self.name}' has no values: give it at least one.")
         if not self.categorical:
-            if any(isinstance(v, str) or not math.isfinite(v) for v in self.values):
+            if not all(isinstance(v, Real) and math.isfinite(v) for v in self.values):
                 raise ValueError(f"The axis '{self.name}' mixes numbers with something else: {self.values}.")
             if any(a >= b for a, b in itertools.pairwise(self.values)):
                 raise ValueError(f"The values of the axis '{self.name}' must rise: {self.values}.")
@@ -78,7 +79,7 @@ class Axis:
             return f"Choose one of: {', '.join(self.values)}."
         unit = f" {self.unit}" if self.unit else ""
         span = f"The slider runs from {self.values[0]:,} to {self.values[-1]:,}{unit}"
-        if isinstance(value, (int, float)) and math.isfinite(value):
+        if isinstance(value, Real) and math.isfinite(value):
             nearest = min(self.values, key=lambda v: abs(v - value))
             return f"{span}; the nearest value on it is {nearest:,}."
         return f"{span}."
@@ -196,13 +197,11 @@ class Experiment:
         return self._measure is not None
 
     def check(self, point: Point) -> dict:
-        """Return `point` with every axis present and on its values; raises `ValueError` otherwise."""
+        """Return `point` in the axes' own values (128 for 128.0); raises `ValueError` where it is not on the axes."""
         missing = [a.name for a in self.axes if a.name not in point]
         if missing:
             raise ValueError(f"A point needs a value for every axis; missing: {', '.join(missing)}.")
-        for name, value in point.items():
-            self.axis(name).index(value)
-        return dict(point)
+        return {name: self.axis(name).values[self.axis(name).index(value)] for name, value in point.items()}
 
     def points(self) -> Iterator[dict]:
         """Yield every point of the grid; the last axis varies fastest."""

@@ -1,26 +1,5 @@
 // A guess that stays: committed, dated, and never overwritten.
 
-const STORE = "labkit-guess:";
-
-// In a page without a kernel the browser keeps the guesses; where it may not, the page remembers until it is left.
-function stored(key) {
-  try {
-    const history = JSON.parse(localStorage.getItem(STORE + key));
-    return Array.isArray(history) ? history.filter(({ value, at }) => Number.isFinite(value) && !isNaN(new Date(at))) : [];
-  } catch {
-    return [];
-  }
-}
-
-function store(key, history) {
-  try {
-    localStorage.setItem(STORE + key, JSON.stringify(history));
-    return "";
-  } catch {
-    return "Your guess counts, but this browser does not let the page keep it for the next visit.";
-  }
-}
-
 function when(at) {
   const date = new Date(at);
   const time = date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -31,7 +10,7 @@ function when(at) {
 function render({ model, el }) {
   const { key, question, unit, low, high, step } = model.get("config");
   const live = model.get("live");
-  if (!live) model.set("history", stored(key));
+  if (!live) model.set("history", storedGuesses(key));
 
   // A range of several orders of magnitude needs a slider that moves by factors.
   const byFactor = low > 0 && high / low >= 1000;
@@ -39,9 +18,11 @@ function render({ model, el }) {
   const toPlace = (value) => (byFactor ? Math.log(value / low) / Math.log(high / low) : value);
 
   const id = uniqueId();
-  const scale = byFactor ? { min: 0, max: 1, step: 0.005, value: 0.5 } : { min: low, max: high, step, value: (low + high) / 2 };
+  const linear = { min: low, max: high, step, value: (low + high) / 2 };
+  const scale = byFactor ? { min: 0, max: 1, step: 0.005, value: 0.5 } : linear;
   const slider = h("input", { id, type: "range", ...scale, "aria-valuetext": "no guess yet" });
-  const number = h("input", { type: "number", step: "any", min: low, max: high, "aria-label": `Your guess, in ${unit}: type a value` });
+  const name = `Your guess${unit && `, in ${unit}`}: type a value`;
+  const number = h("input", { type: "number", step: "any", min: low, max: high, "aria-label": name });
   const entry = h("span", { class: "labkit-entry" }, number, h("span", { "aria-hidden": "true" }, unit));
   const row = h("div", { class: "labkit-row" }, h("label", { for: id }, "Your guess"), slider, entry);
   const button = h("button", { type: "button", class: "labkit-primary" });
@@ -79,7 +60,7 @@ function render({ model, el }) {
     }
     again = false;
     const extended = [...history, { value, at: new Date().toISOString() }];
-    say(trouble, live ? "" : store(key, extended));
+    say(trouble, live ? "" : storeGuesses(key, extended));
     model.set("history", extended);
     model.save_changes();
     document.dispatchEvent(new CustomEvent("labkit:guess", { detail: { key, value } }));
@@ -102,13 +83,13 @@ function render({ model, el }) {
     say(trouble, model.get("message"));
   }
 
-  const name = uniqueId();
+  const title = uniqueId();
   const caption = h("p", { class: "labkit-note" }, "Earlier:");
   el.replaceChildren(
     h(
       "div",
-      { class: "labkit labkit-guess", id: `guess-${key}`, role: "group", "aria-labelledby": name, tabIndex: -1 },
-      h("p", { class: "labkit-title", id: name }, question),
+      { class: "labkit labkit-guess", id: `guess-${key}`, role: "group", "aria-labelledby": title, tabIndex: -1 },
+      h("p", { class: "labkit-title", id: title }, question),
       row,
       status,
       trouble,

@@ -58,6 +58,7 @@ class Guess(LabWidget):
         self.key, self.question, self.unit, self._range = key, question, unit, (low, high)
         config = {"key": key, "question": question, "unit": unit, "low": low, "high": high, "step": step}
         history, message = ([], "") if in_book() else _recall(self._file, self._is_guess)
+        self._saved = history
         super().__init__(config=config, history=history, message=message)
 
     @property
@@ -89,7 +90,8 @@ class Guess(LabWidget):
     @observe("history")
     def _keep(self, change) -> None:
         self.value = float(self.history[-1]["value"]) if self.history else None
-        if self.history and not in_book() and change["old"] != change["new"]:
+        if self.history != self._saved and not in_book():
+            self._saved = self.history
             self.message = _remember(self._file, self.history, self._is_guess)
 
     def text(self) -> str:
@@ -193,9 +195,9 @@ class Beside(LabWidget):
         lines = []
         for row in self.config["rows"]:
             guess = self.guesses.get(row["key"])
-            guessed = "no guess yet" if guess is None else f"your guess {quantity(guess, row['unit'])}"
+            guessed = "no guess yet" if guess is None else f"your guess: {quantity(guess, row['unit'])}"
             model, machine = words(row["predicted"], row["unit"]), words(row["measured"], row["unit"])
-            lines.append(f"{row['label']}: {guessed}, the model {model}, measured {machine}.")
+            lines.append(f"{row['label']}: {guessed}; the model: {model}; measured: {machine}".rstrip(".") + ".")
         return "\n".join(lines)
 
 

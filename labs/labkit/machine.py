@@ -73,6 +73,9 @@ class Machine:
         return ""
 
 
+_known: Machine | None = None  # this machine, once this process has found it
+
+
 def this(again: bool = False) -> Machine:
     """Return this machine, calibrated: from the cache where its profile holds, else measured (about 20 s).
 
@@ -81,13 +84,13 @@ def this(again: bool = False) -> Machine:
 
     A folder that cannot be written costs nothing but the next calibration: the profile is then kept in memory.
     """
-    if again:
-        _this.cache_clear()
-    return _this(again)
+    global _known
+    if again or _known is None:
+        _known = _find(again)
+    return _known
 
 
-@remembered
-def _this(again: bool) -> Machine:
+def _find(again: bool) -> Machine:
     identity = _identity()
     path = cache.folder("machines") / f"{_digest(identity)}.json"
     with ExitStack() as stack:
@@ -104,18 +107,19 @@ def _kept(path: Path, identity: dict) -> Machine | None:
         machine = load(path)
         if machine.identity != identity:
             raise DamagedProfile("it belongs to another machine")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, DamagedProfile) as trouble:
         aside = path.with_suffix(".unusable.json")
-        warnings.warn(f"The kept profile of this machine cannot be used: {trouble}. It is set aside as {aside.name} "
-                      "and the machine is measured again.", stacklevel=2)
         try:
             path.replace(aside)
-        except OSError:  # a read-only folder: it stays where it is
-            pass
+            place = f"is set aside as {aside.name}"
+        except OSError:  # a read-only folder
+            place = "stays where it is"
+        warnings.warn(f"The kept profile of this machine cannot be used: {trouble}. It {place}, and the machine is "
+                      "measured again.", stacklevel=2)
         return None
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(machine.date)
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(machine.date).astimezone(timezone.utc)
     return machine if timedelta(0) <= age <= timedelta(days=FRESH_DAYS) else None
 
 
@@ -181,7 +185,7 @@ def load(path: Path) -> Machine:
         machine = Machine(**content)
         _check(machine)
         datetime.fromisoformat(machine.date).astimezone(timezone.utc)
-    except (ValueError, TypeError, KeyError, AttributeError) as trouble:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
         if isinstance(trouble, DamagedProfile):
             raise
         raise DamagedProfile(f"it is damaged ({type(trouble).__name__})") from trouble
@@ -189,12 +193,17 @@ def load(path: Path) -> Machine:
 
 
 def _check(machine: Machine) -> None:
-    curves = [curve for mode in ("infer", "train") for kinds in machine.operators[mode].values()
-              for curve in kinds.values()]
-    numbers = [n for curve in [*curves, machine.operators["optimiser"]] for point in curve for n in point]
-    numbers += [machine.memory, machine.operators["pace"]]
-    if not curves or not all(isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers):
+    operators = machine.operators
+    kinds = [*operators["infer"].values(), *operators["train"].values()]
+    curves = [operators["optimiser"], *(curve for channels in kinds for curve in channels.values())]
+    if not all([*kinds, *curves]) or operators["infer"].keys() != operators["train"].keys():
+        raise DamagedProfile("it lacks operations")
+    numbers = [machine.memory, operators["pace"], *(int(count) for channels in kinds for count in channels)]
+    numbers += [n for curve in curves for work, seconds in curve for n in (work, seconds)]
+    if not all(isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers):
         raise DamagedProfile("it holds times that no machine can have")
+    if not 0 <= operators["contention"] <= 1:
+        raise DamagedProfile("it holds a share above 1 or below 0")
 
 
 def _identity() -> dict:
@@ -224,7 +233,9 @@ def named(name: str) -> Machine:
     machines = catalogue()
     if name in machines:
         return machines[name]
-    near = difflib.get_close_matches(name, machines, n=3, cutoff=0.3) or list(machines)[:3]
+    words = name.casefold().split()
+    near = [known for known in machines if all(word in known.casefold() for word in words)][:3]
+    near = near or difflib.get_close_matches(name, machines, n=3, cutoff=0.3) or list(machines)[:3]
     raise ValueError(f"The catalogue has no machine '{name}'. Did you mean {' or '.join(repr(n) for n in near)}? "
                      "labkit.machine.catalogue() lists all.")
 

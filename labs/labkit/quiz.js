@@ -40,7 +40,9 @@ function render({ model, el }) {
     });
     radios.forEach((radio) => radio.addEventListener("change", clear));
 
-    const labels = choices.map((choice, c) => h("label", { class: "labkit-choice" }, radios[c], h("span", {}, choice.text)));
+    const labels = choices.map((choice, c) => {
+      return h("label", { class: "labkit-choice" }, radios[c], h("span", {}, choice.text));
+    });
     const number = questions.length > 1 ? `${q + 1}. ` : "";
     const fieldset = h("fieldset", {}, h("legend", {}, number + text), ...labels, check, feedback);
     return {

@@ -6,6 +6,7 @@ An answer of `None` means that the reader has not answered yet; a check then say
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral, Real
 
 NOT_YET = "No answer yet: put yours where it says None and run the cell again."
 
@@ -15,12 +16,13 @@ def number(answer, expected: float, *, tolerance: float, hint: str) -> bool | No
     if answer is None:
         print(NOT_YET)
         return None
-    if isinstance(answer, bool) or not isinstance(answer, (int, float)) or answer != answer:
+    if isinstance(answer, bool) or not isinstance(answer, Real) or answer != answer:
         return _say(False, f"{answer!r} is not a number.")
+    shown = f"{answer:,}" if isinstance(answer, Integral) else f"{float(answer):,.4g}"
     if abs(answer - expected) <= tolerance * abs(expected):
-        return _say(True, f"{answer:,.4g} it is.")
+        return _say(True, f"{shown} it is.")
     side = "too large" if answer > expected else "too small"
-    return _say(False, f"{answer:,.4g} is {side}. {hint}")
+    return _say(False, f"{shown} is {side}. {hint}")
 
 
 def holds(answer, condition: Callable[[object], bool], *, right: str, hint: str) -> bool | None:
@@ -30,7 +32,7 @@ def holds(answer, condition: Callable[[object], bool], *, right: str, hint: str)
         return None
     try:
         good = bool(condition(answer))
-    except (TypeError, ValueError) as trouble:
+    except Exception as trouble:  # whatever a reader's object does when it is used: the answer is wrong, not the cell
         return _say(False, f"{answer!r} cannot be checked ({trouble}). {hint}")
     return _say(good, right if good else hint)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from labkit.datasets import cats
-from labkit.experiment import Axis, Experiment, Outcome
+from labkit.experiment import Axis, Comparison, Experiment, Outcome
 from labkit.measure.recognition import Verdicts, look
 from labkit.predict.generalisation import wilson
 
@@ -26,7 +26,18 @@ def pictures(coat: str) -> cats.Pictures:
 
 def share(verdicts: Verdicts) -> Outcome:
     """Return the share of right answers in %, with its 95 % interval."""
-    value, low, high = wilson(int(verdicts.right.sum()), len(verdicts.right))
+    return _outcome(int(verdicts.right.sum()), len(verdicts.right))
+
+
+def many_coloured(comparison: Comparison, trained_on: str) -> Outcome:
+    """Return the share in % of all many-coloured cats in `comparison` that one network recognised."""
+    shares = [row.measured.value for row in comparison.rows
+              if row.point["trained_on"] == trained_on and row.point["coat"] in cats.MANY_COLOURED]
+    return _outcome(round(sum(shares) * CATS_A_COAT / 100), len(shares) * CATS_A_COAT)
+
+
+def _outcome(right: int, tested: int) -> Outcome:
+    value, low, high = wilson(right, tested)
     return Outcome(100 * value, "%", low=100 * low, high=100 * high)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
 from labkit.machine import Machine, named
 from labkit.predict import step as predicted
@@ -46,7 +48,8 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
     def measure(batch, width, mode, where):
         if where != THIS:
             return Unavailable(f"This is not {where}: it can only be predicted here.")
-        return _if_it_fits(machine, mode, width, batch) or _measured_time(machine, mode, width, batch, budget)
+        too_large = _too_large(machine, mode, width, batch)
+        return _measured_time(machine, mode, width, batch, budget) if too_large is None else too_large
 
     return Experiment(
         title="One training step against one inference: time",
@@ -67,7 +70,8 @@ def memory(machine: Machine) -> Experiment:
         return Outcome(sum(parts.values()), "B", parts=parts)
 
     def measure(batch, width, mode):
-        return _if_it_fits(machine, mode, width, batch) or _measured_memory(mode, width, batch)
+        too_large = _too_large(machine, mode, width, batch)
+        return _measured_memory(mode, width, batch) if too_large is None else too_large
 
     return Experiment(
         title="One training step against one inference: memory",
@@ -80,12 +84,25 @@ def memory(machine: Machine) -> Experiment:
     )
 
 
+def ratio(outcome_of: Callable[..., Outcome | Unavailable], **point) -> Outcome | Unavailable:
+    """Return how many times as much a training step takes as an inference at the same point.
+
+    Args:
+        outcome_of: an experiment's `predict` or `measure`.
+        point: the axes other than `mode`.
+    """
+    more, less = (outcome_of(mode=mode, **point) for mode in ("training step", "inference"))
+    if not (more and less):
+        return less if more else more
+    return Outcome(more.value / less.value, "times", low=more.low / less.high, high=more.high / less.low)
+
+
 def _calibrated(parts) -> Outcome:
     value = sum(parts.values())
     return Outcome(value, "s", low=value / (1 + BAND), high=value * (1 + BAND), parts=parts)
 
 
-def _if_it_fits(machine, mode, width, batch) -> Unavailable | None:
+def _too_large(machine, mode, width, batch) -> Unavailable | None:
     needed = sum(predicted.memory(mode, width, batch).values())
     if needed > machine.memory / 2:
         return Unavailable(f"This point needs {quantity(needed, 'B')}, more than half of the "

@@ -16,12 +16,13 @@ DASHES = [[1, 0], [7, 3], [2, 3], [8, 3, 2, 3]]
 MEASURED, PUBLISHED = COLOURS[1], COLOURS[2]
 
 _LOG_SPAN = 20  # values further apart than this need a logarithmic axis to be told apart
+_LEAST_SPAN = 0.05  # differences below this share of the value should look as small as they are
 _DATA = ("band", "curve", "point", "measured", "published")
 
 
 def _steps(low: float, high: float, unit: str) -> list[float]:
     """Round numbers, about five, on a linear axis."""
-    raw = (high - low) / 5 or abs(high) or 1.0
+    raw = (high - low) / 5
     if unit == "B":
         step = 2.0 ** math.ceil(math.log2(raw))
     else:
@@ -64,17 +65,19 @@ def _vertical(numbers: Sequence[float], unit: str) -> dict:
     """The scale and axis of the values. They stay while sliders move, so that curves can be compared."""
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
     if low > 0 and high / low > _LOG_SPAN:
-        domain, kind = [low / 1.15, high * 1.15], "log"
+        kind, domain = "log", [low / 1.15, high * 1.15]
         ticks = _powers(*domain, unit)
     else:
-        ticks = _steps(low if low > 0.6 * high else min(low, 0), high, unit)
-        domain, kind = [ticks[0], ticks[-1]], "linear"
+        low = low if low > 0.6 * high else min(low, 0.0)
+        high = max(high, low + _LEAST_SPAN * abs(low)) or 1.0
+        kind, ticks = "linear", _steps(low, high, unit)
+        domain = [ticks[0], ticks[-1]]
     return {"scale": _scale(kind, domain), "axis": _axis(ticks, unit)}
 
 
 def _horizontal(axis: Axis) -> dict:
     if axis.categorical:
-        return {"type": "nominal", "scale": {"type": "point", "domain": list(axis.values), "padding": 0.5}, "sort": None}
+        return {"type": "nominal", "scale": {"type": "point", "domain": list(axis.values), "padding": 0.5}}
     low, high = axis.values[0], axis.values[-1]
     if len(axis.values) <= 12:
         ticks = axis.values
@@ -99,8 +102,8 @@ def specification(x: Axis, series: Sequence[str], numbers: Sequence[float], unit
     `measured` (x, y, low, high, series, label) and `published` (x, y, label).
     """
     title = heading(x.label, x.unit)
-    horizontal = {"field": "x", **_horizontal(x), "title": title}
-    horizontal["axis"] = {**horizontal.get("axis", {}), "grid": False, "labelAngle": 0, "labelOverlap": "greedy"}
+    horizontal = {"field": "x", "axis": {}, **_horizontal(x), "title": title}
+    horizontal["axis"] |= {"grid": False, "labelAngle": 0, "labelOverlap": "greedy", "labelSeparation": 6}
     vertical = {"type": "quantitative", **_vertical(numbers, unit), "title": None}
     domain = list(series)
     colour = {

@@ -160,12 +160,13 @@ async function render({ model, el }) {
   }
 
   async function embed() {
-    const target = h("div");
+    const target = h("div", { "aria-hidden": "true" }); // the label of the drawing says what it shows
     drawing.replaceChildren(target);
     const spec = { ...model.get("spec"), datasets: rows(model.get("index")) };
     if (width) spec.width = width;
     embedded?.finalize();
-    embedded = await vegaEmbed(target, spec, { actions: false, renderer: "svg", tooltip: false, ast: false });
+    const plain = { actions: false, defaultStyle: false, renderer: "svg", tooltip: false };
+    embedded = await vegaEmbed(target, spec, plain);
     draw();
   }
 
@@ -181,23 +182,26 @@ async function render({ model, el }) {
   function glyph(draw, colour) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    const attributes = { fill: "none", stroke: colour, "stroke-width": 2, ...draw };
-    for (const [name, value] of Object.entries(attributes)) path.setAttribute(name, value);
-    for (const [name, value] of Object.entries({ width: 24, height: 12, "aria-hidden": "true" })) svg.setAttribute(name, value);
+    const set = (node, attributes) => {
+      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    };
+    set(svg, { width: 24, height: 12, "aria-hidden": "true" });
+    set(path, { fill: "none", stroke: colour, "stroke-width": 2, ...draw });
     svg.append(path);
     return svg;
   }
 
+  const key = (draw, colour, ...words) => h("li", {}, glyph(draw, colour), h("span", {}, ...words));
   const [PREDICTED, MEASURED, PUBLISHED] = config.colours;
   const colourOf = (i) => config.colours[i % config.colours.length];
   const lines = series.map((name, s) => {
     const dash = config.dashes[s % config.dashes.length].join(" ");
-    return h("li", {}, glyph({ d: "M1 6H23", "stroke-dasharray": dash }, colourOf(s)), h("span", {}, name || "predicted"));
+    return key({ d: "M1 6H23", "stroke-dasharray": dash }, colourOf(s), name || "predicted");
   });
-  const range = h("li", {}, glyph({ d: "M1 1H23V11H1Z", fill: PREDICTED, opacity: 0.3, stroke: "none" }), h("span", {}, "its range"));
+  const range = key({ d: "M1 1H23V11H1Z", fill: PREDICTED, opacity: 0.3 }, "none", "its range");
   const machine = model.get("live") ? "this machine" : "the machine that built this page";
   const diamond = { d: "M12 1L17 6L12 11L7 6Z", fill: config.colour === null ? MEASURED : "currentColor" };
-  const measured = h("li", {}, glyph(diamond, "none"), h("span", {}, `measured on ${machine}`));
+  const measured = key(diamond, "none", `measured on ${machine}`);
   const legend = h("ul", { class: "labkit-legend" }, ...lines, ...(grid.low ? [range] : []), measured);
 
   const sources = h("ul", { class: "labkit-sources" });
@@ -237,7 +241,7 @@ async function render({ model, el }) {
     const dot = model.get("dots").findLast((point) => same(point.index, index));
     say(verdict, dot ? compared(here, dot) : "");
     measured.hidden = !model.get("dots").length;
-    lines.forEach((line, s) => line.classList.toggle("labkit-chosen", series.length > 1 && series[s] === seriesOf(index)));
+    lines.forEach((line, s) => line.classList.toggle("labkit-chosen", s === index[config.colour]));
     drawing.setAttribute("aria-label", `${config.quantity} against ${axes[config.x].label}. ${readout.textContent}`);
   }
 
@@ -257,8 +261,8 @@ async function render({ model, el }) {
       ...near.map(({ value, label, source }) => {
         const link = /^https?:\/\//.test(source);
         const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
-        const square = glyph({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED);
-        return h("li", {}, square, h("span", {}, `published: ${label}, ${quantity(value, unit)}. Source: `, origin));
+        const words = `published: ${label}, ${quantity(value, unit)}. Source: `;
+        return key({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED, words, origin);
       }),
     );
     sources.hidden = !near.length;
@@ -277,14 +281,14 @@ async function render({ model, el }) {
       model.send(active ? { do: "cancel" } : { do: "measure", index: model.get("index") });
       say(status, active ? "Stopping at the next step …" : "Asking the kernel …");
       clearTimeout(waiting);
-      const silent = "The kernel has not answered. It may be busy with a cell, or stopped: then restart it and run the lab again.";
+      const silent = "The kernel has not answered. It may be busy with a cell; if it has stopped, run the lab again.";
       waiting = setTimeout(() => say(status, silent), 5000);
     });
     const show = () => {
       clearTimeout(waiting);
       const { state, fraction, text } = model.get("job");
       const running = state === "running";
-      button.textContent = running ? "Cancel" : state === "busy" ? "Cancel the other measurement" : "Measure this point";
+      button.textContent = { running: "Cancel", busy: "Cancel the other measurement" }[state] ?? "Measure this point";
       progress.hidden = !running;
       progress.value = fraction;
       say(status, running ? `${text} (${Math.round(100 * fraction)} %)` : text);

@@ -97,14 +97,17 @@ class LabWidget(anywidget.AnyWidget):
         """Return the widget for a page without a kernel."""
         return self._page(self.picture())
 
-    def _page(self, png: bytes | None) -> str:
+    def state(self) -> dict:
+        """Return what the widget's own module reads from its model."""
         own = set(self.traits(sync=True)) - set(anywidget.AnyWidget.class_traits(sync=True))
-        state = {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
+        return {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
+
+    def _page(self, png: bytes | None) -> str:
         fields = {
             "id": f"labkit-{next(_numbers)}",
             "module": self.script.stem,
             "fallback": self._fallback(png),
-            "state": json.dumps(state, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+            "state": json.dumps(self.state(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
         }
         return re.sub(r"\{(id|module|fallback|state)\}", lambda match: fields[match[1]], _PAGE)
 
@@ -112,7 +115,8 @@ class LabWidget(anywidget.AnyWidget):
         text = escape(self.text())
         if png is None:
             return f"<p>{text}</p>"
-        return f'<img alt="{text}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        return f'<img alt="{text}" style="max-width: 100%" src="{source}">'
 
     def _repr_mimebundle_(self, **kwargs):
         if not in_book():

@@ -76,3 +76,22 @@ function typed(input, low, high, unit) {
   return { value };
 }
 
+// In a page without a kernel the browser keeps the guesses; where it may not, the page remembers until it is left.
+function storedGuesses(key) {
+  try {
+    const isGuess = ({ value, at }) => Number.isFinite(value) && Number.isFinite(Date.parse(at));
+    return JSON.parse(localStorage.getItem(`labkit-guess:${key}`)).filter(isGuess);
+  } catch {
+    return [];
+  }
+}
+
+function storeGuesses(key, history) {
+  try {
+    localStorage.setItem(`labkit-guess:${key}`, JSON.stringify(history));
+    return "";
+  } catch {
+    return "Your guess counts, but this browser does not let the page keep it for the next visit.";
+  }
+}
+

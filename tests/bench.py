@@ -1,0 +1,130 @@
+"""The course's own bars, measured on this machine: `make bench`.
+
+Prints one line a bar: what was measured, the figure, the bar, and whether it holds. Nothing here fails a build: a
+noisy machine is no defect, and the tests hold what can be held anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "browser"), str(ROOT / "book")]
+
+import hand_written  # noqa: E402
+from labkit import clock, machine  # noqa: E402
+from labkit.datasets import cats  # noqa: E402
+from labkit.experiment import compare  # noqa: E402
+from labkit.experiments import step  # noqa: E402
+from labkit.measure import device as devices  # noqa: E402
+from labkit.measure.recognition import look  # noqa: E402
+from labkit.measure.training import train  # noqa: E402
+from labkit.networks.cats import CatNet  # noqa: E402
+
+LAB = "labs/1-terminology/3-cats.html"
+
+
+def line(what: str, figure: str, bar: str, holds: bool) -> None:
+    """Print one bar."""
+    print(f"{'holds ' if holds else 'MISSED'}  {what:<58} {figure:>16}   bar: {bar}", flush=True)
+
+
+def start_up() -> None:
+    command = "import time; t = time.perf_counter(); import labkit, sys; print(time.perf_counter() - t); "
+    command += "assert 'torch' not in sys.modules"
+    runs = [float(subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout)
+            for _ in range(5)]
+    line("import labkit, without torch", f"{min(runs):.3f} s", "0.3 s", min(runs) <= 0.3)
+
+
+def pictures() -> None:
+    begin = time.perf_counter()
+    cats.draw(50_000, seed=11)
+    seconds = time.perf_counter() - begin
+    line("50,000 pictures of 32 × 32", f"{seconds:.1f} s", "10 s", seconds <= 10)
+
+
+def training() -> None:
+    data, test = cats.load(50_000, seed=1), cats.draw(3_000, seed=3)
+    torch.manual_seed(0)
+    network = CatNet()
+    run = train(network, data.images, data.labels, epochs=3)
+    accuracy = look(network, test).accuracy
+    good = accuracy >= 0.99 and run.seconds <= 60
+    line("training to 99 % on unseen pictures", f"{accuracy:.1%}, {run.seconds:.1f} s", "99 %, 60 s", good)
+
+    some = data[:12_800]
+    device = devices.best()
+
+    def ours():
+        train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+
+    def plain():
+        hand_written.train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+
+    timings = clock.interleave({"ours": ours, "plain": plain}, budget=15, tolerance=0.005)
+    ratio = timings["plain"].median / timings["ours"].median
+    line("throughput of the loop, over the same by hand", f"{ratio:.3f}", "0.97", ratio >= 0.97)
+
+
+def predictions() -> None:
+    here = machine.this()
+    times, memory = step.time(here), step.memory(here)
+    points = [{"batch": b, "width": w, "mode": m} for w in (8, 16, 32) for b in (1, 4, 16, 64, 256)
+              for m in ("inference", "training step")]
+    timed = compare(times, [{**p, "where": step.THIS} for p in points])
+    line("median error of predicted time, 30 points", f"{timed.median_error:.1%}", "15 %", timed.median_error <= 0.15)
+    kept = compare(memory, points)
+    if kept.errors:
+        error = kept.median_error
+        line("median error of predicted peak memory, 30 points", f"{error:.1%}", "15 %", error <= 0.15)
+
+
+def pages() -> None:
+    import serve
+    from playwright.sync_api import sync_playwright
+    from speed import repaint_times
+    from weight import weigh
+
+    with serve.running() as address, sync_playwright() as playwright:
+        from conftest import launch
+
+        browser = launch(playwright)
+        weight = weigh(browser, address + LAB)
+        line("lab page on the wire, without the widgets' bundle", f"{weight.page / 1e3:.0f} kB", "400 kB",
+             weight.page <= 400e3)
+        line("lab page on the wire, with it", f"{weight.total / 1e3:.0f} kB", "750 kB", weight.total <= 750e3)
+        times = sorted(repaint_times(browser))
+        p95 = times[int(0.95 * len(times))]
+        line(f"slider to repaint, 95th percentile of {len(times)} moves", f"{p95:.1f} ms", "16 ms", p95 <= 16)
+        browser.close()
+
+
+def book() -> None:
+    """Clone, install, execute, build: what `make book` does before it serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        fresh = {**os.environ, "CLUSTER_TO_EDGE_CACHE": str(Path(folder) / "cache")}
+        begin = time.perf_counter()
+        subprocess.run(["make", "html"], cwd=clone, env=fresh, check=True, capture_output=True)
+        seconds = time.perf_counter() - begin
+    line("make book from an empty clone, packages downloaded", f"{seconds / 60:.1f} min", "5 min", seconds <= 300)
+
+
+def main() -> None:
+    print(f"{machine.this().name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    for bar in (start_up, pictures, training, predictions, pages, book):
+        bar()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+"""The profile of this machine: kept, trusted only while it holds, and never in the reader's way."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import fakes
+import pytest
+from labkit import machine
+from labkit.experiments import step
+from labkit.measure import operators
+from labkit.progress import Cancelled
+
+
+@pytest.fixture
+def probed(tmp_path, monkeypatch):
+    """An empty cache and a quick probe; the list holds one entry for every calibration."""
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "_known", None)
+    calls = []
+    monkeypatch.setattr(operators, "probe", lambda device: calls.append(device) or fakes.operators())
+    return calls
+
+
+def anew(**arguments):
+    """Ask as a new process would."""
+    machine._known = None
+    return machine.this(**arguments)
+
+
+def profile(tmp_path) -> Path:
+    (path,) = (p for p in (tmp_path / "machines").glob("*.json") if "unusable" not in p.name)
+    return path
+
+
+def spoil(path, change):
+    """Rewrite a profile after `change` has been at its content."""
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(change(content) or content))
+
+
+def child(script, *arguments, **more):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+
+
+# Kept
+
+
+def test_a_machine_is_calibrated_once(probed, tmp_path):
+    first = machine.this()
+    assert machine.this() is first
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert anew() == first
+    assert len(probed) == 1
+    assert first.calibrated and first.memory > 0 and first.identity["torch"] and not first.note
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_another_process_reads_what_this_one_wrote(probed):
+    here = machine.this()
+    script = """
+from labkit import machine
+from labkit.measure import operators
+def probe(device): raise AssertionError("calibrated again")
+operators.probe = probe
+here = machine.this()
+print(here.date, here.operators["pace"])
+"""
+    output, errors = child(script).communicate(timeout=60)
+    assert output.split() == [here.date, str(here.operators["pace"])], errors
+
+
+def test_again_measures_again_and_holds_from_then_on(probed):
+    machine.this()
+    again = machine.this(again=True)
+    assert machine.this() is again
+    assert len(probed) == 2
+    assert anew() == again
+    assert len(probed) == 2
+
+
+@pytest.mark.parametrize(("days", "fresh"), [(-1, False), (0, True), (machine.FRESH_DAYS - 1, True),
+                                             (machine.FRESH_DAYS + 1, False), (400, False)])
+@pytest.mark.parametrize("zone", [timezone.utc, timezone(timedelta(hours=-5)), None])
+def test_a_profile_holds_for_its_days(days, fresh, zone, probed, tmp_path):
+    machine.this()
+    date = (datetime.now(zone) - timedelta(days=days, minutes=1)).isoformat()
+    spoil(profile(tmp_path), lambda content: content.update(date=date))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        anew()
+    assert len(probed) == (1 if fresh else 2)
+
+
+# Damaged
+
+
+def put(*path):
+    """Return a change that sets the value at a path of keys."""
+
+    def change(content):
+        for key in path[:-2]:
+            content = content[key]
+        content[path[-2]] = path[-1]
+
+    return change
+
+
+def drop(*path):
+    def change(content):
+        for key in path[:-1]:
+            content = content[key]
+        del content[path[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"", b"{", b"null", b"7", b'"profile"', b"[]", b"{}", bytes(range(256)), b"\x00" * 4096, b"[" * 100_000,
+        lambda content: [content],
+        put("profile_version", machine.PROFILE_VERSION + 1),
+        put("colour", "red"),
+        put("date", "yesterday"), put("date", 20260101), put("date", "0001-01-01T00:00:00+14:00"),
+        put("memory", math.nan), put("memory", -1), put("memory", "8 GiB"),
+        put("operators", {}), put("operators", []),
+        put("operators", "pace", 0), put("operators", "contention", "much"), put("operators", "contention", math.nan),
+        put("operators", "optimiser", []),
+        put("operators", "infer", "conv16", {}), put("operators", "infer", "conv16", "4", []),
+        put("operators", "infer", "conv16", "4", [[1, 1e-3], [2]]),
+        put("operators", "infer", "conv16", "four", [[1, 1e-3]]),
+        *(put("operators", "train", "dense", "256", 2, [8, seconds])
+          for seconds in (math.nan, math.inf, -1e-3, 0, "1 ms", None)),
+        *(drop(key) for key in ("profile_version", "name", "device", "memory", "operators", "date")),
+        *(drop("operators", key) for key in ("infer", "train", "optimiser", "pace", "contention")),
+        drop("operators", "infer", "conv16"),
+        put("identity", "name", "another processor"), drop("identity"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_set_aside_and_measured_again(damage, probed, tmp_path):
+    first = machine.this()
+    path = profile(tmp_path)
+    path.write_bytes(damage) if isinstance(damage, bytes) else spoil(path, damage)
+    damaged = path.read_bytes()
+    with pytest.warns(UserWarning, match=r"cannot be used: it .* set aside as .*\.unusable\.json"):
+        again = anew()
+    assert len(probed) == 2
+    assert again.operators == first.operators
+    assert path.with_suffix(".unusable.json").read_bytes() == damaged
+    assert anew() == again
+    assert len(probed) == 2
+
+
+def test_a_truncated_profile_is_measured_again(probed, tmp_path):
+    machine.this()
+    path = profile(tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="damaged"):
+        assert anew().calibrated
+
+
+def test_a_folder_in_the_profiles_place_stops_nobody(probed, tmp_path):
+    machine.this()
+    path = profile(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.warns(UserWarning, match="cannot be used"):
+        assert anew().calibrated
+
+
+# Nowhere to keep it
+
+
+def refused(*_, **__):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("trouble", ["a file in its place", "full", "read-only"])
+def test_a_folder_that_cannot_be_written_costs_only_the_next_calibration(trouble, probed, tmp_path, monkeypatch):
+    if trouble == "a file in its place":
+        (tmp_path / "file").write_text("")
+        monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path / "file"))
+    elif trouble == "full":
+        monkeypatch.setattr(os, "replace", full)
+    else:
+        monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with pytest.warns(UserWarning, match=r"cannot be kept.*CLUSTER_TO_EDGE_CACHE") as said:
+        here = machine.this()
+    assert len(said) == 1
+    assert here.calibrated
+    assert machine.this() is here
+    assert len(probed) == 1
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        again = machine.this(again=True)
+    assert machine.this() is again
+    assert len(probed) == 2
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_damaged_profile_in_a_read_only_folder_stops_nobody(probed, tmp_path, monkeypatch):
+    machine.this()
+    profile(tmp_path).write_bytes(b"{")
+    monkeypatch.setattr(Path, "replace", refused)
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    with pytest.warns(UserWarning, match="cannot be kept"), pytest.warns(UserWarning, match="It stays where it is"):
+        assert anew().calibrated
+
+
+def test_contention_during_the_calibration_is_said(probed, monkeypatch):
+    monkeypatch.setattr(operators, "probe", lambda device: {**fakes.operators(), "contention": 0.4})
+    with pytest.warns(UserWarning, match=r"Other programs used 40%.*again=True"):
+        machine.this()
+    assert "40%" in anew().note
+
+
+# Several at once
+
+CALIBRATE = """
+import sys, time
+import fakes
+from labkit import machine
+from labkit.measure import operators
+def probe(device):
+    print("start", time.time())
+    time.sleep(float(sys.argv[1]))
+    print("stop", time.time())
+    return fakes.operators()
+operators.probe = probe
+print("date", machine.this().date)
+"""
+
+
+def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed):
+    both = [child(CALIBRATE, 4.0) for _ in range(2)]
+    try:
+        outputs = [process.communicate(timeout=90)[0] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert sorted(output.count("start") for output in outputs) == [0, 1], outputs
+    dates = {line for output in outputs for line in output.splitlines() if line.startswith("date")}
+    assert len(dates) == 1, outputs
+    assert sum("Another notebook is calibrating" in output for output in outputs) == 1
+    assert anew().date == dates.pop().split()[1]
+    assert not probed
+
+
+def test_a_process_killed_while_calibrating_blocks_nobody(probed):
+    with child(CALIBRATE, 600) as process:
+        while not process.stdout.readline().startswith("start"):
+            assert process.poll() is None, process.stderr.read()
+        process.kill()
+        process.wait(timeout=30)
+    begin = time.monotonic()
+    assert machine.this().calibrated
+    assert time.monotonic() - begin < 20
+    assert len(probed) == 1
+
+
+@pytest.mark.parametrize("end", [Cancelled, KeyboardInterrupt, RuntimeError])
+def test_a_calibration_that_ends_early_keeps_nothing_and_blocks_nobody(end, probed, tmp_path, monkeypatch):
+    def stopped(device):
+        raise end
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operators, "probe", stopped)
+        with pytest.raises(end):
+            machine.this()
+    assert not list(tmp_path.rglob("*.json"))
+    begin = time.monotonic()
+    assert machine.this().calibrated
+    assert time.monotonic() - begin < 20
+
+
+def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "_PATIENCE", 0.2)
+    with child(CALIBRATE, 600) as process:
+        try:
+            while not process.stdout.readline().startswith("start"):
+                assert process.poll() is None, process.stderr.read()
+            with pytest.warns(UserWarning, match="not waiting any longer"):
+                assert machine.this().calibrated
+        finally:
+            process.kill()
+    assert "Another notebook is calibrating" in capsys.readouterr().out
+
+
+# A real one
+
+
+@pytest.mark.slow
+def test_a_real_calibration_predicts_times_that_grow(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "_known", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a busy machine may be told so
+        here = machine.this()
+    assert machine.load(profile(tmp_path)) == here
+    experiment = step.time(here)
+    for mode in experiment.axis("mode").values:
+        for width in step.WIDTHS:
+            point = {"width": width, "mode": mode, "where": step.THIS}
+            times = {batch: experiment.predict(batch=batch, **point).value for batch in step.BATCHES}
+            assert min(times.values()) > 0
+            assert times[256] < times[512] < times[1024]
+
+
+# The catalogue
+
+
+def test_every_machine_of_the_catalogue_has_figures_and_a_source():
+    machines = machine.catalogue()
+    assert machines
+    for name, sheet in machines.items():
+        assert sheet.name == name and sheet.source and not sheet.calibrated and sheet.device == "catalogue"
+        assert all(math.isfinite(n) and n > 0 for n in (sheet.flops, sheet.bandwidth, sheet.memory)), name
+        assert sheet.memory > 1e9 and sheet.bandwidth > 1e9 and sheet.flops > 1e11, name
+    assert all(machine.named(name).memory for name, _ in step.CATALOGUE.values())
+
+
+@pytest.mark.parametrize("wrong", ["NVIDIA H100", "H100", "nvidia h100 sxm5 80gb", "NVIDIA H100 SXM 80GB", "xyz", ""])
+def test_a_name_that_is_nearly_right_gets_the_right_one(wrong):
+    with pytest.raises(ValueError, match="no machine") as refusal:
+        machine.named(wrong)
+    assert any(repr(name) in str(refusal.value) for name in machine.catalogue())
+    assert "100" not in wrong or "'NVIDIA H100 SXM5 80GB'" in str(refusal.value)

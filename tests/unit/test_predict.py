@@ -1,0 +1,263 @@
+"""The predictions: counts equal to the framework's own, and times that cannot be nonsense."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+import math
+import random
+
+import fakes
+import pytest
+import torch
+from labkit.experiment import Outcome, Unavailable, compare
+from labkit.experiments import step as experiments
+from labkit.machine import catalogue, data_folder
+from labkit.measure import step as measured
+from labkit.measure.device import best
+from labkit.networks.cats import CatNet
+from labkit.predict import network, step
+from labkit.predict.generalisation import wilson
+from labkit.predict.operators import along, operation
+from labkit.units import quantity
+from torch.utils.flop_counter import FlopCounterMode
+
+MEASURED = data_folder() / "measured" / "cats-step.csv"
+no_count = pytest.mark.skipif(best().type == "mps", reason="Apple's GPU keeps no count of its peak memory")
+
+
+# Counts
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("batch", [1, 3, 128])
+@pytest.mark.parametrize("width", [1, 4, 7, 16, 64])
+def test_counts_are_the_frameworks_own(width, batch, size):
+    net, pictures = CatNet(width, size), torch.rand(batch, 3, size, size)
+    assert network.parameters(width, size) == sum(p.numel() for p in net.parameters())
+    with FlopCounterMode(display=False) as forward, torch.inference_mode():
+        net(pictures)
+    assert network.forward_flop(width, batch, size) == forward.get_total_flops()
+    with FlopCounterMode(display=False) as both:
+        net(pictures).sum().backward()
+    assert network.training_flop(width, batch, size) == both.get_total_flops()
+
+
+@no_count
+@pytest.mark.parametrize("mode", step.MODES)
+@pytest.mark.parametrize(("width", "batch"), [(4, 64), (16, 128), (64, 64), (32, 512), (8, 1024)])
+def test_predicted_memory_is_within_a_twentieth_of_the_allocators_count(mode, width, batch):
+    assert sum(step.memory(mode, width, batch).values()) == pytest.approx(measured.peak_memory(mode, width, batch), rel=0.05)
+
+
+def test_memory_grows_with_batch_and_width_and_training_needs_more():
+    for mode, width, batch in itertools.product(step.MODES, experiments.WIDTHS, experiments.BATCHES):
+        here = sum(step.memory(mode, width, batch).values())
+        assert all(part > 0 for part in step.memory(mode, width, batch).values())
+        assert here < sum(step.memory(mode, width, 2 * batch).values())
+        assert here < sum(step.memory(mode, 2 * width, batch).values())
+    for width, batch in itertools.product(experiments.WIDTHS, experiments.BATCHES):
+        inference, training = (sum(step.memory(mode, width, batch).values()) for mode in step.MODES)
+        assert inference < training
+
+
+# Times on a calibrated machine
+
+
+def curves(rng):
+    """Make a rising curve of two to six points."""
+    works = itertools.accumulate(rng.uniform(1, 50) for _ in range(rng.randint(2, 6)))
+    times = itertools.accumulate(rng.uniform(1e-6, 1e-3) for _ in range(6))
+    return [[work, seconds] for work, seconds in zip(works, times, strict=False)]
+
+
+def test_a_curve_goes_through_its_points_rises_and_is_never_negative():
+    rng = random.Random(5)
+    for _ in range(300):
+        curve = curves(rng)
+        for work, seconds in curve:
+            assert along(curve, work) == pytest.approx(seconds, rel=1e-12)
+        works = sorted(10 ** rng.uniform(-2, 5) for _ in range(50))
+        times = [along(curve, work) for work in works]
+        assert min(times) > 0
+        assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(times))
+
+
+def test_a_curve_is_flat_below_its_points_and_proportional_above():
+    curve = [[2, 1e-3], [8, 2e-3]]
+    assert along(curve, 1) == along(curve, 0) == along(curve, 2) == 1e-3
+    assert along(curve, 80) == pytest.approx(2e-2)
+    assert along(curve, 4) == pytest.approx(math.sqrt(2) * 1e-3)  # the middle, on logarithmic scales
+    assert along([[5, 1e-3]], 10) == pytest.approx(2e-3)
+    with pytest.raises(ValueError, match="calibrate the machine again"):
+        along([], 1)
+
+
+def test_an_operation_hits_measured_channels_and_lies_between_them_elsewhere():
+    measured_curves = fakes.operators()["infer"]["conv16"]
+    for channels, curve in measured_curves.items():
+        for batch, seconds in curve:
+            assert operation(measured_curves, int(channels), batch) == pytest.approx(seconds, rel=1e-12)
+    for channels, batch in itertools.product(range(4, 65), (1, 7, 512, 2000)):
+        here = operation(measured_curves, channels, batch)
+        assert operation(measured_curves, 4, batch) <= here * (1 + 1e-12)
+        assert here <= operation(measured_curves, min(channels + 1, 64), batch) * (1 + 1e-12)
+    assert operation(measured_curves, 1, 8) == operation(measured_curves, 4, 8)
+    assert operation(measured_curves, 999, 8) == operation(measured_curves, 64, 8)
+
+
+def test_the_order_of_the_channels_in_a_profile_does_not_matter():
+    """JSON keys are strings, and "128" sorts before "8"."""
+    measured_curves = fakes.operators()["infer"]["conv8"]
+    shuffled = dict(sorted(measured_curves.items()))
+    assert list(shuffled) != list(measured_curves)
+    assert all(operation(shuffled, c, 3) == operation(measured_curves, c, 3) for c in (8, 20, 64, 128))
+
+
+def test_the_parts_of_a_step_add_up_and_are_not_negative():
+    for passes in (3.0, 0.5):  # also where noise made training look cheaper than inference
+        costs = fakes.operators(passes)
+        for width, batch in itertools.product(experiments.WIDTHS, experiments.BATCHES):
+            inference, training = (step.seconds(costs, mode, width, batch) for mode in step.MODES)
+            assert set(inference) == {"forward"} and set(training) == {"forward", "backward", "optimiser"}
+            assert all(part >= 0 for part in (*inference.values(), *training.values()))
+            assert sum(training.values()) == pytest.approx(
+                passes * inference["forward"] + along(costs["optimiser"], network.parameters(width)))
+
+
+# Times on a machine of the catalogue
+
+
+def test_no_floor_is_below_its_arithmetic_or_its_traffic():
+    for sheet, width, batch in itertools.product(catalogue().values(), experiments.WIDTHS, experiments.BATCHES):
+        inference, training = (sum(step.floor(sheet.flops, sheet.bandwidth, mode, width, batch).values())
+                               for mode in step.MODES)
+        assert inference >= network.forward_flop(width, batch) / sheet.flops * (1 - 1e-9)
+        assert training >= network.training_flop(width, batch) / sheet.flops * (1 - 1e-9)
+        weights, pictures = network.FLOAT * network.parameters(width), network.FLOAT * batch * 3 * 32**2
+        assert inference >= (weights + pictures) / sheet.bandwidth * (1 - 1e-9)
+        assert training >= (7 * weights + pictures) / sheet.bandwidth * (1 - 1e-9)
+        assert training >= inference
+
+
+def test_twice_the_machine_halves_the_floor():
+    for mode, width, batch in itertools.product(step.MODES, (4, 64), (1, 1024)):
+        once, twice = step.floor(1e13, 1e12, mode, width, batch), step.floor(2e13, 2e12, mode, width, batch)
+        assert twice == pytest.approx({bound: seconds / 2 for bound, seconds in once.items()})
+
+
+def test_each_layer_is_bound_by_what_the_machine_lacks():
+    assert step.floor(1e8, 1e15, "inference", 16, 64)["memory traffic"] == 0
+    assert step.floor(1e18, 1e8, "inference", 16, 64)["arithmetic"] == 0
+
+
+# The experiments
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(measured, "seconds", never)
+    monkeypatch.setattr(measured, "peak_memory", never)
+
+
+def test_a_point_too_large_for_the_memory_is_not_run_and_says_how_large_it_is(nothing_runs):
+    small = dataclasses.replace(fakes.machine(), memory=20 * 2**20)
+    point = {"batch": 1024, "width": 64, "mode": "training step"}
+    needed = quantity(sum(step.memory("training step", 64, 1024).values()), "B")
+    for outcome in (experiments.time(small).measure(where=experiments.THIS, **point),
+                    experiments.memory(small).measure(**point)):
+        assert isinstance(outcome, Unavailable)
+        assert needed in outcome.reason and "20 MiB" in outcome.reason and "smaller batch" in outcome.reason
+
+
+@pytest.mark.parametrize("where", experiments.CATALOGUE)
+def test_another_machine_is_predicted_with_a_floor_and_never_measured(where, nothing_runs):
+    experiment = experiments.time(fakes.machine())
+    for mode in step.MODES:
+        point = {"batch": 1024, "width": 16, "mode": mode, "where": where}
+        assert "floor" in experiment.predict(**point).note
+        outcome = experiment.measure(**point)
+        assert isinstance(outcome, Unavailable) and where in outcome.reason
+
+
+def test_eight_devices_cannot_share_seven_pictures():
+    experiment = experiments.time(fakes.machine())
+    point = {"width": 16, "mode": "training step", "where": "8 × NVIDIA H100"}
+    for batch in (1, 2, 4):
+        outcome = experiment.predict(batch=batch, **point)
+        assert isinstance(outcome, Unavailable) and "8 pictures or more" in outcome.reason
+    assert experiment.predict(batch=8, **point)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 1.5, 100, 2048, "128", None, math.nan, 10**9])
+def test_a_batch_off_the_slider_is_refused_with_its_range(batch, nothing_runs):
+    for experiment in (experiments.time(fakes.machine()), experiments.memory(fakes.machine())):
+        point = {**experiment.start, "batch": batch}
+        for half in (experiment.predict, experiment.measure):
+            with pytest.raises(ValueError, match="Batch size cannot be .* from 1 to 1,024 pictures"):
+                half(**point)
+
+
+def test_every_point_has_a_prediction_or_a_reason():
+    for experiment in (experiments.time(fakes.machine()), experiments.memory(fakes.machine())):
+        for point in experiment.points():
+            outcome = experiment.predict(**point)
+            if isinstance(outcome, Outcome):
+                assert 0 < outcome.low <= outcome.value <= outcome.high and outcome.unit == experiment.unit
+                assert all(part >= 0 for part in outcome.parts.values())
+            else:
+                assert outcome.reason
+
+
+@no_count
+def test_a_point_can_be_run_for_real():
+    """Also a batch given as 4.0, which the framework would refuse."""
+    here = fakes.machine()
+    for mode in step.MODES:
+        timed = experiments.time(here, budget=0.1).measure(batch=4.0, width=4, mode=mode, where=experiments.THIS)
+        assert 0 < timed.low <= timed.value <= timed.high
+    memory = experiments.memory(here)
+    compared = compare(memory, [{"batch": 256, "width": width, "mode": m} for width in (8, 16) for m in step.MODES])
+    assert len(compared.errors) == 4
+    assert compared.errors[-1] <= 0.05
+
+
+@pytest.mark.skipif(not MEASURED.is_file(), reason=f"{MEASURED.name} has not been recorded")
+def test_nine_predictions_in_ten_are_within_the_band_that_is_shown():
+    with MEASURED.open(encoding="utf-8", newline="") as file:
+        pairs = [(float(row["predicted_s"]), float(row["measured_s"])) for row in csv.DictReader(file)]
+    assert len(pairs) >= 10
+    assert all(math.isfinite(n) and n > 0 for pair in pairs for n in pair)
+    errors = sorted(abs(predicted - seconds) / seconds for predicted, seconds in pairs)
+    assert errors[math.ceil(0.9 * len(errors)) - 1] <= experiments.BAND
+
+
+# Generalisation
+
+
+def test_a_share_lies_in_its_interval_and_the_interval_between_nought_and_one():
+    for tested in (1, 2, 10, 100, 5000):
+        for right in {0, 1, tested // 3, tested - 1, tested}:
+            share, low, high = wilson(right, tested)
+            assert share == right / tested
+            assert 0 <= low <= share <= high <= 1
+            assert low < high
+            mirrored = wilson(tested - right, tested)
+            assert mirrored[1:] == pytest.approx((1 - high, 1 - low))
+
+
+def test_known_intervals_and_more_tests_make_them_narrower():
+    assert wilson(95, 100) == pytest.approx((0.95, 0.8882, 0.9785), abs=1e-4)
+    assert wilson(0, 10) == pytest.approx((0, 0, 0.2775), abs=1e-4)
+    widths = [high - low for _, low, high in (wilson(9 * n, 10 * n) for n in (1, 10, 100, 1000))]
+    assert widths == sorted(widths, reverse=True)
+
+
+@pytest.mark.parametrize(("right", "tested"), [(0, 0), (1, 0), (-1, 10), (11, 10), (0, -5)])
+def test_a_share_of_nothing_is_refused(right, tested):
+    with pytest.raises(ValueError, match="test at least one"):
+        wilson(right, tested)
