@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 
-.PHONY: book html test unit labs browser bench lint clean
+.PHONY: book html test unit labs browser bench record lint clean
 
 book: html
 	@$(BIN)/python book/serve.py
@@ -31,6 +31,9 @@ browser: html
 
 bench: html
 	$(BIN)/python tests/bench.py
+
+record: $(STAMP)
+	$(BIN)/python tests/bench.py --record
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,20 +6,26 @@ noisy machine is no defect, and the tests hold what can be held anywhere.
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import torch
+from playwright.sync_api import sync_playwright
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "browser"), str(ROOT / "book")]
 
 import hand_written  # noqa: E402
+import serve  # noqa: E402
+from chromium import launch  # noqa: E402
 from labkit import clock, machine  # noqa: E402
 from labkit.datasets import cats  # noqa: E402
 from labkit.experiment import compare  # noqa: E402
@@ -28,6 +34,8 @@ from labkit.measure import device as devices  # noqa: E402
 from labkit.measure.recognition import look  # noqa: E402
 from labkit.measure.training import train  # noqa: E402
 from labkit.networks.cats import CatNet  # noqa: E402
+from speed import repaint_times  # noqa: E402
+from weight import weigh  # noqa: E402
 
 LAB = "labs/1-terminology/3-cats.html"
 
@@ -75,29 +83,53 @@ def training() -> None:
     line("throughput of the loop, over the same by hand", f"{ratio:.3f}", "0.97", ratio >= 0.97)
 
 
+POINTS = [{"batch": b, "width": w, "mode": m} for w in (8, 16, 32) for b in (1, 4, 16, 64, 256)
+          for m in ("inference", "training step")]
+
+
 def predictions() -> None:
     here = machine.this()
-    times, memory = step.time(here), step.memory(here)
-    points = [{"batch": b, "width": w, "mode": m} for w in (8, 16, 32) for b in (1, 4, 16, 64, 256)
-              for m in ("inference", "training step")]
-    timed = compare(times, [{**p, "where": step.THIS} for p in points])
+    timed = compare(step.time(here), [{**p, "where": step.THIS} for p in POINTS])
     line("median error of predicted time, 30 points", f"{timed.median_error:.1%}", "15 %", timed.median_error <= 0.15)
-    kept = compare(memory, points)
+    kept = compare(step.memory(here), POINTS)
     if kept.errors:
         error = kept.median_error
         line("median error of predicted peak memory, 30 points", f"{error:.1%}", "15 %", error <= 0.15)
 
 
+def record() -> None:
+    """Write data/measured/cats-step.csv: the points of `predictions`, on this machine."""
+    here = machine.this(again=True)
+    timed = compare(step.time(here, budget=1.0), [{**p, "where": step.THIS} for p in POINTS])
+    path = ROOT / "data" / "measured" / "cats-step.csv"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["machine", "date", "torch", "mode", "width", "batch", "predicted_s", "measured_s"])
+        for row in timed.rows:
+            point = [row.point[name] for name in ("mode", "width", "batch")]
+            seconds = [f"{outcome.value:.4g}" for outcome in (row.predicted, row.measured)]
+            table.writerow([here.name, here.date[:10], torch.__version__, *point, *seconds])
+    print(f"{path.relative_to(ROOT)}: median error {timed.median_error:.1%}, 90th percentile {timed.p90_error:.1%}")
+
+
+@contextmanager
+def serving():
+    """Serve the built book; yields its address."""
+    with serve.server(port=0) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+
+
 def pages() -> None:
-    import serve
-    from playwright.sync_api import sync_playwright
-    from speed import repaint_times
-    from weight import weigh
-
-    with serve.running() as address, sync_playwright() as playwright:
-        from conftest import launch
-
+    with serving() as address, sync_playwright() as playwright:
         browser = launch(playwright)
+        if browser is None:
+            print("skipped: the pages' weight and the sliders' speed, for want of a Chromium or Chrome")
+            return
         weight = weigh(browser, address + LAB)
         line("lab page on the wire, without the widgets' bundle", f"{weight.page / 1e3:.0f} kB", "400 kB",
              weight.page <= 400e3)
@@ -121,7 +153,10 @@ def book() -> None:
 
 
 def main() -> None:
+    """Measure every bar, or with `--record` renew the recorded measurement."""
     print(f"{machine.this().name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+    if "--record" in sys.argv:
+        return record()
     for bar in (start_up, pictures, training, predictions, pages, book):
         bar()
 

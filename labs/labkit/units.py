@@ -9,7 +9,7 @@ import math
 
 _DECIMAL = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
-_PREFIXED = ("s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz")
+PREFIXED = ("s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz")
 
 
 def _three_digits(number: float) -> str:
@@ -25,7 +25,7 @@ def quantity(value: float, unit: str) -> str:
     if unit == "B":
         step = min(int(math.log2(abs(value)) // 10), len(_BINARY) - 1) if abs(value) >= 1 else 0
         return f"{_three_digits(value / 1024**step)} {_BINARY[step]}B"
-    if unit in _PREFIXED and value:
+    if unit in PREFIXED and value:
         exponent = min(max(3 * math.floor(math.log10(abs(value)) / 3), -9), 18)
         if unit == "s" and exponent > 0:
             exponent = 0

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import toy
+from labkit.explorer import Explorer
+from widget_pages import alive, in_the_book, widget_pages
+
 # A message posted inside a frame arrives after that frame has been painted.
 _MOVE = """async (host, moves) => {
     const sliders = [...host.querySelectorAll("input[type=range]")];
@@ -17,16 +21,22 @@ _MOVE = """async (host, moves) => {
             painted.port2.postMessage(0);
         }));
     }
-    return times.sort((a, b) => a - b);
+    return times;
 }"""
 
 
-def redraw_ms(page, explorer: str = ".labkit-explorer", moves: int = 240) -> list[float]:
-    """Move each slider of an Explorer in turn and return the milliseconds from move to repaint, ascending.
+def repaint_times(browser, moves: int = 300) -> list[float]:
+    """Return the milliseconds from a move of a slider to its repaint, each slider in turn.
 
     Args:
-        page: a playwright page with a drawn Explorer.
-        explorer: the selector of the Explorer; the first that matches is taken.
-        moves: how many moves to time.
+        browser: a playwright browser.
+        moves: how many moves to time, on three axes and 2,304 points.
     """
-    return page.locator(explorer).first.evaluate(f"(host, moves) => ({_MOVE})(host, moves)", moves)
+    with widget_pages() as add, in_the_book():
+        page = browser.new_page()
+        try:
+            page.goto(add("speed", Explorer(toy.step_time(), x="nodes").html()))
+            alive(page)
+            return page.locator(".labkit-explorer").evaluate(_MOVE, moves)
+        finally:
+            page.close()

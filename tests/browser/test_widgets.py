@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import toy
@@ -17,22 +14,8 @@ from labkit.explorer import Explorer
 from labkit.guess import Beside, Guess
 from labkit.quiz import Choice, Question, Quiz
 from labkit.units import quantity
-from labkit.widget import LabWidget, write_static
-
-_PAGE = """<!doctype html>
-<html lang="en" data-content_root="../">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Widgets</title>
-<link rel="icon" href="data:,">
-<style>
-  :root { color-scheme: light dark; }
-  body { max-width: 54rem; margin: 0 auto; padding: 0 1rem; font-family: sans-serif; }
-  [data-theme=dark] { color-scheme: dark; }
-  [data-theme=dark] body { background: #14181e; color: #ced6dd; }
-  @media (prefers-color-scheme: dark) { body { background: #14181e; color: #ced6dd; } }
-</style></head>
-<body><main><h1>Widgets</h1>
-%s
-</main></body></html>"""
+from labkit.widget import LabWidget
+from widget_pages import alive, in_the_book, widget_pages
 
 # A kernel's side for the browser: it keeps the state, and records what the widget sends.
 _LIVE = """<div id="here"></div><script type="application/json" id="state">%s</script>
@@ -54,11 +37,6 @@ window.end = await widget.render({ model, el: document.getElementById("here") })
 </script>"""
 
 
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 def formats(title="One step, by number format"):
     """Two curves, one of them with a gap, and parts that outnumber the colours."""
 
@@ -77,30 +55,16 @@ def formats(title="One step, by number format"):
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """A folder served on this computer, with the widgets' files in it, and a way to add a page to it."""
-    folder = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTER_TO_EDGE_BOOK", "1")
-        write_static(folder / "_static" / "labkit")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    (folder / "pages").mkdir()
-
-    def add(name: str, body: str) -> str:
-        (folder / "pages" / f"{name}.html").write_text(_PAGE % body, "utf-8")
-        return f"http://127.0.0.1:{server.server_port}/pages/{name}.html"
-
-    yield add
-    server.shutdown()
-    server.server_close()
+def site():
+    """A function that puts a page of widgets online and returns its address."""
+    with widget_pages() as add:
+        yield add
 
 
 @pytest.fixture(scope="session")
 def everything(site):
     """A page with one widget of each kind and no kernel; returns its address and the explorer's Python side."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTER_TO_EDGE_BOOK", "1")
+    with in_the_book():
         experiment = toy.step_time()
         points = [{"nodes": n, "batch": 256, "link": 10} for n in (1, 2, 4)]
         presets = {"your laptop": {"nodes": 1, "batch": 64}, "8 × H100": {"nodes": 8, "batch": 1024, "link": 50}}
@@ -118,11 +82,6 @@ def everything(site):
             Quiz([Question("What does training change?", choices), Question("And inference?", choices[::-1])]),
         ]
         return site("everything", "\n".join(widget.html() for widget in widgets)), explorer
-
-
-def alive(page):
-    """Wait until every widget has taken the place of its picture or text."""
-    page.wait_for_function("!document.querySelector('.labkit-host > script')")
 
 
 @pytest.fixture
@@ -333,10 +292,11 @@ def test_without_a_kernel_a_link_leads_to_the_lab(page, visit, site, everything)
     assert launched.get_by_role("link", name=name).get_attribute("href").endswith("/github/o/r")
 
 
-def test_labels_are_text_and_never_markup(visit, site, monkeypatch):
-    monkeypatch.setenv("CLUSTER_TO_EDGE_BOOK", "1")
+def test_labels_are_text_and_never_markup(visit, site):
     evil = "<img src=x onerror='document.title=1'><script>document.title=1</script>"
-    page = visit(site("evil", Explorer(formats(evil), x="batch").html() + Guess("g", evil, "%", 0, 1).html()))
+    with in_the_book():
+        body = Explorer(formats(evil), x="batch").html() + Guess("g", evil, "%", 0, 1).html()
+    page = visit(site("evil", body))
     assert evil in page.locator(".labkit-title").first.inner_text()
     assert page.locator(".labkit img").count() == 0
     assert page.title() == "Widgets"

@@ -73,7 +73,7 @@ def test_a_point_needs_every_axis_and_no_other():
     experiment = toy.step_time()
     with pytest.raises(ValueError, match="missing: batch, link"):
         experiment.predict(nodes=1)
-    with pytest.raises(ValueError, match="no axis 'speed'.*nodes, batch, link"):
+    with pytest.raises(ValueError, match=r"no axis 'speed'.*nodes, batch, link"):
         experiment.measure(nodes=1, batch=1, link=1, speed=3)
 
 
@@ -164,8 +164,10 @@ def test_a_wrong_point_is_refused_before_anything_runs():
 
 
 def comparison(*pairs):
-    rows = [Row({}, *(half if isinstance(half, Unavailable) else Outcome(half, "s") for half in pair)) for pair in pairs]
-    return Comparison(toy.step_time(), tuple(rows))
+    def outcome(half):
+        return half if isinstance(half, Unavailable) else Outcome(half, "s")
+
+    return Comparison(toy.step_time(), tuple(Row({}, *map(outcome, pair)) for pair in pairs))
 
 
 def test_errors_are_fractions_of_the_measurement():

@@ -49,10 +49,10 @@ def spoil(path, change):
     path.write_text(json.dumps(change(content) or content))
 
 
-def child(script, *arguments, **more):
+def child(script, *arguments, stdout=subprocess.PIPE):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+                            encoding="utf-8", stdout=stdout, stderr=subprocess.PIPE)
 
 
 # Kept
@@ -234,37 +234,41 @@ def test_contention_during_the_calibration_is_said(probed, monkeypatch):
 # Several at once
 
 CALIBRATE = """
-import sys, time
+import pathlib, sys, time
 import fakes
 from labkit import machine
 from labkit.measure import operators
 def probe(device):
-    print("start", time.time())
-    time.sleep(float(sys.argv[1]))
-    print("stop", time.time())
+    print("start")
+    while not pathlib.Path(sys.argv[1]).exists():
+        time.sleep(0.02)
     return fakes.operators()
 operators.probe = probe
 print("date", machine.this().date)
 """
 
 
-def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed):
-    both = [child(CALIBRATE, 4.0) for _ in range(2)]
+def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed, tmp_path):
+    outputs, enough = [tmp_path / "one.txt", tmp_path / "other.txt"], tmp_path / "enough"
+    both = [child(CALIBRATE, enough, stdout=output.open("w")) for output in outputs]
     try:
-        outputs = [process.communicate(timeout=90)[0] for process in both]
+        limit = time.monotonic() + 60
+        while "Another notebook is calibrating" not in "".join(output.read_text("utf-8") for output in outputs):
+            assert time.monotonic() < limit and not any(process.poll() for process in both)
+            time.sleep(0.05)
+        enough.touch()
+        errors = [process.communicate(timeout=60)[1] for process in both]
     finally:
         for process in both:
             process.kill()
-    assert sorted(output.count("start") for output in outputs) == [0, 1], outputs
-    dates = {line for output in outputs for line in output.splitlines() if line.startswith("date")}
-    assert len(dates) == 1, outputs
-    assert sum("Another notebook is calibrating" in output for output in outputs) == 1
-    assert anew().date == dates.pop().split()[1]
+    said = [output.read_text("utf-8").splitlines() for output in outputs]
+    assert sorted("start" in lines for lines in said) == [False, True], errors
+    assert [lines[-1] for lines in said] == [f"date {anew().date}"] * 2, errors
     assert not probed
 
 
-def test_a_process_killed_while_calibrating_blocks_nobody(probed):
-    with child(CALIBRATE, 600) as process:
+def test_a_process_killed_while_calibrating_blocks_nobody(probed, tmp_path):
+    with child(CALIBRATE, tmp_path / "never") as process:
         while not process.stdout.readline().startswith("start"):
             assert process.poll() is None, process.stderr.read()
         process.kill()
@@ -292,7 +296,7 @@ def test_a_calibration_that_ends_early_keeps_nothing_and_blocks_nobody(end, prob
 
 def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(machine, "_PATIENCE", 0.2)
-    with child(CALIBRATE, 600) as process:
+    with child(CALIBRATE, tmp_path / "never") as process:
         try:
             while not process.stdout.readline().startswith("start"):
                 assert process.poll() is None, process.stderr.read()

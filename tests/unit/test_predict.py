@@ -48,7 +48,8 @@ def test_counts_are_the_frameworks_own(width, batch, size):
 @pytest.mark.parametrize("mode", step.MODES)
 @pytest.mark.parametrize(("width", "batch"), [(4, 64), (16, 128), (64, 64), (32, 512), (8, 1024)])
 def test_predicted_memory_is_within_a_twentieth_of_the_allocators_count(mode, width, batch):
-    assert sum(step.memory(mode, width, batch).values()) == pytest.approx(measured.peak_memory(mode, width, batch), rel=0.05)
+    predicted = sum(step.memory(mode, width, batch).values())
+    assert predicted == pytest.approx(measured.peak_memory(mode, width, batch), rel=0.05)
 
 
 def test_memory_grows_with_batch_and_width_and_training_needs_more():
@@ -198,7 +199,7 @@ def test_a_batch_off_the_slider_is_refused_with_its_range(batch, nothing_runs):
     for experiment in (experiments.time(fakes.machine()), experiments.memory(fakes.machine())):
         point = {**experiment.start, "batch": batch}
         for half in (experiment.predict, experiment.measure):
-            with pytest.raises(ValueError, match="Batch size cannot be .* from 1 to 1,024 pictures"):
+            with pytest.raises(ValueError, match=r"Batch size cannot be .* from 1 to 1,024 pictures"):
                 half(**point)
 
 

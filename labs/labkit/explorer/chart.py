@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from labkit.experiment import Axis
-from labkit.units import _PREFIXED as PREFIXED
-from labkit.units import quantity
+from labkit.units import PREFIXED, quantity
 
 # Okabe and Ito's palette, without the hues that are below 3:1 on white (https://jfly.uni-koeln.de/color/).
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]

@@ -214,9 +214,10 @@ async function render({ model, el }) {
     segment.style.setProperty("--part", colourOf(i));
     swatch.style.setProperty("--part", colourOf(i));
     const value = h("b");
+    const entry = h("li", {}, swatch, h("span", {}, `${name} `, value));
     bar.append(segment);
-    breakdown.append(h("li", {}, swatch, h("span", {}, `${name} `, value)));
-    return { segment, value };
+    breakdown.append(entry);
+    return { segment, entry, value };
   });
   const made = h("div", { class: "labkit-breakdown" }, bar, breakdown);
 
@@ -233,9 +234,11 @@ async function render({ model, el }) {
 
     made.hidden = !there || !segments.length;
     const total = here.parts.reduce((sum, part) => sum + part.value, 0) || 1;
-    segments.forEach(({ segment, value }, i) => {
-      segment.style.flexGrow = there ? here.parts[i].value / total : 0;
-      value.textContent = there ? quantity(here.parts[i].value, unit) : "";
+    segments.forEach(({ segment, entry, value }, i) => {
+      const part = there ? here.parts[i].value : 0;
+      segment.hidden = entry.hidden = !part;
+      segment.style.flexGrow = part / total;
+      value.textContent = quantity(part, unit);
     });
 
     const dot = model.get("dots").findLast((point) => same(point.index, index));

@@ -1,0 +1,70 @@
+"""Pages with nothing but widgets, served on this computer as the built book serves them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from labkit.widget import write_static
+
+_PAGE = """<!doctype html>
+<html lang="en" data-content_root="../">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Widgets</title>
+<link rel="icon" href="data:,">
+<style>
+  :root { color-scheme: light dark; }
+  body { max-width: 54rem; margin: 0 auto; padding: 0 1rem; font-family: sans-serif; }
+  [data-theme=dark] { color-scheme: dark; }
+  [data-theme=dark] body { background: #14181e; color: #ced6dd; }
+  @media (prefers-color-scheme: dark) { body { background: #14181e; color: #ced6dd; } }
+</style></head>
+<body><main><h1>Widgets</h1>
+%s
+</main></body></html>"""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def in_the_book() -> Iterator[None]:
+    """Let widgets made inside draw themselves for a page without a kernel."""
+    before = os.environ.get("CLUSTER_TO_EDGE_BOOK")
+    os.environ["CLUSTER_TO_EDGE_BOOK"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["CLUSTER_TO_EDGE_BOOK"]
+        if before is not None:
+            os.environ["CLUSTER_TO_EDGE_BOOK"] = before
+
+
+@contextmanager
+def widget_pages() -> Iterator[Callable[[str, str], str]]:
+    """Serve a folder with the widgets' files; yields `add(name, body)`, which returns the new page's address."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_static(folder / "_static" / "labkit")
+        (folder / "pages").mkdir()
+        with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+
+            def add(name: str, body: str) -> str:
+                (folder / "pages" / f"{name}.html").write_text(_PAGE % body, "utf-8")
+                return f"http://127.0.0.1:{server.server_port}/pages/{name}.html"
+
+            yield add
+            server.shutdown()
+
+
+def alive(page) -> None:
+    """Wait until every widget has taken the place of its picture or text."""
+    page.wait_for_function("!document.querySelector('.labkit-host > script')")
