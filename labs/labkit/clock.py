@@ -84,7 +84,7 @@ def interval(samples: list[float]) -> tuple[float, float, float]:
     ordered, n = sorted(samples), len(samples)
     middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
     reach = 1.96 * math.sqrt(n) / 2  # a binomial count with p = 1/2 has this 95 % half-width
-    low, high = math.floor(n / 2 - reach), math.ceil(n / 2 + reach)
+    low, high = math.floor(n / 2 - reach) - 1, math.ceil(n / 2 + reach)
     return middle, ordered[max(low, 0)], ordered[min(high, n - 1)]
 
 

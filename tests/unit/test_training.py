@@ -88,13 +88,14 @@ def test_it_is_as_fast_as_the_loop_by_hand(pictures):
     ("images", "labels", "arguments"),
     [
         (0, 0, {}), (5, 4, {}), (5, 0, {}), (5, 5, {"batch": 0}), (5, 5, {"batch": -1}), (5, 5, {"epochs": 0}),
+        (5, 5, {"batch": 2.5}),
         (5, 5, {"rate": 0}), (5, 5, {"rate": -1e-3}), (5, 5, {"rate": math.nan}),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_and_changes_nothing(images, labels, arguments, pictures):
     network = fresh()
     before = [p.clone() for p in network.parameters()]
-    with pytest.raises(ValueError, match=r"as many labels as pictures|must be above 0"):
+    with pytest.raises(ValueError, match=r"as many labels as pictures|whole numbers from 1 up|must be a number above 0"):
         train(network, pictures.images[:images], pictures.labels[:labels], **arguments)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
 

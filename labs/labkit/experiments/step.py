@@ -99,7 +99,7 @@ def ratio(outcome_of: Callable[..., Outcome | Unavailable], **point) -> Outcome 
 
 def _calibrated(parts) -> Outcome:
     value = sum(parts.values())
-    return Outcome(value, "s", low=value / (1 + BAND), high=value * (1 + BAND), parts=parts)
+    return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts)
 
 
 def _too_large(machine, mode, width, batch) -> Unavailable | None:

@@ -68,12 +68,15 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         seed: of the order of the pictures.
 
     Raises:
-        ValueError: no pictures, labels of another number, or a batch, epochs or rate that is not above 0.
+        ValueError: no pictures, labels of another number, or a batch, epochs or rate that
+            is none.
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"Training needs as many labels as pictures, and some: not {len(images)} and {len(labels)}.")
-    if batch < 1 or epochs < 1 or not rate > 0:
-        raise ValueError(f"Batch, epochs and rate must be above 0, not {batch}, {epochs} and {rate}.")
+    if not all(isinstance(count, int) and count >= 1 for count in (batch, epochs)):
+        raise ValueError(f"Batch and epochs must be whole numbers from 1 up, not {batch} and {epochs}.")
+    if not 0 < rate < math.inf:
+        raise ValueError(f"The learning rate must be a number above 0, not {rate}.")
     devices.settle_allocator()
     device = device or devices.best()
     to_device(network, device).train()
