@@ -46,8 +46,8 @@ function render({ model, el }) {
       const truth = measured?.value ?? null;
       const gaps = [];
       if (truth !== null && value !== null) gaps.push(`Your guess: ${apart(value, truth, unit)}`);
-      const model = predicted?.value ?? null;
-      if (truth !== null && model !== null) gaps.push(`The model: ${apart(model, truth, unit)}`);
+      const said = predicted?.value ?? null;
+      if (truth !== null && said !== null) gaps.push(`The model: ${apart(said, truth, unit)}`);
       difference.replaceChildren(...(gaps.length ? gaps.map((gap) => h("div", {}, gap)) : ["–"]));
     };
     return { line, show };
@@ -60,7 +60,7 @@ function render({ model, el }) {
   const head = h("thead", {}, h("tr", {}, ...cells));
   const table = h("table", {}, caption, head, h("tbody", {}, ...lines.map(({ line }) => line)));
   lines.forEach(({ line }) => [...line.children].forEach((cell, i) => i && cell.setAttribute("data-head", heads[i])));
-  el.replaceChildren(h("div", { class: "labkit labkit-beside" }, table));
+  el.replaceChildren(frame("beside", {}, table));
   show();
 
   model.on("change:guesses", show);

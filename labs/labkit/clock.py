@@ -83,9 +83,9 @@ def interval(samples: list[float]) -> tuple[float, float, float]:
         raise ValueError("There are no samples to take a median of.")
     ordered, n = sorted(samples), len(samples)
     middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    reach = 1.96 * math.sqrt(n) / 2  # a binomial count with p = 1/2 has this 95 % half-width
-    low, high = math.floor(n / 2 - reach) - 1, math.ceil(n / 2 + reach)
-    return middle, ordered[max(low, 0)], ordered[min(high, n - 1)]
+    reach = (1.96 * math.sqrt(n) + 1) / 2  # 95 % of a binomial count with p = 1/2, with the correction for whole counts
+    low = max(math.floor(n / 2 - reach), 0)
+    return middle, ordered[low], ordered[n - 1 - low]
 
 
 def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 0.03,

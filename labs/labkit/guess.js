@@ -86,9 +86,9 @@ function render({ model, el }) {
   const title = uniqueId();
   const caption = h("p", { class: "labkit-note" }, "Earlier:");
   el.replaceChildren(
-    h(
-      "div",
-      { class: "labkit labkit-guess", id: `guess-${key}`, role: "group", "aria-labelledby": title, tabIndex: -1 },
+    frame(
+      "guess",
+      { id: `guess-${key}`, role: "group", "aria-labelledby": title, tabIndex: -1 },
       h("p", { class: "labkit-title", id: title }, question),
       row,
       status,

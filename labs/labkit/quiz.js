@@ -64,9 +64,9 @@ function render({ model, el }) {
 
   const name = uniqueId();
   el.replaceChildren(
-    h(
-      "div",
-      { class: "labkit labkit-quiz", role: "group", "aria-labelledby": name },
+    frame(
+      "quiz",
+      { role: "group", "aria-labelledby": name },
       h("p", { class: "labkit-title", id: name }, title),
       ...asked.map(({ fieldset }) => fieldset),
       h("div", { class: "labkit-measure" }, score, again),

@@ -1,11 +1,13 @@
-"""A real browser for the tests."""
+"""A real browser and a real JupyterLab for the tests."""
 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import pytest
 from chromium import launch
+from lab_server import lab_server
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +23,16 @@ def browser():
             _missing("There is no Chromium on this machine: install one, or run 'playwright install chromium'.")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def jupyterlab(tmp_path_factory):
+    """The address of a JupyterLab and the folder that it shows; skipped or failed without one, as above."""
+    for package in ("jupyterlab", "ipykernel"):
+        if find_spec(package) is None:
+            _missing(f"{package} is not installed: run 'pip install {package}'.")
+    with lab_server(tmp_path_factory.mktemp("jupyterlab")) as served:
+        yield served
 
 
 def _missing(what: str) -> None:

@@ -319,9 +319,9 @@ async function render({ model, el }) {
   const choices = h("div", { class: "labkit-presets", role: "group", "aria-label": "Presets" });
   choices.append(...presets.map(({ button }) => button));
   const name = uniqueId();
-  const root = h(
-    "div",
-    { class: "labkit labkit-explorer", role: "group", "aria-labelledby": name },
+  const root = frame(
+    "explorer",
+    { role: "group", "aria-labelledby": name },
     h("p", { class: "labkit-title", id: name }, config.title),
     presets.length ? choices : "",
     h("div", { class: "labkit-controls" }, ...controls.map(({ row }) => row)),

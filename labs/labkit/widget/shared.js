@@ -49,6 +49,16 @@ function h(tag, properties = {}, ...children) {
   return node;
 }
 
+// The outermost element of a widget. Plain keys stay inside: JupyterLab, which has shortcuts on single keys, would take
+// the arrow keys from sliders and radio buttons and move to another cell.
+function frame(kind, properties, ...children) {
+  const node = h("div", { class: `labkit labkit-${kind}`, ...properties }, ...children);
+  node.addEventListener("keydown", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey) event.stopPropagation();
+  });
+  return node;
+}
+
 // Changes the text only where it differs, so that a live region speaks only when there is something new.
 function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
