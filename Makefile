@@ -7,6 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 
+.NOTPARALLEL:
 .PHONY: book html test unit labs browser bench record lint clean
 
 book: html
@@ -27,7 +28,7 @@ labs: $(STAMP)
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 --durations=0 -p no:cacheprovider labs
 
 browser: html
-	$(BIN)/python -m pytest tests/browser -rs
+	$(BIN)/python -m pytest tests/browser
 
 bench: html
 	$(BIN)/python tests/bench.py

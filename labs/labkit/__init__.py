@@ -2,5 +2,3 @@
 
 `experiment` is the idea, `predict` and `measure` its two halves, `experiments` joins them, and `explorer` shows them.
 """
-
-__version__ = "0.1.0"

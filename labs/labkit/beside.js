@@ -60,7 +60,7 @@ function render({ model, el }) {
   const head = h("thead", {}, h("tr", {}, ...cells));
   const table = h("table", {}, caption, head, h("tbody", {}, ...lines.map(({ line }) => line)));
   lines.forEach(({ line }) => [...line.children].forEach((cell, i) => i && cell.setAttribute("data-head", heads[i])));
-  el.replaceChildren(frame("beside", {}, table));
+  el.replaceChildren(panel("beside", {}, table));
   show();
 
   model.on("change:guesses", show);

@@ -31,6 +31,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
+from labkit.machine import data_folder
+
 logger = logging.getLogger(__name__)
 
 # latex2mathml knows `split` and not its twin `aligned`, and would number lines that Sphinx numbers itself.
@@ -89,12 +91,12 @@ def _visit_display(translator, node: nodes.math_block) -> None:
 
 
 def source_digest() -> str:
-    """Return a digest of labkit's own files: it changes whenever the result of a lab may."""
-    folder = Path(__file__).parent
+    """Return a digest of labkit's own files and of the course's data: it changes whenever the result of a lab may."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for folder in (Path(__file__).parent, data_folder()):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

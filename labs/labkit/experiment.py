@@ -79,8 +79,9 @@ class Axis:
             return f"Choose one of: {', '.join(self.values)}."
         unit = f" {self.unit}" if self.unit else ""
         span = f"The slider runs from {self.values[0]:,} to {self.values[-1]:,}{unit}"
-        if isinstance(value, Real) and math.isfinite(value):
-            nearest = min(self.values, key=lambda v: abs(v - value))
+        if isinstance(value, Real) and value == value:
+            inside = min(max(value, self.values[0]), self.values[-1])
+            nearest = min(self.values, key=lambda v: abs(v - inside))
             return f"{span}; the nearest value on it is {nearest:,}."
         return f"{span}."
 

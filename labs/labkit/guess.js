@@ -58,6 +58,11 @@ function render({ model, el }) {
       say(trouble, outside);
       return;
     }
+    const stopped = live ? send(model, {}) : ""; // an empty message only asks whether the kernel is there
+    if (stopped) {
+      say(trouble, stopped);
+      return;
+    }
     again = false;
     const extended = [...history, { value, at: new Date().toISOString() }];
     say(trouble, live ? "" : storeGuesses(key, extended));
@@ -86,7 +91,7 @@ function render({ model, el }) {
   const title = uniqueId();
   const caption = h("p", { class: "labkit-note" }, "Earlier:");
   el.replaceChildren(
-    frame(
+    panel(
       "guess",
       { id: `guess-${key}`, role: "group", "aria-labelledby": title, tabIndex: -1 },
       h("p", { class: "labkit-title", id: title }, question),

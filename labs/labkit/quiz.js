@@ -64,7 +64,7 @@ function render({ model, el }) {
 
   const name = uniqueId();
   el.replaceChildren(
-    frame(
+    panel(
       "quiz",
       { role: "group", "aria-labelledby": name },
       h("p", { class: "labkit-title", id: name }, title),

@@ -227,10 +227,10 @@ def test_earlier_measurements_are_dots_from_the_start():
 
 def test_a_measurement_beyond_the_chart_widens_it():
     explorer = Explorer(toy.step_time(measure=lambda **_: Outcome(500.0, "s")), x="nodes")
-    before = explorer.spec
+    before = explorer.specs
     measure_here(explorer)
     assert ended(explorer)[0] == "done"
-    assert explorer.spec != before
+    assert explorer.specs != before
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,23 @@ import inspect
 import json
 import math
 import operator
+import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from .. import cache
 from ..progress import report
+from ..units import quantity
 from . import scenes
 from .painter import Canvas
 from .scenes import MANY_COLOURED, ONE_COLOUR
@@ -87,12 +91,18 @@ def draw(
 
     Raises:
         ValueError: an argument outside what is allowed; the message says what is.
+        MemoryError: the pictures need more memory than is free.
     """
     n, size, coats, seed, balance, label_noise = _check(n, size, coats, seed, balance, label_noise)
+    needed, free = 3 * n * size * size, psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(f"{n:,} pictures of {size} × {size} take {quantity(needed, 'B')} of memory, and "
+                          f"{quantity(free, 'B')} are free: draw fewer or smaller ones.")
     images = np.empty((n, 3, size, size), np.uint8)
     truth, labels, worn = (np.empty(n, np.int64) for _ in range(3))
     noise = _noise(seed, TILE + 3 * size * size)
     edges = np.cumsum(balance) / np.sum(balance)
+    stopped = threading.Event()
 
     def block(start: int) -> None:
         throws = _throws(seed, start)[: n - start]
@@ -102,14 +112,15 @@ def draw(
         coat = np.array([COATS.index(c) for c in coats])[(throws[:, 3] * np.float32(len(coats))).astype(np.int64)]
         truth[here], labels[here] = shown, np.where(throws[:, 1] < label_noise, other, shown)
         worn[here] = np.where(shown == CLASSES.index("cat"), coat, -1)
-        _render(images[here], throws, shown, worn[here], noise)
+        _render(images[here], throws, shown, worn[here], noise, stopped)
 
     starts = range(0, n, BLOCK)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         try:
             for done, _ in enumerate(pool.map(block, starts), 1):
                 report(done / len(starts), "Drawing pictures")
-        except BaseException:  # also a cancelled or interrupted cell: what has not begun must not begin
+        except BaseException:  # also a cancelled or interrupted cell: nothing goes on, and nothing begins
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
     return Pictures(*map(torch.from_numpy, (images, labels, truth, worn)))
@@ -155,19 +166,19 @@ def _check(n, size, coats, seed, balance, label_noise) -> tuple:
     n, size, seed = _whole("n", n, 1), _whole("size", size, 32), _whole("seed", seed, 0)
     if seed >= 2**64:
         raise ValueError(f"seed must be below 2**64, not {seed}.")
-    coats = (coats,) if isinstance(coats, str) else tuple(coats)
+    coats = (coats,) if isinstance(coats, str) else tuple(coats or ())
     unknown = [c for c in coats if c not in COATS]
     if unknown or not coats:
         wrong = f"There is no coat {unknown[0]!r}." if unknown else "coats is empty."
         raise ValueError(f"{wrong} Choose from: {', '.join(COATS)}.")
-    if not isinstance(label_noise, (int, float)) or not 0 <= label_noise <= 1:
+    if not isinstance(label_noise, Real) or not 0 <= label_noise <= 1:
         raise ValueError(f"label_noise is a share between 0 and 1, not {label_noise!r}.")
     rule = f"balance needs {len(CLASSES)} numbers of 0 or more, for {', '.join(CLASSES)}, not all 0; not {balance!r}."
     try:
         weights = tuple(float(b) for b in balance)
     except (TypeError, ValueError):
         raise ValueError(rule) from None
-    if len(weights) != len(CLASSES) or not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+    if len(weights) != len(CLASSES) or not min(weights) >= 0 or not 0 < sum(weights) < math.inf:
         raise ValueError(rule)
     return n, size, coats, seed, weights, float(label_noise)
 
@@ -199,8 +210,8 @@ def _noise(seed: int, count: int) -> np.ndarray:
     return ((octets.sum(axis=1, dtype=np.int32) - 510).astype(np.float32) / np.float32(147.8))[:count]
 
 
-def _render(images, throws, shown, coats, noise) -> None:
-    """Paint pictures into `images`, those with the same subject, pose and kind of coat together."""
+def _render(images, throws, shown, coats, noise, stopped) -> None:
+    """Paint pictures into `images`, those with the same subject, pose and kind of coat together, until `stopped`."""
     size = images.shape[-1]
     cats, many = shown == CLASSES.index("cat"), coats - len(ONE_COLOUR)
     pose = np.where(cats, (throws[:, 4] * np.float32(len(scenes.POSES))).astype(np.int64), 0)
@@ -208,6 +219,8 @@ def _render(images, throws, shown, coats, noise) -> None:
     for k, (subject, position, pattern) in enumerate(groups.T):
         members = np.flatnonzero(group.reshape(-1) == k)
         for rows in np.array_split(members, -(-len(members) * size * size // CHUNK)):
+            if stopped.is_set():
+                return
             canvas, dice = Canvas(len(rows), size), scenes.Dice(throws[rows, SCENE:COAT])
             x, y = canvas.x, canvas.y
             scenes.surroundings(canvas, dice)

@@ -33,7 +33,13 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
     Args:
         machine: this machine.
         budget: seconds to spend on measuring a point.
+
+    Raises:
+        ValueError: a machine of the catalogue, which is known by its datasheet alone.
     """
+    if not machine.calibrated:
+        raise ValueError(f"The time of a step is predicted from a calibration, which {machine.name} lacks: "
+                         "use labkit.machine.this(). The catalogue's machines are on the slider.")
 
     def predict(batch, width, mode, where):
         if where == THIS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import vl_convert
 from traitlets import Dict, List, validate
 
 from labkit import cache
-from labkit.experiment import Comparison, Experiment, Outcome, Point, Row
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row
 from labkit.explorer import chart, measuring
 from labkit.explorer.grid import Grid
 from labkit.progress import Cancelled, watch
@@ -58,7 +59,7 @@ class Explorer(LabWidget):
     script: ClassVar[Path] = Path(__file__).parent / "explorer.js"
 
     config = Dict(help="What never changes.").tag(sync=True)
-    spec = Dict(help="The chart as Vega-Lite, without its data.").tag(sync=True)
+    specs = List(help="The chart as Vega-Lite, without its data, for each choice of the frames.").tag(sync=True)
     index = List(help="The chosen position on every axis.").tag(sync=True)
     dots = List(help="The measured points.").tag(sync=True)
     job = Dict(help="How the measurement is going: state, fraction and text.").tag(sync=True)
@@ -83,7 +84,7 @@ class Explorer(LabWidget):
         self.error: BaseException | None = None
         super().__init__(
             config=self._configuration(presets or {}, run_url or ""),
-            spec=self._specification(),
+            specs=self._specifications(),
             index=list(self._grid.index(experiment.start)),
             dots=[self._dot(row) for row in self._measured],
             job={"state": "idle", "fraction": 0, "text": ""},
@@ -151,6 +152,7 @@ class Explorer(LabWidget):
             ],
             "x": names.index(self._x.name),
             "colour": names.index(self._colour.name) if self._colour else None,
+            "frames": [names.index(axis.name) for axis in self._frames],
             "grid": self._grid.packed(),
             "presets": [
                 {"label": label, "index": [a.index(point[a.name]) if a.name in point else None for a in axes]}
@@ -166,11 +168,30 @@ class Explorer(LabWidget):
             "dashes": chart.DASHES,
         }
 
-    def _specification(self) -> dict:
-        numbers = [*self._grid.numbers(), *(figure.value for figure in self._experiment.published)]
-        for row in self._measured:
+    @property
+    def _frames(self) -> list[Axis]:
+        """The categories that are neither drawn along the curve nor as curves: each choice has a scale of its own."""
+        return [a for a in self._experiment.axes if a.categorical and a is not self._x and a is not self._colour]
+
+    def _specifications(self) -> list[dict]:
+        names = [axis.name for axis in self._frames]
+        choices = itertools.product(*(axis.values for axis in self._frames))
+        return [self._specification(dict(zip(names, values, strict=True))) for values in choices]
+
+    def _specification(self, fixed: dict) -> dict:
+        def there(point: Point) -> bool:
+            return all(point[name] == value for name, value in fixed.items())
+
+        numbers = [*self._grid.numbers(fixed), *(f.value for f in self._experiment.published if there(f.point))]
+        for row in filter(lambda row: there(row.point), self._measured):
             numbers += [row.measured.low, row.measured.high]
         return chart.specification(self._x, self._series, numbers, self._experiment.unit, self._height)
+
+    def _spec(self, point: Point) -> dict:
+        frame = 0
+        for axis in self._frames:
+            frame = frame * len(axis.values) + axis.index(point[axis.name])
+        return self.specs[frame]
 
     def _dot(self, row: Row) -> dict:
         numbers = {name: getattr(row.measured, name) for name in ("value", "low", "high")}
@@ -226,7 +247,7 @@ class Explorer(LabWidget):
             raise ValueError(f"the measurement is in {outcome.unit!r}, the experiment in {self._experiment.unit!r}")
         row = Row(dict(point), self._experiment.predict(**point), outcome)
         self._measured.append(row)
-        self.spec = self._specification()
+        self.specs = self._specifications()
         self.dots = [*self.dots, self._dot(row)]
 
     def _tell(self, state: str, text: str, fraction: float = 0.0) -> None:
@@ -250,7 +271,7 @@ class Explorer(LabWidget):
         heading = chart.heading(self._experiment.quantity, self._experiment.unit)
         title = "    ".join([heading, *(sign for sign, there in marks if there)])
         spec = {
-            **self.spec,
+            **self._spec(self.point),
             "background": "white",
             "datasets": self._rows(),
             "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"},

@@ -119,10 +119,13 @@ async function render({ model, el }) {
     return { button, show: (now) => button.setAttribute("aria-pressed", chosen(now)) };
   });
 
-  // The chart. The scales are fixed, so a move of a slider changes data only.
+  // The chart. Its scales hold for one choice of the frames, so a move of a slider changes data only.
+
+  const frame = (index) => config.frames.reduce((at, k) => at * axes[k].values.length + index[k], 0);
 
   const drawing = h("div", { class: "labkit-chart", role: "img" });
   let embedded;
+  let shown;
   let width = 0;
 
   function rows(index) {
@@ -154,6 +157,7 @@ async function render({ model, el }) {
   }
 
   function draw() {
+    if (frame(model.get("index")) !== shown) embed();
     if (!embedded) return;
     for (const [name, data] of Object.entries(rows(model.get("index")))) embedded.view.data(name, data);
     embedded.view.run();
@@ -162,11 +166,15 @@ async function render({ model, el }) {
   async function embed() {
     const target = h("div", { "aria-hidden": "true" }); // the label of the drawing says what it shows
     drawing.replaceChildren(target);
-    const spec = { ...model.get("spec"), datasets: rows(model.get("index")) };
+    shown = frame(model.get("index"));
+    const spec = { ...model.get("specs")[shown], datasets: rows(model.get("index")) };
     if (width) spec.width = width;
     embedded?.finalize();
+    embedded = undefined;
     const plain = { actions: false, defaultStyle: false, renderer: "svg", tooltip: false };
-    embedded = await vegaEmbed(target, spec, plain);
+    const chart = await vegaEmbed(target, spec, plain);
+    if (!drawing.contains(target)) return chart.finalize(); // another choice was made meanwhile
+    embedded = chart;
     draw();
   }
 
@@ -281,9 +289,10 @@ async function render({ model, el }) {
     button.addEventListener("click", () => {
       const { state } = model.get("job");
       const active = state === "running" || state === "busy";
-      model.send(active ? { do: "cancel" } : { do: "measure", index: model.get("index") });
-      say(status, active ? "Stopping at the next step …" : "Asking the kernel …");
+      const stopped = send(model, active ? { do: "cancel" } : { do: "measure", index: model.get("index") });
+      say(status, stopped || (active ? "Stopping at the next step …" : "Asking the kernel …"));
       clearTimeout(waiting);
+      if (stopped) return;
       const silent = "The kernel has not answered. It may be busy with a cell; if it has stopped, run the lab again.";
       waiting = setTimeout(() => say(status, silent), 5000);
     });
@@ -319,7 +328,7 @@ async function render({ model, el }) {
   const choices = h("div", { class: "labkit-presets", role: "group", "aria-label": "Presets" });
   choices.append(...presets.map(({ button }) => button));
   const name = uniqueId();
-  const root = frame(
+  const root = panel(
     "explorer",
     { role: "group", "aria-labelledby": name },
     h("p", { class: "labkit-title", id: name }, config.title),
@@ -345,7 +354,7 @@ async function render({ model, el }) {
     draw();
   }
 
-  const listeners = { "change:index": show, "change:dots": show, "change:spec": embed };
+  const listeners = { "change:index": show, "change:dots": show, "change:specs": embed };
   if (measure) listeners["change:job"] = measure.show;
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
 
@@ -355,7 +364,7 @@ async function render({ model, el }) {
   resized.observe(drawing);
   return () => {
     resized.disconnect();
-    embedded.finalize();
+    embedded?.finalize();
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }

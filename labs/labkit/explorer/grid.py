@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.units import quantity
@@ -68,10 +69,10 @@ class Grid:
         """Return `value`, `low`, `high` (None where unavailable), `parts` and `text` (the note or the reason)."""
         return self._cells[self.index(point)]
 
-    def numbers(self) -> Iterator[float]:
-        """Yield every number on the curve and its band."""
-        for cell in self._cells.values():
-            if cell["value"] is not None:
+    def numbers(self, fixed: Mapping[str, Any]) -> Iterator[float]:
+        """Yield every number on the curves and their bands, wherever the axes in `fixed` have the values there."""
+        for point, cell in zip(self.experiment.points(), self._cells.values(), strict=True):
+            if cell["value"] is not None and all(point[name] == value for name, value in fixed.items()):
                 yield from (cell["low"], cell["value"], cell["high"])
 
     def packed(self) -> dict:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psutil
 import torch
 
 
+@cache
 def best() -> torch.device:
-    """Return the GPU (CUDA or Apple's) where PyTorch has one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
+    """Return the GPU (CUDA or Apple's) where PyTorch has one that works, else the CPU.
+
+    A GPU that is there may still refuse: an old one has no kernels in a new PyTorch, a virtual Mac's has no memory.
+    """
+    for kind, there in (("cuda", torch.cuda.is_available), ("mps", torch.backends.mps.is_available)):
+        if there():
+            try:
+                torch.ones(8, device=kind).sum().item()
+                return torch.device(kind)
+            except RuntimeError as trouble:
+                reason = str(trouble).splitlines()[0]
+                warnings.warn(f"The GPU does not work with this PyTorch ({reason}); using the CPU.", stacklevel=2)
     return torch.device("cpu")
 
 
@@ -32,6 +45,25 @@ def memory(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
     return min(psutil.virtual_memory().total, _container_limit())
+
+
+def layout(device: torch.device) -> torch.memory_format:
+    """Return the order in memory that convolutions read fastest, for weights and pictures.
+
+    Apple's backend keeps PyTorch's usual order: the other has failed there on the way back (pytorch/pytorch#140902).
+    """
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Turn an allocator's refusal inside the block into a `MemoryError` that names `what` was too large."""
+    try:
+        yield
+    except RuntimeError as error:  # the CPU's, CUDA's and Apple's allocators share no narrower type
+        if not re.search("out of memory|allocate memory|not enough memory", str(error)):
+            raise
+        raise MemoryError(f"{what} needs more memory than there is: choose a smaller one.") from error
 
 
 def settle_allocator() -> None:

@@ -11,6 +11,7 @@ machine kept in the median of the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import median
 
 import torch
@@ -97,8 +98,8 @@ def _suspects(curve) -> list[int]:
 
     A batch cannot take longer than a larger one, nor much longer than its share of the work above a smaller one.
     """
-    slower = [i for i, (here, after) in enumerate(zip(curve, curve[1:])) if here[1] > 1.05 * after[1]]
-    steep = [i + 1 for i, (here, after) in enumerate(zip(curve, curve[1:]))
+    slower = [i for i, (here, after) in enumerate(pairwise(curve)) if here[1] > 1.05 * after[1]]
+    steep = [i + 1 for i, (here, after) in enumerate(pairwise(curve))
              if after[1] / here[1] > 1.5 * after[0] / here[0]]
     return sorted({*slower, *steep})
 
@@ -118,7 +119,7 @@ def _layer(kind, read, written, device) -> nn.Module:
 def _input(kind, read, side, batch, device):
     if kind == "dense":
         return torch.rand(batch, read, device=device)
-    return torch.rand(batch, read, side, side, device=device).to(memory_format=torch.channels_last)
+    return torch.rand(batch, read, side, side, device=device).to(memory_format=devices.layout(device))
 
 
 def _inference(kind, read, written, side, batch, device):

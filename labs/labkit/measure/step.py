@@ -76,7 +76,7 @@ def _peak(record) -> int:
 
 def _setting(width, batch, device):
     network = training.to_device(CatNet(width), device)
-    pictures = torch.rand(batch, 3, 32, 32, device=device).to(memory_format=torch.channels_last)
+    pictures = torch.rand(batch, 3, 32, 32, device=device).to(memory_format=devices.layout(device))
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
     return network, pictures, labels, training.optimiser(network)
 

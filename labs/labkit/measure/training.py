@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from numbers import Integral
 from time import perf_counter
 
 import torch
@@ -36,7 +37,7 @@ class Run:
 
 def to_device(network: nn.Module, device: torch.device) -> nn.Module:
     """Put a network on the device, its convolutions' weights in the layout that convolutions read fastest."""
-    return network.to(device, memory_format=torch.channels_last)
+    return network.to(device, memory_format=devices.layout(device))
 
 
 def optimiser(network: nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
@@ -66,35 +67,38 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         batch: pictures in a step; the last step of an epoch takes what is left.
         rate: the learning rate at the start.
         seed: of the order of the pictures.
+        device: where to train; the best that this machine has unless given.
 
     Raises:
-        ValueError: no pictures, labels of another number, or a batch, epochs or rate that
-            is none.
+        ValueError: no pictures, labels of another number, or a batch, epochs or rate that is none.
+        MemoryError: the device has too little memory for the batch.
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"Training needs as many labels as pictures, and some: not {len(images)} and {len(labels)}.")
-    if not all(isinstance(count, int) and count >= 1 for count in (batch, epochs)):
-        raise ValueError(f"Batch and epochs must be whole numbers from 1 up, not {batch} and {epochs}.")
+    if not all(isinstance(count, Integral) and count >= 1 for count in (batch, epochs)):
+        raise ValueError(f"Batch and epochs must be whole numbers from 1 up, not {batch!r} and {epochs!r}.")
     if not 0 < rate < math.inf:
         raise ValueError(f"The learning rate must be a number above 0, not {rate}.")
     devices.settle_allocator()
-    device = device or devices.best()
-    to_device(network, device).train()
-    images, labels = images.to(device), labels.to(device)
-    adam = optimiser(network, rate)
-    order = torch.Generator().manual_seed(seed)
-    steps = epochs * math.ceil(len(images) / batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    run, start = Run(), perf_counter()
-    for epoch in range(epochs):
-        report(epoch / epochs, f"Epoch {epoch + 1} of {epochs}")
-        total = torch.zeros((), device=device)
-        for chosen in torch.randperm(len(images), generator=order).to(device).split(batch):
-            pictures = as_input(images[chosen])
-            total += step(network, adam, pictures, labels[chosen]) * len(chosen)
-            schedule.step()
-        run.losses.append(float(total) / len(images))
-    run.seconds, run.pictures = perf_counter() - start, epochs * len(images)
+    device = torch.device(device or devices.best())
+    batch = min(batch, len(images))
+    with devices.memory_for(f"Training in batches of {batch:,}"):
+        to_device(network, device).train()
+        images, labels = images.to(device), labels.to(device)
+        adam = optimiser(network, rate)
+        order = torch.Generator().manual_seed(seed)
+        steps = epochs * math.ceil(len(images) / batch)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+        run, start = Run(), perf_counter()
+        for epoch in range(epochs):
+            report(epoch / epochs, f"Epoch {epoch + 1} of {epochs}")
+            total = torch.zeros((), device=device)
+            for chosen in torch.randperm(len(images), generator=order).to(device).split(batch):
+                pictures = as_input(images[chosen])
+                total += step(network, adam, pictures, labels[chosen]) * len(chosen)
+                schedule.step()
+            run.losses.append(float(total) / len(images))
+        run.seconds, run.pictures = perf_counter() - start, epochs * len(images)
     return run
 
 

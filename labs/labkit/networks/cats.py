@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
+import torch
 from torch import Tensor, nn
 
 from labkit.datasets.cats import CLASSES
@@ -19,12 +22,13 @@ class CatNet(nn.Sequential):
     Shapes: float pictures (n, 3, size, size) in, scores (n, 3) out.
 
     Raises:
-        ValueError: a width below 1, or a size that is not a multiple of 8.
+        ValueError: a width that is no whole number from 1 up, or a size that is not a multiple of 8.
     """
 
     def __init__(self, width: int = 16, size: int = 32):
-        if width < 1 or size < 8 or size % 8:
-            raise ValueError(f"CatNet needs a width of 1 or more and a size that 8 divides, not {width} and {size}.")
+        if not all(isinstance(n, Integral) for n in (width, size)) or width < 1 or size < 8 or size % 8:
+            raise ValueError("CatNet needs a whole width of 1 or more and a size that 8 divides, not "
+                             f"{width!r} and {size!r}.")
         super().__init__(
             nn.Conv2d(3, width, 3, stride=2, padding=1),
             nn.ReLU(inplace=True),
@@ -38,5 +42,11 @@ class CatNet(nn.Sequential):
 
 
 def as_input(images: Tensor) -> Tensor:
-    """Return byte pictures (n, 3, size, size) as floats between -1 and 1, which is what the network reads."""
+    """Return byte pictures (n, 3, size, size) as floats between -1 and 1, which is what the network reads.
+
+    Raises:
+        ValueError: the pictures are not bytes.
+    """
+    if images.dtype != torch.uint8:
+        raise ValueError(f"Pictures are bytes from 0 to 255 (torch.uint8), not {images.dtype}.")
     return images.float().div_(127.5).sub_(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 Curve = Sequence[Sequence[float]]  # [[work, seconds], …], work rising
 
@@ -18,7 +19,7 @@ def along(curve: Curve, work: float) -> float:
         raise ValueError("A curve without points predicts nothing: calibrate the machine again.")
     if work <= curve[0][0]:
         return curve[0][1]
-    for (low, fast), (high, slow) in zip(curve, curve[1:]):
+    for (low, fast), (high, slow) in pairwise(curve):
         if work <= high:
             return _between(math.log(work / low) / math.log(high / low), fast, slow)
     return curve[-1][1] * work / curve[-1][0]

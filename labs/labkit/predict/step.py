@@ -8,6 +8,7 @@ the peak bandwidth (the roofline of Williams, Waterman and Patterson, 2009, appl
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from labkit.predict import network
 from labkit.predict.operators import along, operation
@@ -65,7 +66,7 @@ def memory(mode: str, width: int, batch: int) -> dict[str, float]:
     pictures = network.FLOAT * batch * layers[0].read
     written = [network.FLOAT * batch * layer.written for layer in layers]
     if mode == "inference":
-        pairs = [a + b for a, b in zip(written, written[1:])]
+        pairs = [a + b for a, b in pairwise(written)]
         return {"weights": weights, "pictures": pictures, "activations": max(pairs)}
     kept = max(sum(written[:i]) + 3 * written[i] for i in range(len(written) - 1))
     return {

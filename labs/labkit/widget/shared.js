@@ -51,7 +51,7 @@ function h(tag, properties = {}, ...children) {
 
 // The outermost element of a widget. Plain keys stay inside: JupyterLab, which has shortcuts on single keys, would take
 // the arrow keys from sliders and radio buttons and move to another cell.
-function frame(kind, properties, ...children) {
+function panel(kind, properties, ...children) {
   const node = h("div", { class: `labkit labkit-${kind}`, ...properties }, ...children);
   node.addEventListener("keydown", (event) => {
     if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey) event.stopPropagation();
@@ -67,6 +67,16 @@ function say(node, text) {
 
 function uniqueId() {
   return `labkit-${Math.random().toString(36).slice(2)}`;
+}
+
+// Sends a message to the kernel; returns what to tell the reader where the widget's kernel is gone.
+function send(model, content) {
+  try {
+    model.send(content);
+    return "";
+  } catch {
+    return "The kernel of this widget has stopped. Run the lab again, from its first cell.";
+  }
 }
 
 // Where the reader can run the lab: the page's own launch link.
