@@ -8,7 +8,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,7 +71,7 @@ class Guess(LabWidget):
         if not isinstance(value, (int, float)) or not low <= value <= high:
             span = f"{quantity(low, self.unit)} to {quantity(high, self.unit)}"
             raise ValueError(f"A guess must be a number from {span}, not {value!r}.")
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.history = [*self.history, {"value": value, "at": now}]
 
     def _is_guess(self, entry: Any) -> bool:

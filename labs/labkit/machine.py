@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import difflib
 import hashlib
+import itertools
 import json
 import math
 import warnings
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache as remembered
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from labkit import cache
 from labkit.clock import CONTENDED
+from labkit.predict.network import layers
 
 PROFILE_VERSION = 1  # raise it when the probes change: older profiles are then measured again
 FRESH_DAYS = 30
@@ -92,7 +94,7 @@ def this(again: bool = False) -> Machine:
 
 def _find(again: bool) -> Machine:
     identity = _identity()
-    path = cache.folder("machines") / f"{_digest(identity)}.json"
+    path = cache.folder("machines") / f"{_digest(identity)}-v{PROFILE_VERSION}.json"
     with ExitStack() as stack:
         kept = None if again else _kept(path, identity)
         if kept is None:
@@ -119,7 +121,7 @@ def _kept(path: Path, identity: dict) -> Machine | None:
         warnings.warn(f"The kept profile of this machine cannot be used: {trouble}. It {place}, and the machine is "
                       "measured again.", stacklevel=2)
         return None
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(machine.date).astimezone(timezone.utc)
+    age = datetime.now(UTC) - datetime.fromisoformat(machine.date).astimezone(UTC)
     return machine if timedelta(0) <= age <= timedelta(days=FRESH_DAYS) else None
 
 
@@ -152,7 +154,7 @@ def _calibrate(path: Path, identity: dict) -> Machine:
         device=device.type,
         memory=devices.memory(device),
         operators=operators.probe(device),
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
         identity=identity,
     )
     if machine.note:
@@ -184,7 +186,7 @@ def load(path: Path) -> Machine:
             raise DamagedProfile("it was written by another version of labkit")
         machine = Machine(**content)
         _check(machine)
-        datetime.fromisoformat(machine.date).astimezone(timezone.utc)
+        datetime.fromisoformat(machine.date).astimezone(UTC)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
         if isinstance(trouble, DamagedProfile):
             raise
@@ -202,6 +204,10 @@ def _check(machine: Machine) -> None:
     numbers += [n for curve in curves for work, seconds in curve for n in (work, seconds)]
     if not all(isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers):
         raise DamagedProfile("it holds times that no machine can have")
+    if any(a[0] >= b[0] for curve in curves for a, b in itertools.pairwise(curve)):
+        raise DamagedProfile("its points are out of order")
+    if not {layer.kind for layer in layers(width=16)} <= operators["infer"].keys():
+        raise DamagedProfile("it lacks operations")
     if not 0 <= operators["contention"] <= 1:
         raise DamagedProfile("it holds a share above 1 or below 0")
 

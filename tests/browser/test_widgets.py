@@ -417,7 +417,7 @@ def test_the_view_follows_python_and_ends_cleanly(live):
     page = live(Explorer(toy.step_time(), x="nodes"))
     page.evaluate("model.set('index', [0, 8, 3])")
     assert "With 1 nodes" in said(explorers(page))
-    page.evaluate("model.set('spec', { ...model.get('spec'), height: 300 })")
+    page.evaluate("model.set('specs', model.get('specs').map((s) => ({ ...s, height: 300 })))")
     page.wait_for_function("document.querySelector('svg.marks').clientHeight === 300")
     page.evaluate("end()")
     page.evaluate("model.set('index', [1, 8, 3])")

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import fakes
@@ -94,7 +94,7 @@ def test_again_measures_again_and_holds_from_then_on(probed):
 
 @pytest.mark.parametrize(("days", "fresh"), [(-1, False), (0, True), (machine.FRESH_DAYS - 1, True),
                                              (machine.FRESH_DAYS + 1, False), (400, False)])
-@pytest.mark.parametrize("zone", [timezone.utc, timezone(timedelta(hours=-5)), None])
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5)), None])
 def test_a_profile_holds_for_its_days(days, fresh, zone, probed, tmp_path):
     machine.this()
     date = (datetime.now(zone) - timedelta(days=days, minutes=1)).isoformat()

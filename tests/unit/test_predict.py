@@ -36,7 +36,7 @@ no_count = pytest.mark.skipif(best().type == "mps", reason="Apple's GPU keeps no
 def test_counts_are_the_frameworks_own(width, batch, size):
     net, pictures = CatNet(width, size), torch.rand(batch, 3, size, size)
     assert network.parameters(width, size) == sum(p.numel() for p in net.parameters())
-    with FlopCounterMode(display=False) as forward, torch.inference_mode():
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
         net(pictures)
     assert network.forward_flop(width, batch, size) == forward.get_total_flops()
     with FlopCounterMode(display=False) as both:
@@ -180,7 +180,7 @@ def test_another_machine_is_predicted_with_a_floor_and_never_measured(where, not
     experiment = experiments.time(fakes.machine())
     for mode in step.MODES:
         point = {"batch": 1024, "width": 16, "mode": mode, "where": where}
-        assert "floor" in experiment.predict(**point).note
+        assert "datasheet" in experiment.predict(**point).note
         outcome = experiment.measure(**point)
         assert isinstance(outcome, Unavailable) and where in outcome.reason
 

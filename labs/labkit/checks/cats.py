@@ -60,5 +60,5 @@ def mended(answer, allowed: int = 300) -> bool | None:
 
     return holds(answer, good, right="old and new coats are both recognised.", hint=(
         f"Use at most {allowed} many-coloured pictures, and reach 95 % on many-coloured cats while keeping 98 % on "
-        "one-colour ones, and on cars and bicycles: mix old pictures in, or start from the better of the two networks."
+        "one-colour ones, and on cars and bicycles: mix old pictures in, and show the new ones more than once."
     ))

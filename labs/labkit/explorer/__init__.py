@@ -31,12 +31,18 @@ def bundle(source: str) -> str:
     """
     key = hashlib.sha256(f"{vl_convert.__version__}\0{source}".encode()).hexdigest()[:16]
     path = cache.folder("widgets") / f"{key}.js"
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        return path.read_text("utf-8")
+    with contextlib.suppress(OSError):
+        digest, _, kept = path.read_bytes().partition(b"\n")
+        if digest == _digest(kept):  # whole and undamaged
+            return kept.decode()
     module = vl_convert.javascript_bundle(source)
     with contextlib.suppress(OSError):
-        cache.write_atomically(path, module.encode())
+        cache.write_atomically(path, _digest(module.encode()) + b"\n" + module.encode())
     return module
+
+
+def _digest(module: bytes) -> bytes:
+    return hashlib.sha256(module).hexdigest().encode()
 
 
 class Explorer(LabWidget):

@@ -200,13 +200,13 @@ async function render({ model, el }) {
   }
 
   const key = (draw, colour, ...words) => h("li", {}, glyph(draw, colour), h("span", {}, ...words));
-  const [PREDICTED, MEASURED, PUBLISHED] = config.colours;
+  const [, MEASURED, PUBLISHED] = config.colours;
   const colourOf = (i) => config.colours[i % config.colours.length];
   const lines = series.map((name, s) => {
     const dash = config.dashes[s % config.dashes.length].join(" ");
     return key({ d: "M1 6H23", "stroke-dasharray": dash }, colourOf(s), name || "predicted");
   });
-  const range = key({ d: "M1 1H23V11H1Z", fill: PREDICTED, opacity: 0.3 }, "none", "its range");
+  const range = key({ d: "M1 1H23V11H1Z", fill: "currentColor", opacity: 0.25 }, "none", "its range");
   const machine = model.get("live") ? "this machine" : "the machine that built this page";
   const diamond = { d: "M12 1L17 6L12 11L7 6Z", fill: config.colour === null ? MEASURED : "currentColor" };
   const measured = key(diamond, "none", `measured on ${machine}`);

@@ -32,7 +32,8 @@ def seconds(mode: str, width: int, batch: int, *, pace: float, budget: float = 0
     timings = clock.interleave(calls, budget=budget, sync=devices.sync(device))
     speed = pace / timings["pace"].median
     step = timings["step"]
-    return clock.Timing(step.median * speed, step.low * speed, step.high * speed, step.samples, step.contention), speed
+    low, high = step.low * pace / timings["pace"].high, step.high * pace / timings["pace"].low
+    return clock.Timing(step.median * speed, low, high, step.samples, step.contention), speed
 
 
 def peak_memory(mode: str, width: int, batch: int) -> int | None:
@@ -52,6 +53,9 @@ def peak_memory(mode: str, width: int, batch: int) -> int | None:
     standing = sum(tensor.numel() * tensor.element_size() for tensor in alive)
     run = _runner(mode, network, pictures, labels, adam)
     if device.type == "cuda":
+        torch.cuda.synchronize()
+        run()  # once unmeasured: the libraries take their own scratch space at the first call
+        adam.zero_grad()
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

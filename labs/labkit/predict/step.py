@@ -1,8 +1,8 @@
 """Time and memory of one inference and of one training step of the cat network.
 
 On a calibrated machine the time is the sum of the layers' own times. Of a catalogue machine only the datasheet is
-known, which gives a floor: no step is faster than its arithmetic at the peak rate, nor than its memory traffic at
-the peak bandwidth (the roofline of Williams, Waterman and Patterson, 2009, applied to each layer).
+known, which gives an order of magnitude: each layer takes its arithmetic at the peak rate, or reading and writing
+everything once at the peak bandwidth, whichever is longer (the roofline of Williams, Waterman and Patterson, 2009).
 """
 
 from __future__ import annotations
