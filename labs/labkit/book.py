@@ -139,9 +139,9 @@ def slim_icons(html: Path) -> None:
 
 
 def webp(png: bytes) -> bytes:
-    """Return a PNG as WebP: without loss where that is smaller, as for charts, else at quality 90."""
+    """Return a PNG as WebP: without loss where that is smaller, as for charts, else at quality 82."""
     picture, candidates = Image.open(io.BytesIO(png)), []
-    for options in ({"lossless": True}, {"quality": 90}):
+    for options in ({"lossless": True}, {"quality": 82}):
         file = io.BytesIO()
         picture.save(file, "webp", **options)
         candidates.append(file.getvalue())

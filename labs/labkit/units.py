@@ -6,6 +6,7 @@ Rates and times take decimal prefixes (GB/s, ms); capacities take binary ones (G
 from __future__ import annotations
 
 import math
+import re
 
 _DECIMAL = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
@@ -32,4 +33,5 @@ def quantity(value: float, unit: str) -> str:
         return f"{_three_digits(value / 10.0**exponent)} {_DECIMAL[exponent]}{unit}"
     if unit == "%":
         return f"{_three_digits(value)} %"
-    return f"{_three_digits(value)} {unit}".rstrip()
+    one = value == 1 and re.fullmatch("[a-z]{2,}s", unit)  # 1 picture, 2 pictures
+    return f"{_three_digits(value)} {unit[:-1] if one else unit}".rstrip()

@@ -219,7 +219,7 @@ def test_letters_in_a_number_field_are_explained(page):
     field.press("Control+a")
     page.keyboard.type("eee")
     field.press("Enter")
-    assert "type a number from 1 nodes to 32 nodes" in explorer.locator("[role=status]").first.inner_text()
+    assert "type a number from 1 node to 32 nodes" in explorer.locator("[role=status]").first.inner_text()
     assert field.input_value() == "4"
 
 
@@ -416,12 +416,12 @@ def test_a_busy_machine_offers_to_cancel_the_other_measurement(live):
 def test_the_view_follows_python_and_ends_cleanly(live):
     page = live(Explorer(toy.step_time(), x="nodes"))
     page.evaluate("model.set('index', [0, 8, 3])")
-    assert "With 1 nodes" in said(explorers(page))
+    assert "With 1 node" in said(explorers(page))
     page.evaluate("model.set('specs', model.get('specs').map((s) => ({ ...s, height: 300 })))")
     page.wait_for_function("document.querySelector('svg.marks').clientHeight === 300")
     page.evaluate("end()")
     page.evaluate("model.set('index', [1, 8, 3])")
-    assert "With 1 nodes" in said(explorers(page))
+    assert "With 1 node" in said(explorers(page))
 
 
 def test_without_a_measurement_there_is_no_button(live):

@@ -65,7 +65,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         axes=_axes(Axis("where", "Machine", (THIS, *CATALOGUE), start=THIS)),
         predict=predict,
         measure=measure,
-        readout="{where}: one {mode}, batch size {batch}, network {width} wide: {value}.",
+        readout="On {where}, one {mode} over {batch} takes {value} in a network {width} wide.",
     )
 
 
@@ -87,7 +87,7 @@ def memory(machine: Machine) -> Experiment:
         axes=_axes(),
         predict=predict,
         measure=measure,
-        readout="One {mode}, batch size {batch}, network {width} wide: {value} at its peak.",
+        readout="One {mode} over {batch} needs {value} at its peak in a network {width} wide.",
     )
 
 

@@ -35,7 +35,8 @@ function quantity(value, unit) {
     if (unit === "s" && exponent > 0) exponent = 0;
     return `${threeDigits(value / Number(`1e${exponent}`))} ${DECIMAL[exponent]}${unit}`;
   }
-  return `${threeDigits(value)} ${unit}`.trimEnd();
+  const one = value === 1 && /^[a-z]{2,}s$/.test(unit); // 1 picture, 2 pictures
+  return `${threeDigits(value)} ${one ? unit.slice(0, -1) : unit}`.trimEnd();
 }
 
 // An element with properties, attributes (names with a hyphen, and `class`, `for`, `role`) and children.
