@@ -1,7 +1,6 @@
 """How the course's figures look: one style that reads on light and on dark pages, for every eye.
 
-The background is transparent and the text mid-grey. The colours are four of Okabe and Ito's palette for the
-colour-blind (https://jfly.uni-koeln.de/color/), each with a contrast of about 3:1 or more against white and near-black.
+The background is transparent and the text mid-grey.
 """
 
 from __future__ import annotations
@@ -15,12 +14,13 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from labkit.palette import COLOURS
+
 if TYPE_CHECKING:
     from .datasets.cats import Pictures
     from .experiment import Comparison, Outcome
 
 GREY = "#787878"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 
 
 def style() -> AbstractContextManager:

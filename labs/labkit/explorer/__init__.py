@@ -18,6 +18,7 @@ from labkit import cache
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row
 from labkit.explorer import chart, measuring
 from labkit.explorer.grid import Grid
+from labkit.palette import COLOURS
 from labkit.progress import Cancelled, watch
 from labkit.widget import LabWidget
 
@@ -170,7 +171,7 @@ class Explorer(LabWidget):
             ],
             "measurable": experiment.measurable,
             "run_url": run_url,
-            "colours": chart.COLOURS,
+            "colours": COLOURS,
             "dashes": chart.DASHES,
         }
 

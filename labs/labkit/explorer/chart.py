@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from labkit.experiment import Axis
+from labkit.palette import COLOURS
 from labkit.units import PREFIXED, quantity
 
-# Okabe and Ito's palette, without the hues that are below 3:1 on white (https://jfly.uni-koeln.de/color/).
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
 DASHES = [[1, 0], [7, 3], [2, 3], [8, 3, 2, 3]]
 MEASURED, PUBLISHED = COLOURS[1], COLOURS[2]
 
