@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from labkit.costs import Costs
 from labkit.machine import Machine
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
+NEAR, FAR, CACHE = 2e11, 2e10, 2**22  # bytes/s out of the cache and out of memory, bytes of the cache
 _LAYERS = {"conv32": (4, 16, 64), "conv16": (4, 16, 64), "conv8": (8, 32, 128), "dense": (256, 1024, 4096)}
 _FLOP = {"conv32": lambda c: 54 * c * 16**2, "conv16": lambda c: 36 * c**2 * 8**2,
          "conv8": lambda c: 36 * c**2 * 4**2, "dense": lambda c: 6 * c}
+_FASTER = {"fp64": 0.5, "fp32": 1.0, "bf16": 2.0, "fp16": 0.05, "int8": 4.0}
 
 
-def operators(passes: float = 3.0) -> dict:
-    """Return costs as `labkit.measure.operators.probe` does; training takes `passes` times an inference."""
+def costs(curves: dict, **changes) -> Costs:
+    """Return steady costs of today; `changes` replace their fields."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Costs(**{"curves": curves, "pace": 2e-4, "drift": 1.05, "contention": 0.02, "date": now, **changes})
+
+
+def operators(passes: float = 3.0, **changes) -> Costs:
+    """Return costs as `labkit.measure.operators` finds them; training takes `passes` times an inference."""
 
     def curve(kind, channels, factor):
         return [[b, factor * (START + b * _FLOP[kind](channels) / RATE)] for b in (1, 2, 8, 32, 128, 512)]
 
-    def curves(factor):
-        return {kind: {str(c): curve(kind, c, factor) for c in channels} for kind, channels in _LAYERS.items()}
-
+    curves = {f"{mode} {kind} {c}": curve(kind, c, factor)
+              for mode, factor in (("infer", 1.0), ("train", passes)) for kind, cs in _LAYERS.items() for c in cs}
     optimiser = [[count, 1e-4 + count * 2e-9] for count in (1_000, 30_000, 1_000_000)]
-    return {"infer": curves(1.0), "train": curves(passes), "optimiser": optimiser, "pace": 2e-4, "contention": 0.02}
+    return costs({**curves, "optimiser": optimiser}, **changes)
+
+
+def layers() -> Costs:
+    """Return costs as `labkit.measure.layers` finds them: start, arithmetic, and weights from the cache or memory."""
+
+    def seconds(width, batch, weights):
+        return START + 2 * batch * width**2 / RATE + 4 * width**2 / (NEAR if weights <= CACHE else FAR)
+
+    def curve(width, weights):
+        return [[batch, seconds(width, batch, weights)] for batch in (1, 2, 8, 32, 128, 512)]
+
+    widths = (64, 128, 256, 512, 1024, 2048)
+    near = {f"near {width}": curve(width, 4 * width**2) for width in widths}
+    far = {f"far {width}": curve(width, 2**27) for width in widths[2:]}
+    return costs({**near, **far, "climb": [[2**k, seconds(512, 1, 2**k)] for k in range(20, 28)]})
+
+
+def link(latency: float, bandwidth: float, sizes) -> list[list[float]]:
+    """Return the curve of a link that follows latency and bandwidth exactly."""
+    return [[size, latency + size / bandwidth] for size in sizes]
+
+
+def tour() -> dict[str, Costs]:
+    """Return what the instruments of Lab 1.1 find on a machine with one cache, a disk, and no GPU."""
+    sizes = tuple(4**k for k in range(2, 13))
+    products = {form: [[2 * n**3, 1e-6 + 2 * n**3 / (RATE * factor)] for n in (16, 64, 256, 1024)]
+                for form, factor in _FASTER.items()}
+    read = [[2**k, 2**k / (NEAR if 2**k <= CACHE else FAR)] for k in range(14, 29)]
+    none = {"to the GPU": "There is no GPU.", "from the GPU": "There is no GPU."}
+    return {
+        "products": costs(products, missing={"tf32": "It has none.", "fp8": "It has none."}),
+        "memory": costs({"read": read, "triad": [[2**28, 2**28 / FAR]]}),
+        "storage": costs({p: link(8e-5, 1e9, sizes[4:]) for p in ("random", "sequential")}),
+        "page_cache": costs({p: link(2e-6, 2e10, sizes[4:]) for p in ("random", "sequential")}),
+        "loopback": costs({"message": link(6e-5, 4e9, sizes)}),
+        "all_reduce": costs({"sum": link(2e-4, 1e9, sizes)}),
+        "copies": costs({}, missing=none),
+    }
 
 
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
-    return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "operators": operators(), **changes})
+    kept = {"operators": operators(), "layers": layers(), **tour()}
+    return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

@@ -54,7 +54,10 @@ class Timing:
 
 
 class Contention:
-    """How much processor time others used between its creation and `share()`."""
+    """How much processor time others used between its creation and `share()`.
+
+    What the processes do that this one has started counts as its own; interrupts, which serve everybody, as nobody's.
+    """
 
     def __init__(self):
         self._process = psutil.Process()
@@ -63,14 +66,21 @@ class Contention:
 
     def _read(self) -> tuple[float, float]:
         times = psutil.cpu_times()
-        own = self._process.cpu_times()
-        return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0), sum(own[:2])
+        idle = sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "irq", "softirq"))
+        return sum(times) - idle, sum(self._process.cpu_times()[:4]) + sum(map(_spent, self._process.children(True)))
 
     def share(self) -> float:
         """Return the share (0 to 1) of all processors' time that went to anything but this process."""
         busy, own = self._read()
         available = (perf_counter() - self._start) * (os.cpu_count() or 1)
         return min(max(0.0, (busy - self._busy) - (own - self._own)) / max(available, 1e-9), 1.0)
+
+
+def _spent(process: psutil.Process) -> float:
+    try:
+        return sum(process.cpu_times()[:2])
+    except psutil.Error:  # it ended just now
+        return 0.0
 
 
 def interval(samples: list[float]) -> tuple[float, float, float]:
@@ -110,26 +120,71 @@ def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 
 def interleave(calls: Mapping[str, Callable[[], object]], *, budget: float = 1.0, tolerance: float = 0.03,
                sync: Callable[[], object] | None = None) -> dict[str, Timing]:
     """Time several calls in turn, A B A B …; the arguments are those of `time`, the budget is for each call."""
-    if not 0 < budget < math.inf or not tolerance > 0:
-        raise ValueError(f"Budget and tolerance must be above 0, the budget finite; not {budget} s and {tolerance}.")
-    repeats = {name: _warm_up(call, sync) for name, call in calls.items()}
-    clean, noisy = {name: [] for name in calls}, {name: [] for name in calls}
-    shares, start, deadline = [], perf_counter(), perf_counter() + budget * len(calls)
+    _check(budget, tolerance)
+    return rounds({name: sampler(call, sync) for name, call in calls.items()}, budget=budget, tolerance=tolerance)
+
+
+def sampler(call: Callable[[], object], sync: Callable[[], object] | None = None) -> Callable[[], float]:
+    """Return a function that runs `call`, often enough to be long against the clock's own cost, and returns seconds.
+
+    The call is warmed up at once, so that the first sample is like the others.
+    """
+    repeats = _warm_up(call, sync)
+    return lambda: _sample(call, repeats, sync)
+
+
+def fastest(sample: Callable[[], float], *, block: float = 0.01, fewest: int = 3) -> Callable[[], float]:
+    """Return a function that takes samples for `block` seconds and returns the fastest: what the machine can do.
+
+    A capability is what is left when nothing interferes; the median of these is steadier than that of single samples.
+    Where behaviour is asked for, waits and all, take the samples themselves.
+    """
+
+    def run() -> float:
+        end, taken, best = perf_counter() + block, 0, math.inf
+        while taken < fewest or perf_counter() < end:
+            best, taken = min(best, sample()), taken + 1
+        return best
+
+    return run
+
+
+def rounds(samples: Mapping[str, Callable[[], float]], *, budget: float = 1.0,
+           tolerance: float = 0.03) -> dict[str, Timing]:
+    """Take samples of several things in turn; each function returns the seconds that its thing took once.
+
+    Time in which others kept the processors busy does not count against the budget, until it is spent a second time.
+
+    Raises:
+        ValueError: a budget or tolerance that is not above 0, or a budget without end.
+    """
+    _check(budget, tolerance)
+    clean, noisy = {name: [] for name in samples}, {name: [] for name in samples}
+    whole = budget * len(samples)
+    shares, start, deadline, latest = [], perf_counter(), perf_counter() + whole, perf_counter() + 2 * whole
     while True:
-        contention, window, batch = Contention(), perf_counter() + _WINDOW, {name: [] for name in calls}
+        contention, window, batch = Contention(), perf_counter() + _WINDOW, {name: [] for name in samples}
         while not all(batch.values()) or perf_counter() < min(window, deadline):
-            for name, call in calls.items():
+            for name, sample in samples.items():
                 turn = perf_counter() + _TURN
                 while not batch[name] or perf_counter() < turn:
-                    batch[name].append(_sample(call, repeats[name], sync))
+                    batch[name].append(sample())
         shares.append(contention.share())
-        for name in calls:
-            (clean if shares[-1] <= CONTENDED else noisy)[name] += batch[name]
-        report((perf_counter() - start) / (budget * len(calls)))
-        enough = all(len(samples) >= _FEWEST and _narrow(samples, tolerance) for samples in clean.values())
+        quiet = shares[-1] <= CONTENDED
+        for name in samples:
+            (clean if quiet else noisy)[name] += batch[name]
+        if not quiet:
+            deadline = min(deadline + _WINDOW, latest)
+        report((perf_counter() - start) / (deadline - start))
+        enough = all(len(found) >= _FEWEST and _narrow(found, tolerance) for found in clean.values())
         if enough or perf_counter() >= deadline:
             break
-    return {name: _timing(clean[name], noisy[name], shares) for name in calls}
+    return {name: _timing(clean[name], noisy[name], shares) for name in samples}
+
+
+def _check(budget, tolerance) -> None:
+    if not 0 < budget < math.inf or not tolerance > 0:
+        raise ValueError(f"Budget and tolerance must be above 0, the budget finite; not {budget} s and {tolerance}.")
 
 
 def _sample(call, repeats, sync) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
 from statistics import median
@@ -160,6 +161,7 @@ class Experiment:
         measure: the same for the real thing; without it every measurement is `Unavailable`.
         readout: one sentence about a point, with `{name}` for an axis and `{value}` for the outcome.
         published: figures of others, to set beside the prediction.
+        session: a context within which several points are measured, for what is dear to start for each.
     """
 
     def __init__(
@@ -173,10 +175,11 @@ class Experiment:
         measure: Callable[..., Outcome | Unavailable] | None = None,
         readout: str,
         published: Iterable[Published] = (),
+        session: Callable[[], AbstractContextManager] = nullcontext,
     ):
         self.title, self.quantity, self.unit, self.readout = title, quantity, unit, readout
         self.axes, self.published = tuple(axes), tuple(published)
-        self._predict, self._measure = predict, measure
+        self._predict, self._measure, self.session = predict, measure, session
         for figure in self.published:
             self.check(figure.point)
 
@@ -266,5 +269,13 @@ def compare(experiment: Experiment, points: Iterable[Point]) -> Comparison:
     """Predict every point first, then measure each, so that no prediction has seen its measurement."""
     points = [experiment.check(point) for point in points]
     predicted = [experiment.predict(**point) for point in points]
-    measured = [experiment.measure(**point) for point in points]
+    with experiment.session():
+        measured = [experiment.measure(**point) for point in points]
     return Comparison(experiment, tuple(map(Row, points, predicted, measured)))
+
+
+def ratio(more: Outcome | Unavailable, less: Outcome | Unavailable) -> Outcome | Unavailable:
+    """Return how many times `less` fits into `more`, or why that cannot be said."""
+    if not (more and less):
+        return less if more else more
+    return Outcome(more.value / less.value, "times", low=more.low / less.high, high=more.high / less.low)

@@ -1,33 +1,33 @@
 """The machine that predictions are made for: this one, calibrated, or one from the catalogue.
 
-A calibrated profile is kept in the cache folder for `FRESH_DAYS` and measured again when it is older, when the
-machine or the framework has changed, or when the file is damaged. Only one process calibrates at a time.
+A calibrated profile holds what the instruments found. It is kept in the cache folder; what is older than `FRESH_DAYS`
+is measured again, and all of it when the machine or the framework has changed, or when the file is damaged. Only one
+process calibrates at a time.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
 import hashlib
-import itertools
 import json
 import math
 import warnings
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache as remembered
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from filelock import FileLock, Timeout
 
 from labkit import cache
 from labkit.clock import CONTENDED
-from labkit.predict.network import layers
+from labkit.costs import WANDERED, Costs
 
-PROFILE_VERSION = 1  # raise it when the probes change: older profiles are then measured again
+PROFILE_VERSION = 2  # raise it when an instrument changes: older profiles are then measured again
 FRESH_DAYS = 30
-_PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes about 20
+TOUR = ("products", "memory", "storage", "page_cache", "loopback", "all_reduce", "copies")  # the instruments of Lab 1.1
+_PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most
 
 
 class DamagedProfile(ValueError):
@@ -41,66 +41,128 @@ class Machine:
     Args:
         name: what the processor or GPU calls itself.
         device: `"cpu"`, `"cuda"` or `"mps"`; `"catalogue"` for a machine known from its datasheet alone.
-        memory: bytes that a program may use.
+        memory: bytes that a program may use; None where a datasheet is silent.
         flops: peak rate in FLOP/s for 32-bit floats, from a datasheet; None for a calibrated machine.
         bandwidth: peak memory bandwidth in bytes/s, from a datasheet; None for a calibrated machine.
-        operators: seconds of single operations (`labkit.measure.operators.probe`); empty for a datasheet.
-        date: when it was calibrated, ISO 8601.
+        formats: peak rates in FLOP/s (OP/s for int8) by number format, from a datasheet: `labkit.catalogue.FORMATS`.
+        costs: what the instruments found, by their names (the modules of `labkit.measure`); empty for a datasheet.
         identity: what must be the same for the profile to hold: processor, cores, threads, system, framework.
         source: where the figures come from.
     """
 
     name: str
     device: str
-    memory: float
+    memory: float | None
     flops: float | None = None
     bandwidth: float | None = None
-    operators: dict = field(default_factory=dict)
-    date: str = ""
+    formats: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, Costs] = field(default_factory=dict)
     identity: dict = field(default_factory=dict)
     source: str = "measured on this machine"
 
+    @staticmethod
+    def named(name: str) -> Machine:
+        """Return a machine of the catalogue, known from its datasheet; raises `ValueError` with the nearest names."""
+        from labkit import catalogue
+
+        return catalogue.machine(name)
+
     @property
     def calibrated(self) -> bool:
-        """Whether the figures were measured here, not printed in a datasheet."""
-        return bool(self.operators)
+        """Whether any figure was measured here, not printed in a datasheet."""
+        return bool(self.costs)
+
+    @property
+    def date(self) -> str:
+        """When it was calibrated last, ISO 8601; empty for a datasheet."""
+        return max((costs.date for costs in self.costs.values()), default="")
+
+    def cost(self, instrument: str) -> Costs:
+        """Return what an instrument found; raises `ValueError` where it has not been asked."""
+        if instrument not in self.costs:
+            raise ValueError(f"This needs what '{instrument}' measures, which the profile of {self.name} lacks: "
+                             f"labkit.machine.this('{instrument}') measures it on the machine that you sit at.")
+        return self.costs[instrument]
 
     @property
     def note(self) -> str:
         """What a reader must know of the profile, or nothing."""
-        share = self.operators.get("contention", 0)
-        if share > CONTENDED:
-            return (f"Other programs used {share:.0%} of the processor during the calibration: expect larger errors, "
-                    "or close them and run labkit.machine.this(again=True).")
+        return _note(self.costs)
+
+
+def _note(costs: dict[str, Costs]) -> str:
+    """Say which instruments were disturbed, by what, and how to measure them again."""
+    said = []
+    if busy := {name: found.contention for name, found in costs.items() if found.contention > CONTENDED}:
+        said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
+                    "close them.")
+    if drifts := {name: found.drift for name, found in costs.items() if found.drift > WANDERED}:
+        battery = any(costs[name].battery for name in drifts)
+        cause = "it ran on its battery: plug it in" if battery else "its clock or a neighbour changed it"
+        said.append(f"The machine's pace changed by a factor of up to {max(drifts.values()):.2g} meanwhile ({cause}).")
+    if not said:
         return ""
+    names = ", ".join(repr(name) for name in costs if name in busy or name in drifts)
+    return f"{' '.join(said)} Expect larger errors, or measure again: labkit.machine.this({names}, again=True)."
 
 
 _known: Machine | None = None  # this machine, once this process has found it
 
 
-def this(again: bool = False) -> Machine:
-    """Return this machine, calibrated: from the cache where its profile holds, else measured (about 20 s).
+def this(*instruments: str, again: bool = False) -> Machine:
+    """Return this machine with what some instruments find on it: from the cache where that holds, else measured.
 
     Args:
-        again: measure even if a profile is kept.
+        instruments: modules of `labkit.measure`, `"operators"` for one; `TOUR` names those of Lab 1.1.
+        again: measure these even if their costs are kept.
 
     A folder that cannot be written costs nothing but the next calibration: the profile is then kept in memory.
+
+    Raises:
+        ValueError: no such instrument.
     """
     global _known
-    if again or _known is None:
-        _known = _find(again)
+    modules = {name: _instrument(name) for name in instruments}
+    if again or _known is None or not modules.keys() <= _known.costs.keys():
+        _known = _find(modules, again)
     return _known
 
 
-def _find(again: bool) -> Machine:
+def _instrument(name: str) -> ModuleType:
+    if isinstance(name, str) and name.isidentifier():
+        try:
+            module = import_module(f"labkit.measure.{name}")
+            if hasattr(module, "calibrate"):
+                return module
+        except ModuleNotFoundError as missing:
+            if missing.name != f"labkit.measure.{name}":
+                raise
+    raise ValueError(f"There is no instrument '{name}'. Lab 1.1 uses {', '.join(TOUR)}.")
+
+
+def _find(modules: dict[str, ModuleType], again: bool) -> Machine:
     identity = _identity()
     path = cache.folder("machines") / f"{_digest(identity)}-v{PROFILE_VERSION}.json"
     with ExitStack() as stack:
-        kept = None if again else _kept(path, identity)
-        if kept is None:
-            _wait_for_others(path, stack)
-            kept = None if again else _kept(path, identity)  # another process may just have measured it
-        return kept or _calibrate(path, identity)
+        found = _found(path, identity)
+        if not again and modules.keys() <= found.costs.keys():
+            return found
+        _wait_for_others(path, stack)
+        found = _found(path, identity)  # another process may just have measured some
+        return _calibrate(path, found, {n: m for n, m in modules.items() if again or n not in found.costs})
+
+
+def _found(path: Path, identity: dict) -> Machine:
+    """Return what holds of this machine: what is kept at `path`, and what only this process knows."""
+    from labkit.measure import device as devices
+
+    known = _known
+    if known is None or known.identity != identity:
+        device = devices.best()
+        known = Machine(identity["name"], device.type, devices.memory(device), identity=identity)
+    kept = _kept(path, identity) or known
+    newest_last = sorted([*kept.costs.items(), *known.costs.items()], key=lambda item: _moment(item[1].date))
+    return replace(kept, costs=dict(newest_last))
 
 
 def _kept(path: Path, identity: dict) -> Machine | None:
@@ -121,8 +183,15 @@ def _kept(path: Path, identity: dict) -> Machine | None:
         warnings.warn(f"The kept profile of this machine cannot be used: {trouble}. It {place}, and the machine is "
                       "measured again.", stacklevel=2)
         return None
-    age = datetime.now(UTC) - datetime.fromisoformat(machine.date).astimezone(UTC)
-    return machine if timedelta(0) <= age <= timedelta(days=FRESH_DAYS) else None
+    return replace(machine, costs={name: costs for name, costs in machine.costs.items() if _fresh(costs.date)})
+
+
+def _fresh(date: str) -> bool:
+    return timedelta(0) <= datetime.now(UTC) - _moment(date) <= timedelta(days=FRESH_DAYS)
+
+
+def _moment(date: str) -> datetime:
+    return datetime.fromisoformat(date).astimezone(UTC)
 
 
 def _wait_for_others(path: Path, stack: ExitStack) -> None:
@@ -143,22 +212,19 @@ def _wait_for_others(path: Path, stack: ExitStack) -> None:
         pass  # nowhere to put a lock: the warning comes when the profile cannot be kept
 
 
-def _calibrate(path: Path, identity: dict) -> Machine:
+def _calibrate(path: Path, kept: Machine, modules: dict[str, ModuleType]) -> Machine:
     from labkit.measure import device as devices
-    from labkit.measure import operators
 
+    if not modules:
+        return kept
     device = devices.best()
-    print(f"Calibrating {identity['name']} (about 20 s; kept for {FRESH_DAYS} days) …")
-    machine = Machine(
-        name=identity["name"],
-        device=device.type,
-        memory=devices.memory(device),
-        operators=operators.probe(device),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        identity=identity,
-    )
-    if machine.note:
-        warnings.warn(machine.note, stacklevel=2)
+    names = ", ".join(name.replace("_", "-") for name in modules)
+    seconds = sum(module.SECONDS for module in modules.values())
+    print(f"Calibrating {kept.name}: {names} (about {seconds} s; kept for {FRESH_DAYS} days) …")
+    found = {name: module.calibrate(device) for name, module in modules.items()}
+    machine = replace(kept, costs={**kept.costs, **found})
+    if note := _note(found):
+        warnings.warn(note, stacklevel=2)
     try:
         save(machine, path)
     except OSError as trouble:
@@ -184,9 +250,12 @@ def load(path: Path) -> Machine:
         content = json.loads(path.read_bytes())
         if content.pop("profile_version") != PROFILE_VERSION:
             raise DamagedProfile("it was written by another version of labkit")
+        content["costs"] = {name: Costs(**costs) for name, costs in content["costs"].items()}
         machine = Machine(**content)
-        _check(machine)
-        datetime.fromisoformat(machine.date).astimezone(UTC)
+        if not (isinstance(machine.memory, (int, float)) and 0 < machine.memory < math.inf):
+            raise DamagedProfile("it holds a memory that no machine can have")
+        for name, costs in machine.costs.items():
+            costs.check(_instrument(name).NAMES)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
         if isinstance(trouble, DamagedProfile):
             raise
@@ -194,73 +263,25 @@ def load(path: Path) -> Machine:
     return machine
 
 
-def _check(machine: Machine) -> None:
-    operators = machine.operators
-    kinds = [*operators["infer"].values(), *operators["train"].values()]
-    curves = [operators["optimiser"], *(curve for channels in kinds for curve in channels.values())]
-    if not all([*kinds, *curves]) or operators["infer"].keys() != operators["train"].keys():
-        raise DamagedProfile("it lacks operations")
-    numbers = [machine.memory, operators["pace"], *(int(count) for channels in kinds for count in channels)]
-    numbers += [n for curve in curves for work, seconds in curve for n in (work, seconds)]
-    if not all(isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers):
-        raise DamagedProfile("it holds times that no machine can have")
-    if any(a[0] >= b[0] for curve in curves for a, b in itertools.pairwise(curve)):
-        raise DamagedProfile("its points are out of order")
-    if not {layer.kind for layer in layers(width=16)} <= operators["infer"].keys():
-        raise DamagedProfile("it lacks operations")
-    if not 0 <= operators["contention"] <= 1:
-        raise DamagedProfile("it holds a share above 1 or below 0")
-
-
 def _identity() -> dict:
     import torch
 
     from labkit.measure import device as devices
 
+    devices.settle()
     device = devices.best()
     return {
         "name": devices.name(device),
         "device": device.type,
+        "cores": devices.cores(),
         "threads": torch.get_num_threads(),
+        "container": devices.container_memory(),
         "torch": torch.__version__,
     }
 
 
 def _digest(identity: dict) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def named(name: str) -> Machine:
-    """Return a machine of the catalogue (`data/hardware.csv`) by its datasheet.
-
-    Raises:
-        ValueError: no such machine; the message names the nearest ones.
-    """
-    machines = catalogue()
-    if name in machines:
-        return machines[name]
-    words = name.casefold().split()
-    near = [known for known in machines if all(word in known.casefold() for word in words)][:3]
-    near = near or difflib.get_close_matches(name, machines, n=3, cutoff=0.3) or list(machines)[:3]
-    raise ValueError(f"The catalogue has no machine '{name}'. Did you mean {' or '.join(repr(n) for n in near)}? "
-                     "labkit.machine.catalogue() lists all.")
-
-
-@remembered
-def catalogue() -> dict[str, Machine]:
-    """Return every machine of the catalogue by name."""
-    with (data_folder() / "hardware.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            row["name"]: Machine(
-                name=row["name"],
-                device="catalogue",
-                memory=float(row["memory_bytes"]),
-                flops=float(row["fp32_tflops"]) * 1e12,
-                bandwidth=float(row["memory_bw_GBps"]) * 1e9,
-                source=row["source"],
-            )
-            for row in csv.DictReader(file)
-        }
 
 
 def data_folder() -> Path:

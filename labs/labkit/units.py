@@ -10,7 +10,7 @@ import re
 
 _DECIMAL = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
-PREFIXED = ("s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz")
+PREFIXED = ("s", "B/s", "FLOP/s", "OP/s", "FLOP", "J", "W", "bit/s", "Hz")
 
 
 def _three_digits(number: float) -> str:

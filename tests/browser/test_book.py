@@ -171,6 +171,31 @@ def test_quiz_answers_the_keyboard(visit, name):
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_every_table_sorts_and_filters(visit, name):
+    page = visit(name)
+    for host in page.locator(".labkit-host[data-module=table]").all():
+        shown, said = host.locator("tbody tr:not([hidden])"), host.get_by_role("status")
+        for heading in host.locator("thead th").all():
+            orders = set()
+            for _ in range(2):
+                heading.get_by_role("button").press("Enter")
+                orders.add(heading.get_attribute("aria-sort"))
+            assert orders == {"ascending", "descending"}, f"{heading.inner_text()!r} of {name} does not sort"
+        every, before = shown.count(), said.inner_text()
+        choice = host.locator("select")
+        if choice.count():
+            choice.select_option(index=1)
+            assert 0 < shown.count() < every, f"the list of a table of {name} is dead"
+            choice.select_option(index=0)
+        host.get_by_label("Filter").fill("no row has these words")
+        assert shown.count() == 0 and said.inner_text() != before
+        host.get_by_role("button", name="Show all").click()
+        assert shown.count() == every and said.inner_text() == before
+        shown.first.get_by_role("button").press("Enter")
+        assert shown.count() == every + 1, f"a row of a table of {name} does not open"
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_guess_is_kept(visit, name):
     page = visit(name)
     guesses = page.locator(".labkit-host[data-module=guess]")

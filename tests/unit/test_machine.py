@@ -28,14 +28,18 @@ def probed(tmp_path, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(machine, "_known", None)
     calls = []
-    monkeypatch.setattr(operators, "probe", lambda device: calls.append(device) or fakes.operators())
+    monkeypatch.setattr(operators, "calibrate", lambda device: calls.append(device) or fakes.operators())
     return calls
+
+
+def here(**arguments):
+    return machine.this("operators", **arguments)
 
 
 def anew(**arguments):
     """Ask as a new process would."""
     machine._known = None
-    return machine.this(**arguments)
+    return here(**arguments)
 
 
 def profile(tmp_path) -> Path:
@@ -47,65 +51,6 @@ def spoil(path, change):
     """Rewrite a profile after `change` has been at its content."""
     content = json.loads(path.read_text())
     path.write_text(json.dumps(change(content) or content))
-
-
-def child(script, *arguments, stdout=subprocess.PIPE):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env=environment, text=True,
-                            encoding="utf-8", stdout=stdout, stderr=subprocess.PIPE)
-
-
-# Kept
-
-
-def test_a_machine_is_calibrated_once(probed, tmp_path):
-    first = machine.this()
-    assert machine.this() is first
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert anew() == first
-    assert len(probed) == 1
-    assert first.calibrated and first.memory > 0 and first.identity["torch"] and not first.note
-    assert not list(tmp_path.rglob("*.part"))
-
-
-def test_another_process_reads_what_this_one_wrote(probed):
-    here = machine.this()
-    script = """
-from labkit import machine
-from labkit.measure import operators
-def probe(device): raise AssertionError("calibrated again")
-operators.probe = probe
-here = machine.this()
-print(here.date, here.operators["pace"])
-"""
-    output, errors = child(script).communicate(timeout=60)
-    assert output.split() == [here.date, str(here.operators["pace"])], errors
-
-
-def test_again_measures_again_and_holds_from_then_on(probed):
-    machine.this()
-    again = machine.this(again=True)
-    assert machine.this() is again
-    assert len(probed) == 2
-    assert anew() == again
-    assert len(probed) == 2
-
-
-@pytest.mark.parametrize(("days", "fresh"), [(-1, False), (0, True), (machine.FRESH_DAYS - 1, True),
-                                             (machine.FRESH_DAYS + 1, False), (400, False)])
-@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5)), None])
-def test_a_profile_holds_for_its_days(days, fresh, zone, probed, tmp_path):
-    machine.this()
-    date = (datetime.now(zone) - timedelta(days=days, minutes=1)).isoformat()
-    spoil(profile(tmp_path), lambda content: content.update(date=date))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        anew()
-    assert len(probed) == (1 if fresh else 2)
-
-
-# Damaged
 
 
 def put(*path):
@@ -128,45 +73,113 @@ def drop(*path):
     return change
 
 
+def child(script, *arguments, stdout=subprocess.PIPE):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env=environment, text=True,
+                            encoding="utf-8", stdout=stdout, stderr=subprocess.PIPE)
+
+
+# Kept
+
+
+def test_a_machine_is_calibrated_once(probed, tmp_path):
+    first = here()
+    assert here() is first
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert anew() == first
+    assert len(probed) == 1
+    assert first.calibrated and first.memory > 0 and first.identity["torch"] and not first.note
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_another_process_reads_what_this_one_wrote(probed):
+    first = here()
+    script = """
+from labkit import machine
+from labkit.measure import operators
+def calibrate(device): raise AssertionError("calibrated again")
+operators.calibrate = calibrate
+here = machine.this("operators")
+print(here.date, here.cost("operators").pace)
+"""
+    output, errors = child(script).communicate(timeout=60)
+    assert output.split() == [first.date, str(first.cost("operators").pace)], errors
+
+
+def test_again_measures_again_and_holds_from_then_on(probed):
+    here()
+    again = here(again=True)
+    assert here() is again
+    assert len(probed) == 2
+    assert anew() == again
+    assert len(probed) == 2
+
+
+@pytest.mark.parametrize(("days", "fresh"), [(-1, False), (0, True), (machine.FRESH_DAYS - 1, True),
+                                             (machine.FRESH_DAYS + 1, False), (400, False)])
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5)), None])
+def test_a_profile_holds_for_its_days(days, fresh, zone, probed, tmp_path):
+    here()
+    date = (datetime.now(zone) - timedelta(days=days, minutes=1)).isoformat()
+    spoil(profile(tmp_path), put("costs", "operators", "date", date))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        anew()
+    assert len(probed) == (1 if fresh else 2)
+
+
+# Damaged
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         b"", b"{", b"null", b"7", b'"profile"', b"[]", b"{}", bytes(range(256)), b"\x00" * 4096, b"[" * 100_000,
         lambda content: [content],
-        put("profile_version", machine.PROFILE_VERSION + 1),
+        put("profile_version", machine.PROFILE_VERSION + 1), put("profile_version", 1),
         put("colour", "red"),
-        put("date", "yesterday"), put("date", 20260101), put("date", "0001-01-01T00:00:00+14:00"),
         put("memory", math.nan), put("memory", -1), put("memory", "8 GiB"),
-        put("operators", {}), put("operators", []),
-        put("operators", "pace", 0), put("operators", "contention", "much"), put("operators", "contention", math.nan),
-        put("operators", "optimiser", []),
-        put("operators", "infer", "conv16", {}), put("operators", "infer", "conv16", "4", []),
-        put("operators", "infer", "conv16", "4", [[1, 1e-3], [2]]),
-        put("operators", "infer", "conv16", "four", [[1, 1e-3]]),
-        *(put("operators", "train", "dense", "256", 2, [8, seconds])
+        put("costs", []), put("costs", "operators", {}), put("costs", "operators", []), put("costs", "operators", None),
+        put("costs", "oracle", {}), put("costs", "training", {}), put("costs", "../operators", {}),
+        *(put("costs", "operators", *change) for change in (
+            ("colour", "red"), ("curves", {}), ("curves", []), ("missing", []), ("missing", None),
+            ("pace", 0), ("pace", "fast"), ("pace", math.inf),
+            ("drift", 0.9), ("drift", math.inf), ("drift", math.nan), ("drift", None),
+            ("contention", "much"), ("contention", math.nan), ("contention", -0.1), ("contention", 1.1),
+            ("date", "yesterday"), ("date", 20260101), ("date", None), ("date", "0001-01-01T00:00:00+14:00"))),
+        *(put("costs", "operators", "missing", name, why)
+          for name, why in (("optimiser", "It has none."), ("conv16", "It has none."))),
+        lambda content: put("costs", "operators", "missing", {"optimiser": 7})(content)
+        or drop("costs", "operators", "curves", "optimiser")(content),
+        *(put("costs", "operators", "curves", *change) for change in (
+            ("optimiser", []), ("optimiser", None), ("optimiser", 7), ("infer conv16 four", [[1, 1e-3]]),
+            ("infer conv16 4", [[1, 1e-3], [2]]), ("infer conv16 4", [[1, 1e-3], [1, 1e-3]]),
+            ("infer conv16 4", [[8, 1e-3], [2, 1e-3]]), ("infer conv16 4", 1, [0, 1e-3]))),
+        *(put("costs", "operators", "curves", "train dense 256", 2, [8, seconds])
           for seconds in (math.nan, math.inf, -1e-3, 0, "1 ms", None)),
-        *(drop(key) for key in ("profile_version", "name", "device", "memory", "operators", "date")),
-        *(drop("operators", key) for key in ("infer", "train", "optimiser", "pace", "contention")),
-        drop("operators", "infer", "conv16"),
+        *(drop(key) for key in ("profile_version", "name", "device", "memory", "costs")),
+        *(drop("costs", "operators", key) for key in ("curves", "pace", "drift", "contention", "date")),
+        *(drop("costs", "operators", "curves", name) for name in ("optimiser", "infer conv16 4", "train dense 4096")),
         put("identity", "name", "another processor"), drop("identity"),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_set_aside_and_measured_again(damage, probed, tmp_path):
-    first = machine.this()
+    first = here()
     path = profile(tmp_path)
     path.write_bytes(damage) if isinstance(damage, bytes) else spoil(path, damage)
     damaged = path.read_bytes()
     with pytest.warns(UserWarning, match=r"cannot be used: it .* set aside as .*\.unusable\.json"):
         again = anew()
     assert len(probed) == 2
-    assert again.operators == first.operators
+    assert again.costs.keys() == first.costs.keys()
     assert path.with_suffix(".unusable.json").read_bytes() == damaged
     assert anew() == again
     assert len(probed) == 2
 
 
 def test_a_truncated_profile_is_measured_again(probed, tmp_path):
-    machine.this()
+    here()
     path = profile(tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.warns(UserWarning, match="damaged"):
@@ -174,7 +187,7 @@ def test_a_truncated_profile_is_measured_again(probed, tmp_path):
 
 
 def test_a_folder_in_the_profiles_place_stops_nobody(probed, tmp_path):
-    machine.this()
+    here()
     path = profile(tmp_path)
     path.unlink()
     path.mkdir()
@@ -203,20 +216,20 @@ def test_a_folder_that_cannot_be_written_costs_only_the_next_calibration(trouble
     else:
         monkeypatch.setattr(tempfile, "mkstemp", refused)
     with pytest.warns(UserWarning, match=r"cannot be kept.*CLUSTER_TO_EDGE_CACHE") as said:
-        here = machine.this()
+        first = here()
     assert len(said) == 1
-    assert here.calibrated
-    assert machine.this() is here
+    assert first.calibrated
+    assert here() is first
     assert len(probed) == 1
     with pytest.warns(UserWarning, match="cannot be kept"):
-        again = machine.this(again=True)
-    assert machine.this() is again
+        again = here(again=True)
+    assert here() is again
     assert len(probed) == 2
     assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_damaged_profile_in_a_read_only_folder_stops_nobody(probed, tmp_path, monkeypatch):
-    machine.this()
+    here()
     profile(tmp_path).write_bytes(b"{")
     monkeypatch.setattr(Path, "replace", refused)
     monkeypatch.setattr(tempfile, "mkstemp", refused)
@@ -225,9 +238,9 @@ def test_a_damaged_profile_in_a_read_only_folder_stops_nobody(probed, tmp_path, 
 
 
 def test_contention_during_the_calibration_is_said(probed, monkeypatch):
-    monkeypatch.setattr(operators, "probe", lambda device: {**fakes.operators(), "contention": 0.4})
-    with pytest.warns(UserWarning, match=r"Other programs used 40%.*again=True"):
-        machine.this()
+    monkeypatch.setattr(operators, "calibrate", lambda device: fakes.operators(contention=0.4))
+    with pytest.warns(UserWarning, match=r"Other programs used up to 40%.*'operators', again=True"):
+        here()
     assert "40%" in anew().note
 
 
@@ -238,13 +251,13 @@ import pathlib, sys, time
 import fakes
 from labkit import machine
 from labkit.measure import operators
-def probe(device):
+def calibrate(device):
     print("start")
     while not pathlib.Path(sys.argv[1]).exists():
         time.sleep(0.02)
     return fakes.operators()
-operators.probe = probe
-print("date", machine.this().date)
+operators.calibrate = calibrate
+print("date", machine.this("operators").date)
 """
 
 
@@ -274,7 +287,7 @@ def test_a_process_killed_while_calibrating_blocks_nobody(probed, tmp_path):
         process.kill()
         process.wait(timeout=30)
     begin = time.monotonic()
-    assert machine.this().calibrated
+    assert here().calibrated
     assert time.monotonic() - begin < 20
     assert len(probed) == 1
 
@@ -285,12 +298,12 @@ def test_a_calibration_that_ends_early_keeps_nothing_and_blocks_nobody(end, prob
         raise end
 
     with monkeypatch.context() as patch:
-        patch.setattr(operators, "probe", stopped)
+        patch.setattr(operators, "calibrate", stopped)
         with pytest.raises(end):
-            machine.this()
+            here()
     assert not list(tmp_path.rglob("*.json"))
     begin = time.monotonic()
-    assert machine.this().calibrated
+    assert here().calibrated
     assert time.monotonic() - begin < 20
 
 
@@ -301,7 +314,7 @@ def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatc
             while not process.stdout.readline().startswith("start"):
                 assert process.poll() is None, process.stderr.read()
             with pytest.warns(UserWarning, match="not waiting any longer"):
-                assert machine.this().calibrated
+                assert here().calibrated
         finally:
             process.kill()
     assert "Another notebook is calibrating" in capsys.readouterr().out
@@ -316,33 +329,12 @@ def test_a_real_calibration_predicts_times_that_grow(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_known", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a busy machine may be told so
-        here = machine.this()
-    assert machine.load(profile(tmp_path)) == here
-    experiment = step.time(here)
+        real = here()
+    assert machine.load(profile(tmp_path)) == real
+    experiment = step.time(real)
     for mode in experiment.axis("mode").values:
         for width in step.WIDTHS:
             point = {"width": width, "mode": mode, "where": step.THIS}
             times = {batch: experiment.predict(batch=batch, **point).value for batch in step.BATCHES}
             assert min(times.values()) > 0
             assert times[256] < times[512] < times[1024]
-
-
-# The catalogue
-
-
-def test_every_machine_of_the_catalogue_has_figures_and_a_source():
-    machines = machine.catalogue()
-    assert machines
-    for name, sheet in machines.items():
-        assert sheet.name == name and sheet.source and not sheet.calibrated and sheet.device == "catalogue"
-        assert all(math.isfinite(n) and n > 0 for n in (sheet.flops, sheet.bandwidth, sheet.memory)), name
-        assert sheet.memory > 1e9 and sheet.bandwidth > 1e9 and sheet.flops > 1e11, name
-    assert all(machine.named(name).memory for name, _ in step.CATALOGUE.values())
-
-
-@pytest.mark.parametrize("wrong", ["NVIDIA H100", "H100", "nvidia h100 sxm5 80gb", "NVIDIA H100 SXM 80GB", "xyz", ""])
-def test_a_name_that_is_nearly_right_gets_the_right_one(wrong):
-    with pytest.raises(ValueError, match="no machine") as refusal:
-        machine.named(wrong)
-    assert any(repr(name) in str(refusal.value) for name in machine.catalogue())
-    assert "100" not in wrong or "'NVIDIA H100 SXM5 80GB'" in str(refusal.value)

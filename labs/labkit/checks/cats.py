@@ -16,14 +16,14 @@ SLACK = 1.03  # a reading off a curve may be this far off
 
 def parameters(answer: int | None, width: int) -> bool | None:
     """Check the number of parameters of the cat network of a width."""
-    return number(answer, network.parameters(width), tolerance=0, hint=(
+    return number(answer, network.parameters(network.cats(width)), tolerance=0, hint=(
         "A convolution has 9 weights for each pair of a channel read and a channel written, and one bias for each "
         "channel written; the last layer reads 4 × width channels of 4 × 4 points for 3 classes, plus 3 biases."))
 
 
 def large_enough_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
     """Check the smallest batch at which a picture costs at most a tenth more time than at the best batch."""
-    each = {b: sum(step.seconds(machine.operators, "inference", width, b).values()) / b for b in BATCHES}
+    each = {b: sum(step.seconds(machine.cost("operators"), "inference", width, b).values()) / b for b in BATCHES}
     best = min(each.values())
 
     def fits(batch):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from labkit.experiment import Axis, Experiment, Outcome, Unavailable
-from labkit.machine import Machine, named
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.experiment import ratio as quotient
+from labkit.experiments.paced import paced
+from labkit.machine import Machine
 from labkit.predict import step as predicted
 from labkit.units import quantity
 
+NEEDS = ("operators",)  # the instruments that the predictions stand on
 BATCHES = tuple(2**k for k in range(11))
 WIDTHS = (4, 8, 16, 32, 64)
 THIS = "this machine"
-CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM5 80GB", 1),
-             "8 × NVIDIA H100": ("NVIDIA H100 SXM5 80GB", 8)}
+CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM", 1),
+             "8 × NVIDIA H100": ("NVIDIA H100 SXM", 8)}
 BAND = 0.25  # nine predictions in ten are within it: data/measured/cats-step.csv, held by a test
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
 
@@ -35,19 +38,17 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         budget: seconds to spend on measuring a point.
 
     Raises:
-        ValueError: a machine of the catalogue, which is known by its datasheet alone.
+        ValueError: a machine whose layers have not been measured, such as one of the catalogue.
     """
-    if not machine.calibrated:
-        raise ValueError(f"The time of a step is predicted from a calibration, which {machine.name} lacks: "
-                         "use labkit.machine.this(). The catalogue's machines are on the slider.")
+    costs = machine.cost("operators")
 
     def predict(batch, width, mode, where):
         if where == THIS:
-            return _calibrated(predicted.seconds(machine.operators, mode, width, batch))
+            return _calibrated(predicted.seconds(costs, mode, width, batch))
         name, devices = CATALOGUE[where]
         if batch < devices:
             return Unavailable(f"{devices} devices share the batch, so it must hold {devices} pictures or more.")
-        sheet = named(name)
+        sheet = Machine.named(name)
         note = f"{FLOOR}, and so does the traffic between the {devices}." if devices > 1 else f"{FLOOR}."
         parts = predicted.floor(sheet.flops, sheet.bandwidth, mode, width, batch // devices)
         return Outcome(sum(parts.values()), "s", parts=parts, note=note)
@@ -56,7 +57,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         if where != THIS:
             return Unavailable(f"This is not {where}: it can only be predicted here.")
         too_large = _too_large(machine, mode, width, batch)
-        return _measured_time(machine, mode, width, batch, budget) if too_large is None else too_large
+        return _measured_time(costs, mode, width, batch, budget) if too_large is None else too_large
 
     return Experiment(
         title="One training step against one inference: time",
@@ -98,10 +99,16 @@ def ratio(outcome_of: Callable[..., Outcome | Unavailable], **point) -> Outcome 
         outcome_of: an experiment's `predict` or `measure`.
         point: the axes other than `mode`.
     """
-    more, less = (outcome_of(mode=mode, **point) for mode in ("training step", "inference"))
-    if not (more and less):
-        return less if more else more
-    return Outcome(more.value / less.value, "times", low=more.low / less.high, high=more.high / less.low)
+    return quotient(*(outcome_of(mode=mode, **point) for mode in ("training step", "inference")))
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures: whole networks, which no calibration
+    runs, at widths and batches between and at those of the single layers.
+    """
+    points = [{"batch": batch, "width": width, "mode": mode} for width in (8, 16, 32) for batch in (1, 4, 16, 64, 256)
+              for mode in predicted.MODES]
+    return [(time(machine), [{**point, "where": THIS} for point in points]), (memory(machine), points)]
 
 
 def _calibrated(parts) -> Outcome:
@@ -117,14 +124,10 @@ def _too_large(machine, mode, width, batch) -> Unavailable | None:
     return None
 
 
-def _measured_time(machine, mode, width, batch, budget) -> Outcome:
+def _measured_time(costs, mode, width, batch, budget) -> Outcome:
     from labkit.measure import step
 
-    timing, speed = step.seconds(mode, width, batch, pace=machine.operators["pace"], budget=budget)
-    clock = quantity(timing.median / speed, "s")
-    drift = f"The clock showed {clock}; the time is at the calibrated pace, of which the machine kept {speed:.2f}."
-    notes = [timing.note, drift if abs(speed - 1) > 0.1 else ""]
-    return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=" ".join(filter(None, notes)))
+    return paced(*step.seconds(mode, width, batch, pace=costs.pace, budget=budget))
 
 
 def _measured_memory(mode, width, batch) -> Outcome | Unavailable:

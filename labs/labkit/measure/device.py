@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
 import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def memory(device: torch.device) -> int:
         return torch.cuda.get_device_properties(device).total_memory
     if device.type == "mps":
         return torch.mps.recommended_max_memory()
-    return min(psutil.virtual_memory().total, _container_limit())
+    return min(psutil.virtual_memory().total, container_memory() or math.inf)
 
 
 def layout(device: torch.device) -> torch.memory_format:
@@ -66,31 +67,71 @@ def memory_for(what: str) -> Iterator[None]:
         raise MemoryError(f"{what} needs more memory than there is: choose a smaller one.") from error
 
 
-def settle_allocator() -> None:
-    """Let the C library keep freed memory for the next operation instead of returning it to the system.
+def settle() -> None:
+    """Let nothing stand between an operation and the processor but the operation.
 
-    glibc hands every block above a threshold back at once, and taking it again costs a page fault for each 4 KiB:
-    a convolution can take four times as long. Freeing one block of nearly 32 MiB, the most that the threshold may
-    become, raises it for the rest of the process (mallopt(3), M_MMAP_THRESHOLD). Elsewhere this does nothing.
+    The C library keeps freed memory for the next operation instead of returning it to the system: glibc hands every
+    block above a threshold back at once, and taking it again costs a page fault for each 4 KiB, so that a convolution
+    can take four times as long. Freeing one block of nearly 32 MiB, the most that the threshold may become, raises it
+    for the rest of the process (mallopt(3), M_MMAP_THRESHOLD). Elsewhere this does nothing.
+
+    The framework uses no more threads than there are processors to run them: in a container that sees the whole
+    computer but may use a part of it, it starts one for every core that it sees, and all wait for each other.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)
+    enough = max(1, math.floor(cores()))
+    if torch.get_num_threads() > enough:
+        torch.set_num_threads(enough)
 
 
-def _container_limit() -> float:
+def container_memory() -> int | None:
+    """Return the bytes of memory that a control group allows, or None where none limits it (Linux, cgroups(7))."""
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
-            return int(Path(path).read_text())
+            limit = int(Path(path).read_text())
         except (OSError, ValueError):  # not Linux, not a container, or "max"
             continue
-    return float("inf")
+        return limit if limit < psutil.virtual_memory().total else None
+    return None
+
+
+def cores() -> float:
+    """Return how many processors' time this process can have at once, in a container perhaps fewer than it sees.
+
+    The least of the processors, those that the process may run on, and the control group's quota (cgroups(7)).
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(float(allowed), _quota())
+
+
+def _quota() -> float:
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return int(quota) / int(period)
+    with suppress(OSError, ValueError, ZeroDivisionError):
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        return quota / int((folder / "cpu.cfs_period_us").read_text()) if quota > 0 else math.inf
+    return math.inf
 
 
 def name(device: torch.device) -> str:
     """Return what the processor or GPU calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = os.cpu_count() or 1
-    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"
+    return f"{_processor()}, {_processors()}"
+
+
+def _processors() -> str:
+    """Say how many processors there are, how many of them are hyper-threads, and how many may be used."""
+    threads, usable = os.cpu_count() or 1, cores()
+    physical = min(psutil.cpu_count(logical=False) or threads, threads)
+    text = f"{physical} core{'s' if physical > 1 else ''}"
+    if physical < threads:
+        text += f" ({threads} hyper-threads)"
+    if usable < physical:
+        text += f", of which this process may use {usable:g}"
+    return text
 
 
 def _processor() -> str:

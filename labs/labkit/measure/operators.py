@@ -1,30 +1,27 @@
-"""What single operations cost on this machine, in the framework that will run them.
+"""What the layers of the cat network cost on this machine, each alone, in the framework that will run them.
 
-Each probe runs one kind of layer alone, at a few widths and batch sizes. No probe runs a whole network: composing
-these costs into the time of one is the prediction's business.
-
-A processor's speed wanders: its clock changes, and in a cloud a neighbour may share the core. So every probe runs
-in turn with a *pacemaker*, one small convolution that never changes, and its time is given at the pace that the
-machine kept in the median of the calibration.
+Each probe runs one kind of layer, at a few widths and batch sizes. No probe runs a whole network: composing these
+costs into the time of one is the prediction's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from statistics import median
 
 import torch
 from torch import nn
 
 from labkit import clock
+from labkit.costs import Costs
 from labkit.measure import device as devices
 from labkit.measure import training
+from labkit.measure.pace import Paced
 from labkit.progress import report
 
+SECONDS = 20  # about how long it takes
 BATCHES = (1, 2, 8, 32, 128, 512)
 LARGEST = 1.5e9  # FLOP in a probe's forward pass: more would take seconds on a small machine
-_BUDGET = 0.06  # seconds for a probe, and as much for the pacemaker beside it
 _RETRIES = 2
 
 # kind, channels read, channels written, side of the picture read: a 3 × 3 convolution with stride 2, or the last layer
@@ -37,60 +34,37 @@ _PROBES = [
 _PARAMETERS = (1_000, 30_000, 1_000_000)  # numbers that an optimiser step changes
 
 
-def probe(device: torch.device) -> dict:
-    """Time every operation, for inference and for training (forward and backward together).
+def _channels(kind: str, read: int, written: int) -> int:
+    """What a layer's cost depends on: the first, which reads the colours, is known by the channels that it writes."""
+    return written if kind == "conv32" else read
 
-    Returns:
-        `{"infer": {kind: {channels: [[batch, seconds], …]}}, "train": …, "optimiser": [[parameters, seconds], …],
-        "pace": seconds of the pacemaker, "contention": share}`; `channels` is the number written for `conv32`,
-        which reads a picture, and the number read for every other kind.
+
+NAMES = ("optimiser", *(f"{mode} {kind} {_channels(kind, read, written)}"
+                        for mode in ("infer", "train") for kind, read, written, _ in _PROBES))
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time every layer, for inference (`"infer conv16 4"`) and for training, forward and backward together
+    (`"train conv16 4"`), against the batch; and the optimiser's step against the number of parameters.
     """
-    devices.settle_allocator()
-    timed = _Paced(device)
-    result = {"infer": {}, "train": {}, "optimiser": []}
+    devices.settle()
+    sync = devices.sync(device)
+    timed = Paced(pacemaker(device))
+    curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
-        channels = str(written if kind == "conv32" else read)
         for mode, call in (("infer", _inference), ("train", _training)):
-            curve = result[mode].setdefault(kind, {}).setdefault(channels, [])
+            curve = curves[f"{mode} {kind} {_channels(kind, read, written)}"] = []
             for batch in BATCHES:
                 if batch * 18 * read * written * (side // 2) ** 2 <= LARGEST:
-                    curve.append([batch, timed(call(kind, read, written, side, batch, device))])
+                    layer = call(kind, read, written, side, batch, device)
+                    curve.append([batch, timed(clock.sampler(layer, sync))])
             for _ in range(_RETRIES):
                 for i in _suspects(curve):
-                    again = timed(call(kind, read, written, side, curve[i][0], device))
-                    curve[i][1] = min(curve[i][1], again)
-    result["optimiser"] = [[count, timed(_optimiser(count, device))] for count in _PARAMETERS]
-    return timed.at_one_pace(result)
-
-
-class _Paced:
-    """Times calls in turn with the pacemaker; times are in pacemakers until `at_one_pace` turns them into seconds."""
-
-    def __init__(self, device):
-        self._pacemaker, self._sync = pacemaker(device), devices.sync(device)
-        self._paces, self._shares = [], []
-
-    def __call__(self, call) -> float:
-        calls = {"call": call, "pace": self._pacemaker}
-        timings = clock.interleave(calls, budget=_BUDGET, sync=self._sync)
-        self._paces.append(timings["pace"].median)
-        self._shares.append(timings["call"].contention)
-        return timings["call"].median / timings["pace"].median
-
-    def at_one_pace(self, result) -> dict:
-        pace = median(self._paces)
-        scaled = {
-            mode: {kind: {channels: _scaled(curve, pace) for channels, curve in curves.items()}
-                   for kind, curves in result[mode].items()}
-            for mode in ("infer", "train")
-        }
-        shares = sum(self._shares) / len(self._shares)
-        return {**scaled, "optimiser": _scaled(result["optimiser"], pace), "pace": pace, "contention": shares}
-
-
-def _scaled(curve, pace):
-    return [[size, pacemakers * pace] for size, pacemakers in curve]
+                    layer = call(kind, read, written, side, curve[i][0], device)
+                    curve[i][1] = min(curve[i][1], timed(clock.sampler(layer, sync)))
+    curves["optimiser"] = [[count, timed(clock.sampler(_optimiser(count, device), sync))] for count in _PARAMETERS]
+    return timed.costs(curves)
 
 
 def _suspects(curve) -> list[int]:
@@ -104,9 +78,9 @@ def _suspects(curve) -> list[int]:
     return sorted({*slower, *steep})
 
 
-def pacemaker(device: torch.device) -> Callable[[], None]:
-    """Return the call whose time tells how fast the machine runs at the moment."""
-    return _inference("conv16", 16, 32, 16, 32, device)
+def pacemaker(device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the small convolution whose time tells how fast the machine runs at the moment."""
+    return clock.sampler(_inference("conv16", 16, 32, 16, 32, device), devices.sync(device))
 
 
 def _layer(kind, read, written, device) -> nn.Module:

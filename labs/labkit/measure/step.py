@@ -10,11 +10,12 @@ from torch.profiler import ProfilerActivity, profile
 from labkit import clock
 from labkit.measure import device as devices
 from labkit.measure import operators, training
+from labkit.measure.pace import timed
 from labkit.networks.cats import CatNet
 
 
 def seconds(mode: str, width: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
-    """Time one step at the machine's calibrated pace.
+    """Time one step at the machine's calibrated pace; the result is that of `labkit.measure.pace.timed`.
 
     Args:
         mode: `"inference"` or `"training step"`.
@@ -22,18 +23,11 @@ def seconds(mode: str, width: int, batch: int, *, pace: float, budget: float = 0
         batch: pictures in the step.
         pace: seconds that the pacemaker took when the machine was calibrated.
         budget: seconds to spend.
-
-    Returns:
-        The timing, brought to the calibrated pace, and the machine's present speed as a fraction of that pace.
     """
     device = devices.best()
-    devices.settle_allocator()
-    calls = {"step": _call(mode, width, batch, device), "pace": operators.pacemaker(device)}
-    timings = clock.interleave(calls, budget=budget, sync=devices.sync(device))
-    speed = pace / timings["pace"].median
-    step = timings["step"]
-    low, high = step.low * pace / timings["pace"].high, step.high * pace / timings["pace"].low
-    return clock.Timing(step.median * speed, low, high, step.samples, step.contention), speed
+    devices.settle()
+    step = clock.sampler(_runner(mode, *_setting(width, batch, device)), devices.sync(device))
+    return timed(step, operators.pacemaker(device), pace, budget)
 
 
 def peak_memory(mode: str, width: int, batch: int) -> int | None:
@@ -95,6 +89,3 @@ def _runner(mode, network, pictures, labels, adam):
 
     return {"inference": infer, "training step": step}[mode]
 
-
-def _call(mode, width, batch, device):
-    return _runner(mode, *_setting(width, batch, device))

@@ -79,7 +79,7 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         raise ValueError(f"Batch and epochs must be whole numbers from 1 up, not {batch!r} and {epochs!r}.")
     if not 0 < rate < math.inf:
         raise ValueError(f"The learning rate must be a number above 0, not {rate}.")
-    devices.settle_allocator()
+    devices.settle()
     device = torch.device(device or devices.best())
     batch = min(batch, len(images))
     with devices.memory_for(f"Training in batches of {batch:,}"):

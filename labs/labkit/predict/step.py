@@ -7,32 +7,38 @@ everything once at the peak bandwidth, whichever is longer (the roofline of Will
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
-from labkit.predict import network
+from labkit.costs import Costs
+from labkit.predict import network, roofline
 from labkit.predict.operators import along, operation
 
 MODES = ("inference", "training step")
 ADAM_MOMENTS = 2  # Kingma and Ba 2015, algorithm 1: a first and a second moment for each parameter
 
 
-def seconds(operators: Mapping, mode: str, width: int, batch: int) -> dict[str, float]:
+def seconds(costs: Costs, mode: str, width: int, batch: int) -> dict[str, float]:
     """Return the parts of a step's time in seconds on a calibrated machine.
 
     Args:
-        operators: the machine's own costs (`Machine.operators`).
+        costs: what the machine's layers cost (`labkit.measure.operators`).
         mode: one of `MODES`.
         width: channels after the first convolution.
         batch: pictures in the step.
     """
-    layers = network.layers(width)
-    forward = sum(operation(operators["infer"][layer.kind], layer.channels, batch) for layer in layers)
+    layers = network.cats(width)
+    forward = sum(operation(costs.group(f"infer {layer.kind}"), _channels(layer), batch) for layer in layers)
     if mode == "inference":
         return {"forward": forward}
-    both = sum(operation(operators["train"][layer.kind], layer.channels, batch) for layer in layers)
-    update = along(operators["optimiser"], network.parameters(width))
+    both = sum(operation(costs.group(f"train {layer.kind}"), _channels(layer), batch) for layer in layers)
+    update = along(costs.curve("optimiser"), network.parameters(layers))
     return {"forward": min(forward, both), "backward": max(both - forward, 0.0), "optimiser": update}
+
+
+def _channels(layer: network.Layer) -> int:
+    """What a layer's cost depends on: the first, which reads the colours, is known by the channels that it writes."""
+    read, written = layer.channels
+    return written if layer.kind == "conv32" else read
 
 
 def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int) -> dict[str, float]:
@@ -42,16 +48,14 @@ def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int) -> 
         flops: peak rate in FLOP/s.
         bandwidth: peak memory bandwidth in bytes/s.
     """
-    bound = {"arithmetic": 0.0, "memory traffic": 0.0}
-    for first, layer in enumerate(network.layers(width)):
-        passes = 1 if mode == "inference" else (3 if first else 2)
-        arithmetic = passes * batch * layer.flop / flops
-        traffic = passes * network.FLOAT * (batch * (layer.read + layer.written) + layer.parameters) / bandwidth
-        bound["arithmetic" if arithmetic >= traffic else "memory traffic"] += max(arithmetic, traffic)
+    layers = network.cats(width)
+    passes = [1 if mode == "inference" else (3 if place else 2) for place in range(len(layers))]
+    work = [(n * batch * layer.flop / flops, n * layer.moved(batch) / bandwidth)
+            for n, layer in zip(passes, layers, strict=True)]
     if mode != "inference":  # the update reads weight, gradient and moments, and writes weight and moments
         touched = (1 + 1 + ADAM_MOMENTS) + (1 + ADAM_MOMENTS)
-        bound["memory traffic"] += touched * network.FLOAT * network.parameters(width) / bandwidth
-    return bound
+        work.append((0.0, touched * network.FLOAT * network.parameters(layers) / bandwidth))
+    return roofline.bounds(work)
 
 
 def memory(mode: str, width: int, batch: int) -> dict[str, float]:
@@ -61,8 +65,8 @@ def memory(mode: str, width: int, batch: int) -> dict[str, float]:
     layer's output for the way back, plus a gradient and two moments for each weight; its peak comes either when the
     way back begins, or at its last layer, where the output and two gradients of its size are alive at once.
     """
-    layers = network.layers(width)
-    weights = network.FLOAT * network.parameters(width)
+    layers = network.cats(width)
+    weights = network.FLOAT * network.parameters(layers)
     pictures = network.FLOAT * batch * layers[0].read
     written = [network.FLOAT * batch * layer.written for layer in layers]
     if mode == "inference":

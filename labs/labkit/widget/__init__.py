@@ -137,10 +137,11 @@ def write_static(folder: Path) -> None:
     from labkit.explorer import Explorer
     from labkit.guess import Beside, Guess
     from labkit.quiz import Quiz
+    from labkit.table import Table
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in (Explorer, Guess, Beside, Quiz):
+    for kind in (Explorer, Guess, Beside, Quiz, Table):
         (folder / kind.script.name).write_text(kind.module(), "utf-8")
     for name in ("static.js", "style.css"):
         (folder / name).write_bytes((_HERE / name).read_bytes())

@@ -2,7 +2,7 @@
 
 const DECIMAL = { "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E" };
 const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-const PREFIXED = ["s", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz"];
+const PREFIXED = ["s", "B/s", "FLOP/s", "OP/s", "FLOP", "J", "W", "bit/s", "Hz"];
 
 // Rounds a tie to the even digit, as Python does; toFixed rounds it up.
 function fixed(number, digits) {

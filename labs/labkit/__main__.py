@@ -1,0 +1,33 @@
+"""The command `labkit`: `labkit validate` holds every prediction of the course against this machine."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from labkit import validate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; returns its exit status: 0, or 2 for what it was asked and cannot do."""
+    parser = argparse.ArgumentParser(prog="labkit", description=__doc__.split(": ", 1)[1])
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
+    check.add_argument("labs", nargs="*", metavar="LAB", help=f"some of {', '.join(validate.LABS)}; all unless given")
+    check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
+    options = parser.parse_args(arguments)
+    labs = tuple(dict.fromkeys(options.labs)) or tuple(validate.LABS)
+    try:
+        here = validate.calibrated(labs, options.again)
+    except ValueError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    print(f"{here.name}, calibrated {here.date[:10]}. {here.note}".rstrip())
+    print(validate.HEADING)
+    for verdict in validate.validate(here, labs):
+        print(validate.line(verdict), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""Lab 1.1's tour of a machine: its matrix products, its caches and memory, and everything that moves bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.experiments.paced import paced, rate
+from labkit.machine import TOUR, Machine
+from labkit.predict import links
+from labkit.predict.operators import along
+
+NEEDS = TOUR  # the instruments that the predictions stand on
+SIDES = tuple(side for k in range(6, 12) for side in (2**k, 3 * 2 ** (k - 1)))  # 64, 96, 128, 192 … 3,072
+SETS = tuple(size for k in range(14, 28) for size in (2**k, 3 * 2 ** (k - 1)))  # 16 KiB, 24 KiB … 192 MiB
+SIZES = tuple(2**k for k in range(12, 25))
+BAND = 0.25  # nine predictions in ten are within it: data/measured/tour.csv, held by a test
+
+# What moves bytes: the instrument that knows it, and its curve there.
+MOVES = {
+    "a read from memory's file cache": ("page_cache", "random"),
+    "a read from storage, random": ("storage", "random"),
+    "a read from storage, in order": ("storage", "sequential"),
+    "a message to another process": ("loopback", "message"),
+    "an all-reduce of two processes": ("all_reduce", "sum"),
+    "a copy to the GPU": ("copies", "to the GPU"),
+    "a copy from the GPU": ("copies", "from the GPU"),
+}
+
+
+def products(machine: Machine, budget: float = 0.2) -> Experiment:
+    """Return the experiment on the rate of square matrix products, by number format and side."""
+    from labkit.measure import products as instrument
+
+    costs = machine.cost("products")
+
+    def predict(form, side):
+        if form in costs.missing:
+            return Unavailable(costs.missing[form])
+        flop, curve = 2 * side**3, costs.curve(form)
+        if flop > 10 * curve[-1][0]:
+            return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
+                               f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
+        return _banded(flop / along(curve, flop), "FLOP/s")
+
+    def measure(form, side):
+        expected = predict(form, side)
+        if not expected:
+            return expected
+        device = _device(machine)
+        return rate(2 * side**3, "FLOP/s", *_timed(
+            instrument.sampler(form, side, device), instrument.pacemaker(device), costs.pace, budget))
+
+    return Experiment(
+        title="Matrix products",
+        quantity="Rate of a product",
+        unit="FLOP/s",
+        axes=[Axis("side", "Side of the matrices", SIDES, start=256, unit="numbers", log=True),
+              Axis("form", "Number format", instrument.FORMATS, start="fp32")],
+        predict=predict,
+        measure=measure,
+        readout="Two {form} matrices with a side of {side} are multiplied at {value}.",
+    )
+
+
+def reads(machine: Machine, budget: float = 0.2) -> Experiment:
+    """Return the experiment on the bandwidth of reading a set of numbers again and again, by the set's size."""
+    costs = machine.cost("memory")
+
+    def predict(size):
+        return _banded(size / along(costs.curve("read"), size), "B/s")
+
+    def measure(size):
+        from labkit.measure import memory
+
+        device = _device(machine)
+        return rate(size, "B/s", *_timed(memory.reader(size, device), memory.pacemaker(device), costs.pace, budget))
+
+    return Experiment(
+        title="From the first-level cache to memory",
+        quantity="Bandwidth of reading",
+        unit="B/s",
+        axes=[Axis("size", "What is read again and again", SETS, start=2**20, unit="B", log=True)],
+        predict=predict,
+        measure=measure,
+        readout="Reading {size} again and again runs at {value}.",
+    )
+
+
+def moves(machine: Machine, budget: float = 0.3) -> Experiment:
+    """Return the experiment on the time of moving bytes once, by what moves them and how many they are."""
+    costs = {instrument: machine.cost(instrument) for instrument, _ in MOVES.values()}
+    bench = _Bench()
+
+    def predict(what, size):
+        instrument, curve = MOVES[what]
+        if curve in costs[instrument].missing:
+            return Unavailable(costs[instrument].missing[curve])
+        points = costs[instrument].curve(curve)
+        value, start = links.seconds(points, size), links.latency(points)
+        start = min(start, value)
+        parts = {"latency": start, "the bytes": value - start}
+        return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts)
+
+    def measure(what, size):
+        instrument, curve = MOVES[what]
+        if not (expected := predict(what, size)):
+            return expected
+        with bench.use(instrument, machine) as once:
+            return paced(*_timed(lambda: once(size, curve), lambda: once(None, curve), costs[instrument].pace, budget))
+
+    return Experiment(
+        title="Moving bytes",
+        quantity="Time of one",
+        unit="s",
+        axes=[Axis("size", "Bytes moved", SIZES, start=2**16, unit="B", log=True),
+              Axis("what", "What moves them", tuple(MOVES), start="a message to another process")],
+        predict=predict,
+        measure=measure,
+        readout="For {size}, {what} takes {value}, of which {part:latency} however few they are.",
+        session=bench.hold,
+    )
+
+
+class _Bench:
+    """Files and helper processes that measurements need: kept between the points of a session, else ended at once."""
+
+    def __init__(self):
+        self._kept: tuple[ExitStack, dict] | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            self._kept = stack, {}
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    @contextmanager
+    def use(self, instrument: str, machine: Machine) -> Iterator[Callable[[int | None, str], float]]:
+        """Yield a function of bytes (None for the pacemaker's) and curve that returns the seconds of one."""
+        if self._kept is None:
+            with _once(instrument, machine) as once:
+                yield once
+        else:
+            stack, ready = self._kept
+            if instrument not in ready:
+                ready[instrument] = stack.enter_context(_once(instrument, machine))
+            yield ready[instrument]
+
+
+@contextmanager
+def _once(instrument: str, machine: Machine) -> Iterator[Callable[[int | None, str], float]]:
+    from labkit.measure import all_reduce, copies, loopback, storage
+
+    with ExitStack() as stack:
+        if instrument in ("storage", "page_cache"):
+            read = stack.enter_context(storage.session("cold" if instrument == "storage" else "warm"))
+            yield lambda size, curve: read(size, curve) if size else read(storage.PACEMAKER, "random")
+        elif instrument == "copies":
+            device, ready = _device(machine), {}
+
+            def copy(size, curve):
+                key = (curve, size) if size else (copies.NAMES[0], copies.PACEMAKER)
+                if key not in ready:
+                    ready[key] = copies.sampler(*key, device)
+                return ready[key]()
+
+            yield copy
+        else:
+            module = {"loopback": loopback, "all_reduce": all_reduce}[instrument]
+            exchange = stack.enter_context(module.session())
+            yield lambda size, curve: exchange(size or module.PACEMAKER)
+
+
+def _device(machine: Machine):
+    import torch
+
+    return torch.device(machine.device)
+
+
+def _timed(sample, pacemaker, pace, budget):
+    from labkit.measure.pace import timed
+
+    return timed(sample, pacemaker, pace, budget)
+
+
+def _banded(value: float, unit: str) -> Outcome:
+    return Outcome(value, unit, low=value * (1 - BAND), high=value * (1 + BAND))
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
+    forms = [form for form in machine.cost("products").curves]
+    return [
+        (products(machine), [{"form": form, "side": side} for form in forms for side in SIDES[1:8:2]]),
+        (reads(machine), [{"size": size} for size in SETS[1::2]]),
+        (moves(machine), [{"what": what, "size": size} for what in MOVES for size in
+                          (2**13, 2**14, 2**15, 2**18, 2**19, 2**22)]),
+    ]

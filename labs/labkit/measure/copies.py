@@ -1,0 +1,37 @@
+"""How fast data moves between the processor's memory and the GPU's: the link that every batch has to cross."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from labkit import clock
+from labkit.costs import Costs
+from labkit.measure import device as devices
+from labkit.measure.pace import Paced
+from labkit.progress import report
+
+SECONDS = 2  # about how long it takes
+NAMES = ("to the GPU", "from the GPU")
+SIZES = tuple(4**k for k in range(5, 14))  # bytes: 1 KiB to 64 MiB
+PACEMAKER = 4**8  # bytes of the copy that tells how fast the link is at the moment
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time copies of pinned memory in both directions: seconds against bytes. Without a GPU they are missing."""
+    if device.type == "cpu":
+        return Costs.unavailable(NAMES, "This machine has no GPU that PyTorch can use.")
+    timed, curves = Paced(sampler(NAMES[0], PACEMAKER, device)), {}
+    for done, name in enumerate(NAMES):
+        report(done / len(NAMES), f"Calibrating: copies {name}")
+        curves[name] = [[size, timed(sampler(name, size, device))] for size in SIZES[::2]]
+    return timed.costs(curves)
+
+
+def sampler(name: str, size: int, device: torch.device) -> Callable[[], float]:
+    """Return a sampler of one copy of `size` bytes in the direction `name`, one of `NAMES`."""
+    near = torch.empty(size, dtype=torch.uint8, pin_memory=device.type == "cuda")
+    far = torch.empty(size, dtype=torch.uint8, device=device)
+    source, target = (near, far) if name == NAMES[0] else (far, near)
+    return clock.sampler(lambda: target.copy_(source, non_blocking=True), devices.sync(device))

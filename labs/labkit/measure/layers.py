@@ -1,0 +1,86 @@
+"""What one dense layer costs on this machine, timed alone, in the framework that will run it.
+
+In a network a layer does not always find its weights where it left them: meanwhile the other layers had their turn,
+and have pushed them out of the caches if all weights together do not fit. So each layer is timed twice, with the same
+weights again and again (near), and with many copies in turn, whose weights have to come from memory (far).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+
+import torch
+
+from labkit import clock
+from labkit.costs import Costs
+from labkit.measure import device as devices
+from labkit.measure.pace import Paced, timed
+from labkit.networks.dense import DenseNet
+from labkit.progress import report
+
+SECONDS = 9  # about how long it takes
+WIDTHS = (64, 128, 256, 512, 1024, 2048)
+FAR_WIDTHS = WIDTHS[2:]  # the weights of smaller ones stay near, unless there are hundreds of layers
+BATCHES = (1, 2, 8, 32, 128, 512)
+SETS = tuple(n * 2**20 for n in (1, 2, 4, 8, 12, 16, 24, 32, 64, 128))  # bytes of weights
+NAMES = (*(f"near {width}" for width in WIDTHS), *(f"far {width}" for width in FAR_WIDTHS), "climb")
+LARGEST = 1.5e9  # FLOP of a layer: more would take seconds on a small machine
+_CLIMBER = 512  # width whose weights, a MiB a layer, are followed out of the caches
+_PACEMAKER = (256, 64)  # width and batch of the layer that tells how fast the machine runs at the moment
+_BUDGET = 0.05
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time one layer and its ReLU.
+
+    Returns:
+        `"near 256"` and `"far 256"`: seconds of an inference against the batch, for each width; `"climb"`: seconds
+        for a batch of 1 against the bytes of the weights that are used in turn.
+    """
+    devices.settle()
+    paced = Paced(pacemaker(device), budget=_BUDGET)
+    curves = {}
+    for done, width in enumerate(WIDTHS):
+        report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
+        batches = [batch for batch in BATCHES if 2 * batch * width**2 <= LARGEST]
+        for place, weights in (("near", 0), ("far", SETS[-1])):
+            if place == "near" or width in FAR_WIDTHS:
+                layers = _copies(width, weights, device)
+                curves[f"{place} {width}"] = [[b, paced(_sampler(layers, width, b, device))] for b in batches]
+    climb = [[weights, paced(_sampler(_copies(_CLIMBER, weights, device), _CLIMBER, 1, device))] for weights in SETS]
+    return paced.costs({**curves, "climb": climb})
+
+
+def pacemaker(device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the layer that every other is timed beside."""
+    width, batch = _PACEMAKER
+    return _sampler([DenseNet(width).to(device)], width, batch, device)
+
+
+def seconds(width: int, depth: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
+    """Time one inference of a whole network at the calibrated pace; the result is `labkit.measure.pace.timed`'s.
+
+    Args:
+        width, depth: of a `labkit.networks.dense.DenseNet`.
+        batch: examples.
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        budget: seconds to spend.
+    """
+    device = devices.best()
+    devices.settle()
+    network = _sampler([DenseNet(width, depth).to(device)], width, batch, device)
+    return timed(network, pacemaker(device), pace, budget)
+
+
+def _copies(width, weights, device) -> list[DenseNet]:
+    """Return as many layers as it takes to fill `weights` bytes, one at least."""
+    return [DenseNet(width).to(device) for _ in range(max(1, weights // (4 * width**2)))]
+
+
+def _sampler(networks, width, batch, device):
+    """Return a sampler of an inference, by the next network at each call."""
+    data, turns = torch.rand(batch, width, device=device), cycle(networks)
+
+    sample = clock.sampler(lambda: next(turns)(data), devices.sync(device))
+    return torch.inference_mode()(sample)

@@ -1,0 +1,76 @@
+"""How fast the machine reads what it has near: from the first-level cache to memory, as one curve.
+
+The same numbers are added up again and again. As long as they fit a cache they come from there; the larger their set,
+the farther away they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from labkit import clock
+from labkit.costs import Costs
+from labkit.measure import device as devices
+from labkit.measure.pace import Paced
+from labkit.progress import report
+
+SECONDS = 5  # about how long it takes
+NAMES = ("read", "triad")
+SETS = tuple(2**k for k in range(14, 29))  # bytes: 16 KiB to 256 MiB
+LARGEST = {"cpu": 2**28, "cuda": 2**32, "mps": 2**29}  # bytes of the triad's three arrays, far beyond the caches
+_PASSES = 2**25  # bytes read in one sample: long against the cost of starting it
+_PACEMAKER = 2**19  # bytes of the read that tells how fast the processor runs at the moment
+_BUDGET = 0.1
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time reading and the triad.
+
+    Returns:
+        `"read"`: seconds to read a set once when it has just been read, against its bytes; `"triad"`: seconds of
+        STREAM's triad against the bytes of its three arrays together.
+    """
+    devices.settle()
+    timed = Paced(pacemaker(device), budget=_BUDGET)
+    curve = []
+    for done, size in enumerate(SETS):
+        report(done / len(SETS), "Calibrating: caches and memory")
+        curve.append([size, timed(reader(size, device))])
+    largest = _fitting(device)
+    return timed.costs({"read": curve, "triad": [[largest, timed(triad(largest, device))]]})
+
+
+def pacemaker(device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the read that every other is timed beside."""
+    return reader(_PACEMAKER, device)
+
+
+def _fitting(device) -> int:
+    return min(LARGEST[device.type], 2 ** (int(devices.memory(device) / 8).bit_length() - 1))
+
+
+def reader(size: int, device: torch.device) -> Callable[[], float]:
+    """Return a sampler of reading `size` bytes once, all threads together, each its own part.
+
+    One call of the framework goes over the set many times: its rows are the same memory (a stride of 0), so that
+    starting the call costs next to nothing.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    passes = max(1, _PASSES // size)
+    part = torch.rand(threads, 1, size // 4 // threads, device=device)
+    rows = part.expand(threads, passes, -1)
+    sums = torch.empty(threads, passes, device=device)
+    sample = clock.fastest(clock.sampler(lambda: torch.sum(rows, dim=2, out=sums), devices.sync(device)))
+    return lambda: sample() / passes
+
+
+def triad(size: int, device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the triad a = b + s × c over three arrays of `size` bytes together.
+
+    It is the last of the four kernels of STREAM (McCalpin 1995), in 32-bit floats, and counts as STREAM does: two
+    arrays read and one written, without what the caches move besides.
+    """
+    first, second, result = (torch.rand(size // 12, device=device) for _ in range(3))
+    return clock.fastest(clock.sampler(lambda: torch.add(first, second, alpha=3.0, out=result), devices.sync(device)))

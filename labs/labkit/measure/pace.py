@@ -1,0 +1,79 @@
+"""Timing at one pace, on a machine whose speed wanders.
+
+A processor's clock changes with its temperature, its battery and its neighbours. So whatever an instrument measures
+runs in turn with a *pacemaker*, one small operation of the same kind that never changes, and its time is given at the
+pace that the machine kept in the median of the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from statistics import median
+
+import psutil
+
+from labkit import clock
+from labkit.costs import Costs, Curve
+
+_BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
+_TRIES = 3  # while other programs disturb
+
+
+class Paced:
+    """Measures costs in turn with a pacemaker, and brings them to one pace at the end.
+
+    Args:
+        pacemaker: returns the seconds that one pacemaker took.
+        budget: seconds for each measurement, and as many for the pacemaker beside it.
+    """
+
+    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET):
+        self._pacemaker, self._budget = pacemaker, budget
+        self._paces, self._shares = [], []
+
+    def __call__(self, sample: Callable[[], float]) -> float:
+        """Return what `sample` takes, in pacemakers; `sample` returns seconds."""
+        for _ in range(_TRIES):
+            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=self._budget)
+            if timings["call"].clean:
+                break
+        self._paces.append(timings["pace"].median)
+        self._shares.append(timings["call"].contention)
+        return timings["call"].median / timings["pace"].median
+
+    def costs(self, curves: Mapping[str, Curve], missing: Mapping[str, str] | None = None) -> Costs:
+        """Return the costs in seconds, from `curves` in pacemakers."""
+        paces = sorted(self._paces)
+        tenth = len(paces) // 10
+        pace, battery = median(paces), getattr(psutil, "sensors_battery", lambda: None)()
+        return Costs(
+            curves={name: [[work, times * pace] for work, times in curve] for name, curve in curves.items()},
+            pace=pace,
+            drift=paces[len(paces) - 1 - tenth] / paces[tenth],
+            contention=sum(self._shares) / len(self._shares),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            missing=dict(missing or {}),
+            battery=battery is not None and battery.power_plugged is False,
+        )
+
+
+def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: float,
+          budget: float) -> tuple[clock.Timing, float]:
+    """Time something at the machine's calibrated pace.
+
+    Args:
+        sample: returns the seconds that the thing took once.
+        pacemaker: returns the seconds that one pacemaker took.
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        budget: seconds to spend, and as many for the pacemaker.
+
+    Returns:
+        The timing, brought to the calibrated pace, and the machine's present speed as a fraction of that pace.
+    """
+    timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
+    call, now = timings["call"], timings["pace"]
+    speed = pace / now.median
+    middle = call.median * speed
+    low, high = min(call.low * pace / now.high, middle), max(call.high * pace / now.low, middle)  # rounding aside
+    return clock.Timing(middle, low, high, call.samples, call.contention), speed

@@ -1,0 +1,16 @@
+"""How fast the machine reads a file that its memory still holds: a warm read, out of the system's page cache."""
+
+from __future__ import annotations
+
+import torch
+
+from labkit.costs import Costs
+from labkit.measure import storage
+
+SECONDS = 4  # about how long it takes
+NAMES = storage.NAMES
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time single reads as `labkit.measure.storage.calibrate` does, of a file that has just been read."""
+    return storage.calibrate(device, state="warm")

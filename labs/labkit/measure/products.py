@@ -1,0 +1,115 @@
+"""How fast the machine multiplies matrices, in each number format that it has.
+
+A matrix product is most of what a neural network does, so its rate is the peak of the roofline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from labkit import clock
+from labkit.costs import Costs
+from labkit.measure import device as devices
+from labkit.measure.pace import Paced
+from labkit.progress import report
+
+SECONDS = 6  # about how long it takes
+FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
+NAMES = FORMATS
+SIDES = {"cpu": tuple(2**k for k in range(4, 12)), "mps": tuple(2**k for k in range(6, 13)),
+         "cuda": tuple(2**k for k in range(6, 14))}  # 16 to 2,048, 64 to 4,096 and 64 to 8,192
+LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further
+_PACEMAKER = 128  # side of the fp32 product that tells how fast the machine runs at the moment
+_DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
+           "fp16": torch.float16, "fp8": torch.float8_e4m3fn, "int8": torch.int8}
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time products of square matrices: for each format, seconds against the operations (2 side³).
+
+    The sides double, up to the largest that the format's speed allows. A format that the device or the framework lacks
+    is missing, with what it said.
+    """
+    devices.settle()
+    timed = Paced(sampler("fp32", _PACEMAKER, device))
+    curves, missing = {}, {}
+    for done, name in enumerate(FORMATS):
+        report(done / len(FORMATS), f"Calibrating: matrix products in {name}")
+        try:
+            curves[name] = _curve(name, device, timed)
+        except (RuntimeError, TypeError, ValueError, NotImplementedError) as refusal:
+            missing[name] = _reason(name, device, refusal)
+    return timed.costs(curves, missing)
+
+
+def pacemaker(device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the product that every other is timed beside."""
+    return sampler("fp32", _PACEMAKER, device)
+
+
+def _curve(name, device, timed) -> list[list[float]]:
+    curve, expected = [], 0.0
+    for side in SIDES[device.type]:
+        if expected > LONGEST:
+            break
+        curve.append([2 * side**3, timed(sample := sampler(name, side, device))])
+        expected = sample() * 2**3  # the next is twice as wide
+    return curve
+
+
+def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:
+    """Return a sampler of one product of two matrices of `side` × `side` in a format.
+
+    Raises:
+        RuntimeError, TypeError, ValueError, NotImplementedError: the device or the framework lacks the format.
+    """
+    if name == "tf32" and not _has_tf32(device):
+        raise ValueError("only NVIDIA's GPUs have it, from the Ampere generation on")
+    if name == "fp8" and device.type != "cuda":
+        raise ValueError("the framework multiplies in it on some GPUs only")
+    left = torch.rand(side, side, device=device)
+    right = torch.rand(side, side, device=device)
+    if name == "int8":
+        left, right = ((matrix * 255 - 128).to(torch.int8) for matrix in (left, right))
+    left, right = left.to(_DTYPES[name]), right.to(_DTYPES[name])
+    run = {"int8": _int8, "fp8": _fp8}.get(name, _floats)(left, right)
+    sample = clock.fastest(clock.sampler(run, devices.sync(device)))
+    return _with_tf32(sample, name == "tf32") if _has_tf32(device) else sample
+
+
+def _floats(left, right):
+    out = torch.empty_like(left)
+    return lambda: torch.mm(left, right, out=out)
+
+
+def _int8(left, right):
+    return lambda: torch._int_mm(left, right)
+
+
+def _fp8(left, right):
+    one, columns = torch.ones((), device=left.device), right.t().contiguous().t()  # the right one in columns
+    return lambda: torch._scaled_mm(left, columns, scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
+
+
+def _has_tf32(device) -> bool:
+    return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _with_tf32(sample, on):
+    def run():
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = on
+        try:
+            return sample()
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+    return run
+
+
+def _reason(name, device, refusal) -> str:
+    said = str(refusal).strip().splitlines()
+    return f"PyTorch cannot multiply {name} matrices on this {'processor' if device.type == 'cpu' else 'GPU'}" + (
+        f" ({said[0][:120]})." if said else ".")

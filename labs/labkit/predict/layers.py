@@ -1,0 +1,67 @@
+"""How long a network of dense layers takes, from ever more knowledge of the machine.
+
+1. `datasheet`: the roofline, from two numbers.
+2. `caches`: the roofline with the rate that products of that size reach, the bandwidth of wherever everything fits, and
+   the cost of starting operations.
+3. `alone`: the machine's own layers, timed alone, added up.
+"""
+
+from __future__ import annotations
+
+from labkit.costs import Costs, Curve
+from labkit.predict import network, roofline
+from labkit.predict.operators import along, operation
+
+OPERATIONS = 2  # that the framework starts for one layer: the product with the bias, and the ReLU
+
+
+def datasheet(layers: list[network.Layer], batch: int, flops: float, bandwidth: float) -> dict[str, float]:
+    """Return the parts of an inference's least time in seconds, by peak rate in FLOP/s and bandwidth in bytes/s."""
+    return roofline.bounds((batch * layer.flop / flops, layer.moved(batch) / bandwidth) for layer in layers)
+
+
+def caches(layers: list[network.Layer], batch: int, products: Curve, read: Curve) -> dict[str, float]:
+    """Return the parts of an inference's time in seconds: the roofline with sizes, caches, and starts.
+
+    A layer's arithmetic takes what a square matrix product of as many operations takes, or its bytes what reading
+    them takes, whichever is longer. Whatever the network reads and writes is used once in an inference, and again in
+    the next: so it comes from the nearest cache that holds all of it.
+
+    Args:
+        layers, batch: the network, and how many examples it is given.
+        products: seconds of square products in 32 bit against their operations (`labkit.measure.products`).
+        read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.memory`).
+    """
+    start, used = products[0][1], network.used(layers, batch)
+    bandwidth = used / along(read, used)
+    work = ((along(products, batch * layer.flop) - start, layer.moved(batch) / bandwidth) for layer in layers)
+    return {"starting": OPERATIONS * len(layers) * start, **roofline.bounds(work)}
+
+
+def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
+    """Return the parts of an inference's time in seconds on a calibrated machine.
+
+    Every layer takes what it took alone, and longer by what it has to wait for its weights, as far as the network
+    does not fit the caches.
+
+    Args:
+        width, depth: of the network (`labkit.predict.network.deep`).
+        batch: examples.
+        costs: what single layers cost (`labkit.measure.layers`).
+    """
+    near = operation(costs.group("near"), width, batch)
+    curves = costs.group("far")
+    known = min(max(width, min(map(int, curves))), max(map(int, curves)))
+    wait = max(0.0, operation(curves, known, batch) - operation(costs.group("near"), known, batch))
+    wait *= (width / known) ** 2  # beyond the measured widths: by the weights
+    start, end = (away(costs.curve("climb"), network.used(network.deep(width, n), batch)) for n in (1, depth))
+    share = max(end - start, 0.0) / (1 - start) if start < 1 else 0.0
+    return {"layers alone": depth * near, "weights from afar": depth * wait * share}
+
+
+def away(climb: Curve, used: float) -> float:
+    """Return which share of the way from the caches to memory a network of `used` bytes has gone, 0 to 1."""
+    near, far = climb[0][1], climb[-1][1]
+    if far <= near:
+        return 0.0
+    return min(max((along(climb, used) - near) / (far - near), 0.0), 1.0)
