@@ -34,7 +34,7 @@ bench: html
 	$(BIN)/python tests/bench.py
 
 record: $(STAMP)
-	$(BIN)/python tests/bench.py --record
+	$(BIN)/labkit validate --again --record data/measured/predictions.csv
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,7 +6,6 @@ noisy machine is no defect, and the tests hold what can be held anywhere.
 
 from __future__ import annotations
 
-import csv
 import os
 import subprocess
 import sys
@@ -26,10 +25,8 @@ sys.path[:0] = [str(TESTS), str(TESTS / "browser"), str(ROOT / "book")]
 import hand_written  # noqa: E402
 import serve  # noqa: E402
 from chromium import launch  # noqa: E402
-from labkit import clock, machine  # noqa: E402
+from labkit import clock, machine, validate  # noqa: E402
 from labkit.datasets import cats  # noqa: E402
-from labkit.experiment import compare  # noqa: E402
-from labkit.experiments import step  # noqa: E402
 from labkit.measure import device as devices  # noqa: E402
 from labkit.measure.recognition import look  # noqa: E402
 from labkit.measure.training import train  # noqa: E402
@@ -83,34 +80,12 @@ def training() -> None:
     line("throughput of the loop, over the same by hand", f"{ratio:.3f}", "0.97", ratio >= 0.97)
 
 
-POINTS = [{"batch": b, "width": w, "mode": m} for w in (8, 16, 32) for b in (1, 4, 16, 64, 256)
-          for m in ("inference", "training step")]
-
-
 def predictions() -> None:
-    here = machine.this()
-    timed = compare(step.time(here), [{**p, "where": step.THIS} for p in POINTS])
-    line("median error of predicted time, 30 points", f"{timed.median_error:.1%}", "15 %", timed.median_error <= 0.15)
-    kept = compare(step.memory(here), POINTS)
-    if kept.errors:
-        error = kept.median_error
-        line("median error of predicted peak memory, 30 points", f"{error:.1%}", "15 %", error <= 0.15)
-
-
-def record() -> None:
-    """Write data/measured/cats-step.csv: the points of `predictions`, on this machine."""
-    here = machine.this(again=True)
-    timed = compare(step.time(here, budget=1.0), [{**p, "where": step.THIS} for p in POINTS])
-    path = ROOT / "data" / "measured" / "cats-step.csv"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["machine", "date", "torch", "mode", "width", "batch", "predicted_s", "measured_s"])
-        for row in timed.rows:
-            point = [row.point[name] for name in ("mode", "width", "batch")]
-            seconds = [f"{outcome.value:.4g}" for outcome in (row.predicted, row.measured)]
-            table.writerow([here.name, here.date[:10], torch.__version__, *point, *seconds])
-    print(f"{path.relative_to(ROOT)}: median error {timed.median_error:.1%}, 90th percentile {timed.p90_error:.1%}")
+    for verdict in validate.validate(validate.calibrated()):
+        found, (half, most) = verdict.comparison, verdict.goal
+        if found.errors:
+            line(f"error of {verdict.title[:40].lower()}, median and p90",
+                 f"{found.median_error:.0%}, {found.p90_error:.0%}", f"{half:.0%}, {most:.0%}", verdict.reached)
 
 
 @contextmanager
@@ -153,10 +128,8 @@ def book() -> None:
 
 
 def main() -> None:
-    """Measure every bar, or with `--record` renew the recorded measurement."""
+    """Measure every bar."""
     print(f"{machine.this().name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
-    if "--record" in sys.argv:
-        return record()
     for bar in (start_up, pictures, training, predictions, pages, book):
         bar()
 

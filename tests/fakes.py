@@ -41,12 +41,14 @@ def layers() -> Costs:
         return START + 2 * batch * width**2 / RATE + 4 * width**2 / (NEAR if weights <= CACHE else FAR)
 
     def curve(width, weights):
-        return [[batch, seconds(width, batch, weights)] for batch in (1, 2, 8, 32, 128, 512)]
+        return [[batch, seconds(width, batch, weights)] for batch in (1, 2, 8, 16, 32, 128, 512)]
 
     widths = (64, 128, 256, 512, 1024, 2048)
     near = {f"near {width}": curve(width, 4 * width**2) for width in widths}
     far = {f"far {width}": curve(width, 2**27) for width in widths[2:]}
-    return costs({**near, **far, "climb": [[2**k, seconds(512, 1, 2**k)] for k in range(20, 28)]})
+    climb = {f"climb {width}": [[size, seconds(width, 1, size)] for size in (2**k for k in range(18, 28))
+                                if size >= 4 * width**2] for width in widths[2:]}
+    return costs({**near, **far, **climb})
 
 
 def link(latency: float, bandwidth: float, sizes) -> list[list[float]]:
@@ -65,7 +67,7 @@ def tour() -> dict[str, Costs]:
         "products": costs(products, missing={"tf32": "It has none.", "fp8": "It has none."}),
         "memory": costs({"read": read, "triad": [[2**28, 2**28 / FAR]]}),
         "storage": costs({p: link(8e-5, 1e9, sizes[4:]) for p in ("random", "sequential")}),
-        "page_cache": costs({p: link(2e-6, 2e10, sizes[4:]) for p in ("random", "sequential")}),
+        "page_cache": costs({"random": link(2e-6, 2e10, sizes[4:])}),
         "loopback": costs({"message": link(6e-5, 4e9, sizes)}),
         "all_reduce": costs({"sum": link(2e-4, 1e9, sizes)}),
         "copies": costs({}, missing=none),

@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
     check.add_argument("labs", nargs="*", metavar="LAB", help=f"some of {', '.join(validate.LABS)}; all unless given")
     check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
+    check.add_argument("--record", metavar="FILE", help="write every point to a CSV file as well")
     options = parser.parse_args(arguments)
     labs = tuple(dict.fromkeys(options.labs)) or tuple(validate.LABS)
     try:
@@ -24,8 +25,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{here.name}, calibrated {here.date[:10]}. {here.note}".rstrip())
     print(validate.HEADING)
+    verdicts = []
     for verdict in validate.validate(here, labs):
+        verdicts.append(verdict)
         print(validate.line(verdict), flush=True)
+    if options.record:
+        try:
+            validate.record(verdicts, here, options.record)
+        except OSError as trouble:
+            print(f"The points cannot be written to {options.record}: {trouble.strerror}.", file=sys.stderr)
+            return 2
     return 0
 
 

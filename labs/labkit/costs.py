@@ -62,7 +62,8 @@ class Costs:
             raise ValueError("it lacks costs, or holds unknown ones")
         if not all(self.curves.values()) or not all(isinstance(reason, str) for reason in self.missing.values()):
             raise ValueError("it lacks costs")
-        numbers = [self.pace, *(n for curve in self.curves.values() for work, seconds in curve for n in (work, seconds))]
+        points = [(work, seconds) for curve in self.curves.values() for work, seconds in curve]
+        numbers = [self.pace, *(number for point in points for number in point)]
         if not all(isinstance(n, (int, float)) and math.isfinite(n) and n > 0 for n in numbers):
             raise ValueError("it holds times that no machine can have")
         if any(a[0] >= b[0] for curve in self.curves.values() for a, b in itertools.pairwise(curve)):

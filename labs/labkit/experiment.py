@@ -97,6 +97,7 @@ class Outcome:
         low, high: the interval around it, in the same unit; the value itself where no interval is known.
         parts: what the value is made of, in the same unit; they add up to the value.
         note: one sentence that must stand beside the number ("emulated", "datasheet floor").
+        clock: what the clock showed, where the value was brought to the pace of a calibration; else None.
 
     Raises:
         ValueError: a number that is not finite, an interval that misses the value, or parts that do not add up.
@@ -108,6 +109,7 @@ class Outcome:
     high: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    clock: float | None = None
 
     def __post_init__(self):
         for bound in ("low", "high"):
@@ -235,9 +237,19 @@ class Row:
     @property
     def error(self) -> float | None:
         """The prediction's error as a fraction of the measurement; None where one of the two is missing."""
-        if not self.predicted or not self.measured or self.measured.value == 0:
+        return self._error(self.measured.value) if self.measured else None
+
+    @property
+    def clock_error(self) -> float | None:
+        """The same against what the clock showed, without the pace: the machine's own wandering comes on top."""
+        if not self.measured or self.measured.clock is None:
+            return self.error
+        return self._error(self.measured.clock)
+
+    def _error(self, measured: float) -> float | None:
+        if not self.predicted or measured == 0:
             return None
-        return abs(self.predicted.value - self.measured.value) / abs(self.measured.value)
+        return abs(self.predicted.value - measured) / abs(measured)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from labkit.units import quantity
 
 OTHERS = ("Apple A18 Pro", "Raspberry Pi 5 8GB", "NVIDIA Jetson Orin NX 16GB", "Apple M4 Max", "NVIDIA RTX 4090",
           "NVIDIA H100 SXM", "NVIDIA B200 SXM")
-_WORTH_IT = 1.3  # a format this much faster than 32 bit is worth the trouble
+_WORTH_IT, _HOPELESS = 1.3, 3.0  # formats faster than 32 bit, or slower, by such factors are named
 _FLOAT = 4  # bytes of a 32-bit number
 _READ, _SUM = 2**12, 2**20  # bytes of the cold read and of the all-reduce that the paragraph names
 
 
 @dataclass(frozen=True)
 class Roof:
-    """A machine's roofline: its peak in FLOP/s, its memory bandwidth in bytes/s or None, and what kind of peak it is."""
+    """A machine's roofline: its peak in FLOP/s, what kind of peak, and its memory bandwidth in bytes/s or None."""
 
     name: str
     rate: float
@@ -50,7 +50,7 @@ def roofs(machine: Machine) -> list[Roof]:
 
 
 def others(names: Sequence[str] = OTHERS) -> list[Roof]:
-    """Return the roofs of machines of the catalogue: 16-bit peaks where there are any, else 32-bit ones, else Linpack's.
+    """Return the roofs of machines of the catalogue: their peaks in 16 bit if there are any, else in 32, else Linpack.
 
     Raises:
         ValueError: a name that the catalogue does not have, or a machine without any rate.
@@ -75,24 +75,25 @@ def paragraph(machine: Machine) -> str:
 
 
 def _arithmetic(machine) -> str:
-    rate, bandwidth, h100 = best(machine.cost("products").curve("fp32")), memory(machine), Machine.named("NVIDIA H100 SXM")
+    rate, bandwidth = best(machine.cost("products").curve("fp32")), memory(machine)
+    h100 = Machine.named("NVIDIA H100 SXM")
     each, theirs = (_FLOAT * ridge(*pair) for pair in ((rate, bandwidth), (h100.flops, h100.bandwidth)))
-    return (f"This machine ({machine.name}) multiplies 32-bit matrices at {quantity(rate, 'FLOP/s')} and reads its memory at "
-            f"{quantity(bandwidth, 'B/s')}. To stay busy it must do {each:.0f} operations with every number that it "
-            f"fetches from there; an H100 must do {theirs:.0f}, so work that keeps fetching suits "
-            f"{'this machine better than its peak suggests' if each < theirs else 'neither, and this machine less'}.")
+    suits = "this machine better than its peak suggests" if each < theirs else "neither, and this machine less"
+    return (f"This machine ({machine.name}) multiplies 32-bit matrices at {quantity(rate, 'FLOP/s')} and reads its "
+            f"memory at {quantity(bandwidth, 'B/s')}. To stay busy it must do {each:.0f} operations with every number "
+            f"that it fetches from there; an H100 must do {theirs:.0f}, so work that keeps fetching suits {suits}.")
 
 
 def _formats(machine) -> str:
     rates = {name: best(curve) for name, curve in machine.cost("products").curves.items()}
-    faster = {n: r / rates["fp32"] for n, r in rates.items() if r > _WORTH_IT * rates["fp32"]}
-    slower = {n: rates["fp32"] / r for n, r in rates.items() if r * 3 < rates["fp32"]}
-    said = [f"It is good at {_list([f'{name} ({times:.1f} times as fast as 32 bit)' for name, times in faster.items()])}."
-            ] if faster else ["No format is much faster than 32 bit here."]
+    faster = [f"{name} ({rate / rates['fp32']:.1f} times as fast as 32 bit)" for name, rate in rates.items()
+              if rate > _WORTH_IT * rates["fp32"]]
+    slower = [f"{name} ({rates['fp32'] / rate:.0f} times as slow)" for name, rate in rates.items()
+              if rate * _HOPELESS < rates["fp32"]]
+    said = f"It is good at {_list(faster)}." if faster else "No format is much faster than 32 bit here."
     if slower:
-        said.append(f"It is bad at {_list([f'{name} ({times:.0f} times as slow)' for name, times in slower.items()])}: "
-                    "the processor has no instructions for it that the framework uses.")
-    return " ".join(said)
+        said += f" It is bad at {_list(slower)}: the framework has no fast instructions for it on this processor."
+    return said
 
 
 def _caches(machine) -> str:

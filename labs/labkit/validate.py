@@ -1,15 +1,21 @@
 """`labkit validate`: every experiment's prediction against this machine's measurement.
 
 Each lab family offers `validation(machine)`: its experiments, with points that its calibration did not run. The table
-says how far the predictions were off, in the median and for nine points in ten, beside the goal of the course.
+says how far the predictions were off, in the median and for nine points in ten, beside the goal of the course. Times
+are at the pace of the calibration; *by clock* is the median without that, so that the machine's own wandering shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from statistics import median
 
+from labkit import cache
 from labkit.experiment import Comparison, compare
 from labkit.machine import Machine, this
 from labkit.progress import report
@@ -30,6 +36,11 @@ class Verdict:
     def title(self) -> str:
         """The experiment's name."""
         return self.comparison.experiment.title
+
+    @property
+    def clock_error(self) -> float:
+        """The median error against what the clock showed, without the pace; only where there is an error at all."""
+        return median(row.clock_error for row in self.comparison.rows if row.error is not None)
 
     @property
     def unavailable(self) -> int:
@@ -81,8 +92,28 @@ def line(verdict: Verdict) -> str:
         return f"{verdict.lab:<4} {verdict.title:<44} not measurable here: {reason}"
     left = f", {verdict.unavailable} unavailable" if verdict.unavailable else ""
     return (f"{verdict.lab:<4} {verdict.title:<44} {errors.median_error:>7.1%} {errors.p90_error:>7.1%}"
-            f"   {verdict.goal[0]:.0%} and {verdict.goal[1]:.0%}: {'reached' if verdict.reached else 'missed'}"
+            f" {verdict.clock_error:>9.1%}   {verdict.goal[0]:.0%} and {verdict.goal[1]:.0%}: "
+            f"{'reached' if verdict.reached else 'missed'}"
             f" ({len(errors.errors)} points{left})")
 
 
-HEADING = f"{'lab':<4} {'experiment':<44} {'median':>7} {'p90':>7}   goal"
+HEADING = f"{'lab':<4} {'experiment':<44} {'median':>7} {'p90':>7} {'by clock':>9}   goal"
+
+
+def record(verdicts: Iterable[Verdict], machine: Machine, path: Path) -> None:
+    """Write every predicted and measured point to a CSV file, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["machine", "date", "lab", "experiment", "point", "predicted", "measured", "unit"])
+    for verdict in verdicts:
+        for row in verdict.comparison.rows:
+            if row.error is not None:
+                point = ", ".join(f"{name} {value}" for name, value in row.point.items())
+                values = [f"{outcome.value:.4g}" for outcome in (row.predicted, row.measured)]
+                table.writerow([machine.name, machine.date[:10], verdict.lab, verdict.title, point, *values,
+                                verdict.comparison.experiment.unit])
+    cache.write_atomically(Path(path), text.getvalue().encode())

@@ -9,8 +9,10 @@ import random
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from time import perf_counter, sleep
 
+import psutil
 import pytest
 from labkit import clock
 from labkit.progress import Cancelled, watch
@@ -141,6 +143,95 @@ def test_cancel_ends_it_within_a_moment():
     assert seen == sorted(seen) and len(seen) == 3
 
 
+# Samples
+
+
+def test_a_short_call_is_repeated_until_the_clock_can_see_it():
+    calls = []
+    sample = clock.sampler(lambda: calls.append(1))
+    calls.clear()
+    seconds = sample()
+    assert len(calls) >= 10
+    assert 0 < seconds * len(calls) < 1
+
+
+def test_a_long_call_is_not_repeated_and_is_warmed_up_first():
+    calls = []
+    sample = clock.sampler(lambda: calls.append(1) or sleep(0.003))
+    assert len(calls) >= 1
+    calls.clear()
+    assert sample() >= 0.0025
+    assert len(calls) == 1
+
+
+def test_what_was_started_is_waited_for_in_every_sample():
+    waits = []
+    sample = clock.sampler(lambda: sleep(0.002), sync=lambda: waits.append(1) or sleep(0.004))
+    waits.clear()
+    assert sample() >= 0.005 and len(waits) == 1
+
+
+def test_the_fastest_of_a_block_is_returned():
+    values = itertools.cycle([5.0, 3.0, 4.0, 9.0])
+    assert clock.fastest(lambda: next(values), block=0.005)() == 3.0
+    falling = itertools.count(10, -1)
+    assert clock.fastest(lambda: next(falling), block=0, fewest=4)() == 7
+
+
+def test_a_block_ends_even_when_one_sample_is_longer():
+    taken = []
+    begin = perf_counter()
+    clock.fastest(lambda: taken.append(1) or sleep(0.02) or 0.02, block=0.01, fewest=3)()
+    assert len(taken) == 3 and perf_counter() - begin < 2
+
+
+# Rounds
+
+
+def shares(monkeypatch, *found):
+    """Let the windows be as busy as `found` says, the last of them for ever; return what was read."""
+    busy, read = itertools.chain(found, itertools.repeat(found[-1])), []
+    monkeypatch.setattr(clock.Contention, "share", lambda self: read.append(next(busy)) or read[-1])
+    return read
+
+
+def test_rounds_take_what_each_function_says_it_took(quiet):
+    timings = clock.rounds({"one": lambda: 1.0, "two": lambda: sleep(0.001) or 2.0}, budget=0.3)
+    assert timings["one"].median == 1.0 and timings["two"].median == 2.0
+    assert all(timing.clean and timing.low <= timing.median <= timing.high for timing in timings.values())
+
+
+def test_rounds_wait_for_a_quiet_moment(monkeypatch):
+    read = shares(monkeypatch, 0.9, 0.9, 0.9, 0.0)
+    rng = random.Random(4)
+    timing = clock.rounds({"call": lambda: sleep(0.001) or (rng.gauss(3, 0.01) if len(read) >= 3 else 50.0)},
+                          budget=0.3)["call"]
+    assert len(read) > 3  # 0.3 s hold no more than three windows; the disturbed ones did not count
+    assert timing.median == pytest.approx(3, rel=0.05) and timing.clean and not timing.note
+
+
+def test_rounds_that_find_no_quiet_give_up_at_twice_the_budget_and_say_so(monkeypatch):
+    shares(monkeypatch, 0.7)
+    begin = perf_counter()
+    timing = clock.rounds({"call": lambda: sleep(0.001) or 1.0}, budget=0.4, tolerance=1e-9)["call"]
+    assert 0.75 < perf_counter() - begin < 2 * 0.4 + 1
+    assert timing.contention == pytest.approx(0.7) and not timing.clean and "70%" in timing.note
+
+
+def test_rounds_refuse_a_budget_of_nothing_before_anything_runs():
+    for arguments in ({"budget": 0}, {"tolerance": 0}, {"budget": math.inf}, {"budget": math.nan}):
+        with pytest.raises(ValueError, match="above 0"):
+            clock.rounds({"never": lambda: 1 / 0}, **arguments)
+
+
+def test_rounds_say_how_far_they_are_and_never_go_back(monkeypatch):
+    shares(monkeypatch, 0.9, 0.0, 0.9, 0.0)
+    rng, seen = random.Random(9), []
+    with watch(lambda fraction, text: seen.append(fraction), threading.Event()):
+        clock.rounds({"call": lambda: sleep(0.001) or rng.random()}, budget=0.5, tolerance=1e-9)
+    assert len(seen) > 2 and seen == sorted(seen) and seen[-1] == pytest.approx(1, abs=0.05)
+
+
 # Contention
 
 
@@ -166,19 +257,52 @@ def test_where_every_moment_was_busy_the_timing_says_so(monkeypatch):
     assert "60%" in timing.note and "again" in timing.note
 
 
+NEIGHBOURS = """
+import subprocess, sys
+busy = "import time; end = time.time() + 30\\nwhile time.time() < end: pass"
+for _ in range(int(sys.argv[1])):
+    print(subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid)
+"""
+
+
 def test_real_neighbours_are_noticed():
-    busy = "import sys; print('busy', flush=True)\nwhile True: pass"
-    children = []
+    """They are nobody's children here: who started them has ended."""
+    started = subprocess.run([sys.executable, "-c", NEIGHBOURS, str(os.cpu_count() or 1)], capture_output=True,
+                             text=True, timeout=60, check=True)
+    neighbours = [psutil.Process(int(pid)) for pid in started.stdout.split()]
     try:
-        for _ in range(os.cpu_count() or 1):
-            children.append(subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE))
-        for child in children:
-            assert child.stdout.readline().strip() == b"busy"
+        while not all(sum(neighbour.cpu_times()[:2]) for neighbour in neighbours):
+            sleep(0.02)
         timing = clock.time(lambda: sum(range(1000)), budget=0.8)
     finally:
-        for child in children:
-            child.kill()
-        for child in children:
-            child.communicate()
+        for neighbour in neighbours:
+            neighbour.kill()
     assert timing.contention > clock.CONTENDED
     assert "close them" in timing.note
+
+
+def test_what_children_do_is_nobody_elses(monkeypatch):
+    """On a machine that has nothing to do but this process and a busy child, others have no share."""
+    busy = "import time; print('busy', flush=True)\nend = time.time() + 1\nwhile time.time() < end: pass"
+    fields, others = type(psutil.cpu_times()), {}
+
+    def spent(child):
+        with suppress(psutil.Error):  # it has ended, and `os.times` counts it
+            return sum(child.cpu_times()[:2])
+        return 0.0
+
+    with subprocess.Popen([sys.executable, "-uc", busy], stdout=subprocess.PIPE) as process:
+        child = psutil.Process(process.pid)
+        monkeypatch.setattr(psutil, "cpu_times", lambda: fields(**{
+            **dict.fromkeys(fields._fields, 0.0), "user": sum(os.times()[:4]) + spent(child), **others}))
+        assert process.stdout.readline().strip() == b"busy"
+        contention, begin = clock.Contention(), spent(child)
+        sleep(0.5)
+        assert spent(child) > begin
+        assert contention.share() < 0.02
+        process.communicate()
+        assert contention.share() < 0.02
+    contention = clock.Contention()
+    others["system"] = 0.3 * (os.cpu_count() or 1)
+    sleep(0.3)
+    assert contention.share() > 0.5  # what somebody else did is seen

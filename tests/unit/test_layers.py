@@ -1,8 +1,7 @@
-"""Dense layers: counts equal to the framework's own, and times that cannot be nonsense."""
+"""Lab 1.2: counts equal to the framework's own, times that cannot be nonsense, and self-checks that are fair."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
 import math
@@ -11,10 +10,12 @@ import fakes
 import numpy as np
 import pytest
 import torch
+from labkit.checks import NOT_YET
+from labkit.checks import nodes as check
 from labkit.experiment import Comparison, Unavailable, compare, ratio
 from labkit.experiments import layers as experiments
 from labkit.explorer import Explorer
-from labkit.machine import Machine, data_folder
+from labkit.machine import Machine
 from labkit.measure import layers as measured
 from labkit.measure.counters import count
 from labkit.measure.device import best
@@ -24,7 +25,6 @@ from labkit.predict import layers as predicted
 from labkit.predict import network, roofline
 from torch import nn
 
-MEASURED = data_folder() / "measured" / "layers.csv"
 NO_SIZE = [0, -1, 1.5, 2.0, math.nan, math.inf, "3", None, 1j]
 
 
@@ -63,7 +63,7 @@ def test_counts_are_the_frameworks_own(name, batch):
 
 @pytest.mark.parametrize("size", NO_SIZE, ids=repr)
 def test_what_is_no_size_is_refused_by_name(size):
-    for what, count in {
+    for what, call in {
         "read": lambda: network.dense(size, 3),
         "neurons": lambda: network.dense(3, size),
         "side": lambda: network.convolution(3, 4, size),
@@ -73,10 +73,10 @@ def test_what_is_no_size_is_refused_by_name(size):
         "batch": lambda: network.forward_flop(network.deep(2, 2), size),
     }.items():
         with pytest.raises(ValueError, match=rf"whole number from 1 up for '{what}', not"):
-            count()
-    for count in (network.training_flop, network.moved, network.kept, network.used):
+            call()
+    for call in (network.training_flop, network.moved, network.kept, network.used):
         with pytest.raises(ValueError, match="'batch'"):
-            count(network.deep(2, 2), size)
+            call(network.deep(2, 2), size)
     for net in (lambda: DenseNet(size), lambda: DenseNet(3, size)):
         with pytest.raises(ValueError, match="whole numbers from 1 up"):
             net()
@@ -167,11 +167,14 @@ def test_layers_alone_are_what_was_measured_and_wait_only_beyond_the_caches():
 
 
 def test_the_way_from_the_caches_to_memory_has_a_beginning_and_an_end():
-    climb = fakes.layers().curve("climb")
-    shares = [predicted.away(climb, 2**k) for k in range(10, 35)]
-    assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
-    assert predicted.away([[1, 2e-6], [100, 2e-6]], 50) == 0  # a machine that knows no difference
-    assert predicted.away([[1, 3e-6], [100, 2e-6]], 50) == 0  # or whose measurement was disturbed
+    climb = fakes.layers().group("climb")
+    for width in (256, 300, 512, 1024):
+        shares = [predicted.away(climb, width, 4 * width**2, 2**k) for k in range(10, 35)]
+        assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
+    same = {"256": [[1, 2e-6], [100, 2e-6]]}
+    assert predicted.away(same, 256, 1, 50) == 0  # a machine that knows no difference
+    disturbed = {"256": [[1, 3e-6], [100, 2e-6]]}
+    assert predicted.away(disturbed, 256, 1, 50) == 0
 
 
 # The experiments
@@ -223,7 +226,7 @@ def test_an_h100_is_predicted_by_its_datasheet_and_never_measured(nothing_runs):
 
 def test_a_machine_that_lacks_an_instrument_is_told_which():
     here = fakes.machine()
-    for name in experiments.INSTRUMENTS:
+    for name in experiments.NEEDS:
         lacking = dataclasses.replace(here, costs={k: v for k, v in here.costs.items() if k != name})
         with pytest.raises(ValueError, match=rf"labkit.machine.this\('{name}'\)"):
             experiments.time(lacking)
@@ -276,19 +279,78 @@ def test_a_network_can_be_run_for_real_and_every_model_meets_the_same_measuremen
 def test_the_calibration_finds_what_it_promises(monkeypatch):
     """On few and small layers."""
     for name, small in {"WIDTHS": (16, 32), "FAR_WIDTHS": (32,), "BATCHES": (1, 4), "SETS": (2**20, 2**21),
-                        "_BUDGET": 0.01, "NAMES": ("near 16", "near 32", "far 32", "climb")}.items():
+                        "_BUDGET": 0.01, "NAMES": ("near 16", "near 32", "far 32", "climb 32")}.items():
         monkeypatch.setattr(measured, name, small)
     costs = measured.calibrate(best())
     costs.check(measured.NAMES)
     assert [batch for batch, _ in costs.curve("near 16")] == [1, 4]
-    assert [weights for weights, _ in costs.curve("climb")] == [2**20, 2**21]
+    assert [weights for weights, _ in costs.curve("climb 32")] == [4 * 32**2, 2**20, 2**21]
 
 
-@pytest.mark.skipif(not MEASURED.is_file(), reason=f"{MEASURED.name} has not been recorded")
-def test_nine_predictions_in_ten_are_within_the_band_that_is_shown():
-    with MEASURED.open(encoding="utf-8", newline="") as file:
-        pairs = [(float(row["predicted_s"]), float(row["measured_s"])) for row in csv.DictReader(file)]
-    assert len(pairs) >= 24
-    assert all(math.isfinite(n) and n > 0 for pair in pairs for n in pair)
-    errors = sorted(abs(predicted - seconds) / seconds for predicted, seconds in pairs)
-    assert errors[math.ceil(0.9 * len(errors)) - 1] <= experiments.BAND
+# The self-checks of Lab 1.2
+
+NONSENSE = ["12", "", [], [1], (1, 2, 3), {}, object(), math.nan, 1j, b"", lambda: 1, ((1, 2), (3,)), ((0, 1), (1, 0))]
+
+
+@pytest.mark.parametrize("sizes", [[3, 1], [7, 5, 2], [784, 300, 100, 10]])
+def test_the_parameters_are_those_of_the_network(sizes, capsys):
+    net = nn.Sequential(*(nn.Linear(read, neurons) for read, neurons in itertools.pairwise(sizes)))
+    right = sum(p.numel() for p in net.parameters())
+    assert check.parameters(right, sizes) is True
+    assert check.parameters(right - sum(sizes[1:]), sizes) is False  # the biases forgotten
+    assert "bias" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [64, 1024])
+@pytest.mark.parametrize("bandwidth", [2e8, 2e9, 2e10])
+def test_the_batch_that_keeps_the_arithmetic_busy_is_what_the_definition_says(width, bandwidth):
+    costs = {**fakes.machine().costs, "memory": fakes.costs({"read": [[2**28, 2**28 / bandwidth]]})}
+    here = dataclasses.replace(fakes.machine(), costs=costs)
+    two = {batch: experiments.time(here).predict(width=width, depth=1, batch=batch, model=experiments.TWO).parts
+           for batch in experiments.BATCHES}
+    right = next((batch for batch, parts in two.items() if not parts["memory traffic"]), 0)
+    assert check.busy_batch(right, here, width) is True
+    wrong = [batch for batch in experiments.BATCHES if batch not in (right / 2, right, 2 * right)]
+    assert not any(check.busy_batch(batch, here, width) for batch in wrong)
+
+
+def test_a_batch_that_is_not_on_the_slider_is_told_so(capsys):
+    assert check.busy_batch(100, fakes.machine(), 1024) is False
+    assert "the slider has the batches 1, 2" in capsys.readouterr().out
+
+
+def test_three_times_the_neurons_want_nine_times_the_computers(capsys):
+    assert check.computers(9, times=3) is True and check.computers(9.0, times=3) is True
+    assert check.computers(3, times=3) is False and check.computers(27, times=3) is False
+    assert "synapses" in capsys.readouterr().out
+
+
+def test_two_networks_of_one_count_and_two_times(capsys):
+    here = fakes.machine()
+    for right in (((64, 32), (256, 2)), [[256, 2], [64, 32]], ((np.int64(128), 32), (512, 2))):
+        assert check.same_count(right, here) is True, right
+    for wrong in (((256, 2), (256, 2)),  # the same network
+                  ((64, 32), (64, 1)),  # another count
+                  ((2048, 2), (1024, 8)),  # nearly the same time
+                  ((64, 32),), ((64, 32), (256, 2), (256, 2)), ((1.5, 2), (3, 4))):
+        assert check.same_count(wrong, here) is False, wrong
+    assert "Half the width with four times the depth" in capsys.readouterr().out
+
+
+def asked():
+    here = fakes.machine()
+    return [lambda answer: check.parameters(answer, [3, 2]), lambda answer: check.busy_batch(answer, here, 1024),
+            lambda answer: check.computers(answer, 3), lambda answer: check.same_count(answer, here)]
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=repr)
+def test_nonsense_is_refused_and_breaks_nothing(answer, capsys):
+    for ask in asked():
+        assert ask(answer) is False
+    assert "Right" not in capsys.readouterr().out
+
+
+def test_no_answer_is_neither_right_nor_wrong(capsys):
+    for ask in asked():
+        assert ask(None) is None
+    assert set(capsys.readouterr().out.splitlines()) == {NOT_YET}

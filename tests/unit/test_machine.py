@@ -11,13 +11,18 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 
 import fakes
 import pytest
+import torch
 from labkit import machine
 from labkit.experiments import step
+from labkit.measure import device as devices
 from labkit.measure import operators
 from labkit.progress import Cancelled
 
@@ -141,7 +146,7 @@ def test_a_profile_holds_for_its_days(days, fresh, zone, probed, tmp_path):
         put("colour", "red"),
         put("memory", math.nan), put("memory", -1), put("memory", "8 GiB"),
         put("costs", []), put("costs", "operators", {}), put("costs", "operators", []), put("costs", "operators", None),
-        put("costs", "oracle", {}), put("costs", "training", {}), put("costs", "../operators", {}),
+        *(put("costs", name, asdict(fakes.operators())) for name in ("oracle", "training", "../operators", "memory")),
         *(put("costs", "operators", *change) for change in (
             ("colour", "red"), ("curves", {}), ("curves", []), ("missing", []), ("missing", None),
             ("pace", 0), ("pace", "fast"), ("pace", math.inf),
@@ -244,26 +249,183 @@ def test_contention_during_the_calibration_is_said(probed, monkeypatch):
     assert "40%" in anew().note
 
 
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"drift": 2.04, "battery": True}, r"factor of up to 2 .*on its battery: plug it in"),
+        ({"drift": 2.04}, r"factor of up to 2 .*its clock or a neighbour"),
+        ({"drift": 1.6, "contention": 0.5}, r"used up to 50%.*factor of up to 1\.6"),
+    ],
+)
+def test_a_machine_whose_pace_changed_is_told_so(found, words, probed, monkeypatch):
+    monkeypatch.setattr(operators, "calibrate", lambda device: fakes.operators(**found))
+    with pytest.warns(UserWarning, match=words) as said:
+        assert here().note == str(said[0].message)
+    assert "measure again: labkit.machine.this('operators', again=True)" in anew().note
+
+
+def test_a_steady_machine_is_told_nothing_even_on_its_battery(probed, monkeypatch):
+    monkeypatch.setattr(operators, "calibrate", lambda device: fakes.operators(drift=1.4, battery=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not here().note
+
+
+# Several instruments
+
+
+@pytest.fixture
+def asked(tmp_path, monkeypatch):
+    """An empty cache and quick instruments; the list holds the name of each that measured."""
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "_known", None)
+    names = []
+
+    def replace(name, costs):
+        module = import_module(f"labkit.measure.{name}")
+        monkeypatch.setattr(module, "calibrate", lambda device: names.append(name) or costs)
+
+    for name, costs in fakes.tour().items():
+        replace(name, costs)
+    return names
+
+
+def in_a_new_process(*instruments, **arguments):
+    machine._known = None
+    return machine.this(*instruments, **arguments)
+
+
+def test_asking_for_one_keeps_the_others(asked):
+    machine.this("products")
+    assert machine.this("memory").costs.keys() == {"products", "memory"}
+    kept = in_a_new_process("storage")
+    assert asked == ["products", "memory", "storage"]
+    assert all(kept.cost(name).curves == fakes.tour()[name].curves for name in asked)
+    assert in_a_new_process(*asked).costs == kept.costs == machine.this().costs
+    assert asked == ["products", "memory", "storage"]
+
+
+def test_all_of_the_tour_are_measured_in_its_order(asked):
+    assert machine.this(*machine.TOUR).costs.keys() == set(machine.TOUR)
+    assert tuple(asked) == machine.TOUR
+
+
+def test_a_stale_one_is_measured_again_and_the_fresh_ones_stay(asked, tmp_path):
+    machine.this("products", "memory")
+    old = (datetime.now(UTC) - timedelta(days=machine.FRESH_DAYS + 1)).isoformat()
+    spoil(profile(tmp_path), put("costs", "products", "date", old))
+    assert in_a_new_process("memory").costs.keys() == {"memory"}
+    assert asked == ["products", "memory"]
+    assert in_a_new_process("memory", "products").costs.keys() == {"products", "memory"}
+    assert asked == ["products", "memory", "products"]
+
+
+def test_again_for_one_leaves_the_others(asked):
+    first = machine.this("products", "memory")
+    again = machine.this("memory", again=True)
+    assert asked == ["products", "memory", "memory"]
+    assert again.cost("products") == first.cost("products")
+    assert in_a_new_process("products", "memory") == again
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("wrong", ["oracle", "", "training", "device", "os", "Memory", "../memory", "memory.py",
+                                   machine.TOUR, None, 7])
+def test_an_unknown_instrument_is_refused_with_those_that_there_are(wrong, asked, tmp_path):
+    with pytest.raises(ValueError, match=r"no instrument .* products, memory, storage") as refusal:
+        machine.this("memory", wrong)
+    assert str(wrong) in str(refusal.value)
+    assert not asked and not list(tmp_path.iterdir())
+
+
+def test_what_was_not_asked_says_how_to_ask(asked):
+    with pytest.raises(ValueError, match=r"'memory' measures.*labkit\.machine\.this\('memory'\)"):
+        machine.this("products").cost("memory")
+
+
+def test_where_nothing_can_be_kept_the_process_knows_all_that_it_measured(asked, monkeypatch):
+    kept = in_a_new_process("loopback")
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
+    for name in ("products", "memory"):
+        with pytest.warns(UserWarning, match="cannot be kept"):
+            known = machine.this(name)
+    assert asked == ["loopback", "products", "memory"] and known.costs.keys() == set(asked)
+    assert machine.this(*asked) is known
+    assert in_a_new_process("loopback").costs == kept.costs
+
+
+def test_what_holds_for_other_threads_is_not_taken_for_these(asked):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        machine.this("products")
+        torch.set_num_threads(2)
+        other = machine.this("memory")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert in_a_new_process("memory").identity == other.identity
+    finally:
+        torch.set_num_threads(before)
+    if devices.cores() >= 2:
+        assert other.costs.keys() == {"memory"} and other.identity["threads"] == 2
+
+
+def test_another_memory_limit_is_another_machine(asked, monkeypatch):
+    for limit, times in ((None, 1), (2**30, 2), (2**31, 3), (2**30, 3), (None, 3)):
+        monkeypatch.setattr(devices, "container_memory", lambda limit=limit: limit)
+        found = in_a_new_process("memory")
+        assert found.identity["container"] == limit and found.memory <= (limit or math.inf)
+        assert len(asked) == times
+
+
 # Several at once
 
 CALIBRATE = """
 import pathlib, sys, time
+from importlib import import_module
 import fakes
 from labkit import machine
-from labkit.measure import operators
+_, enough, instrument, *again = sys.argv
+module = import_module(f"labkit.measure.{instrument}")
 def calibrate(device):
     print("start")
-    while not pathlib.Path(sys.argv[1]).exists():
+    while not pathlib.Path(enough).exists():
         time.sleep(0.02)
-    return fakes.operators()
-operators.calibrate = calibrate
-print("date", machine.this("operators").date)
+    return fakes.machine().cost(instrument)
+module.calibrate = calibrate
+print("date", machine.this(instrument, again=bool(again)).date)
 """
+
+
+@contextmanager
+def calibrating(enough, instrument="operators"):
+    """A process that calibrates until the file `enough` is there."""
+    with child(CALIBRATE, enough, instrument) as process:
+        try:
+            while not process.stdout.readline().startswith("start"):
+                assert process.poll() is None, process.stderr.read()
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("again", [(), ("again",)])
+def test_two_processes_that_ask_for_different_instruments_lose_neither(again, asked, tmp_path):
+    in_a_new_process("loopback")
+    enough = tmp_path / "enough"
+    with calibrating(enough, "products") as first, child(CALIBRATE, enough, "memory", *again) as second:
+        assert second.stdout.readline().startswith("Another notebook is calibrating"), second.stderr.read()
+        enough.touch()
+        for process in (first, second):
+            output, errors = process.communicate(timeout=60)
+            assert output.splitlines()[-1].startswith("date"), errors
+    assert in_a_new_process("products", "memory").costs.keys() == {"loopback", "products", "memory"}
+    assert asked == ["loopback"]
 
 
 def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed, tmp_path):
     outputs, enough = [tmp_path / "one.txt", tmp_path / "other.txt"], tmp_path / "enough"
-    both = [child(CALIBRATE, enough, stdout=output.open("w")) for output in outputs]
+    both = [child(CALIBRATE, enough, "operators", stdout=output.open("w")) for output in outputs]
     try:
         limit = time.monotonic() + 60
         while "Another notebook is calibrating" not in "".join(output.read_text("utf-8") for output in outputs):
@@ -281,11 +443,8 @@ def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed,
 
 
 def test_a_process_killed_while_calibrating_blocks_nobody(probed, tmp_path):
-    with child(CALIBRATE, tmp_path / "never") as process:
-        while not process.stdout.readline().startswith("start"):
-            assert process.poll() is None, process.stderr.read()
-        process.kill()
-        process.wait(timeout=30)
+    with calibrating(tmp_path / "never"):
+        pass
     begin = time.monotonic()
     assert here().calibrated
     assert time.monotonic() - begin < 20
@@ -309,14 +468,8 @@ def test_a_calibration_that_ends_early_keeps_nothing_and_blocks_nobody(end, prob
 
 def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(machine, "_PATIENCE", 0.2)
-    with child(CALIBRATE, tmp_path / "never") as process:
-        try:
-            while not process.stdout.readline().startswith("start"):
-                assert process.poll() is None, process.stderr.read()
-            with pytest.warns(UserWarning, match="not waiting any longer"):
-                assert here().calibrated
-        finally:
-            process.kill()
+    with calibrating(tmp_path / "never"), pytest.warns(UserWarning, match="not waiting any longer"):
+        assert here().calibrated
     assert "Another notebook is calibrating" in capsys.readouterr().out
 
 

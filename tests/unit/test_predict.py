@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import itertools
 import math
@@ -14,17 +13,15 @@ import torch
 from labkit import catalogue
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.experiments import step as experiments
-from labkit.machine import data_folder
 from labkit.measure import step as measured
 from labkit.measure.device import best
 from labkit.networks.cats import CatNet
-from labkit.predict import network, step
+from labkit.predict import links, network, roofline, step
 from labkit.predict.generalisation import wilson
 from labkit.predict.operators import along, operation
 from labkit.units import quantity
 from torch.utils.flop_counter import FlopCounterMode
 
-MEASURED = data_folder() / "measured" / "cats-step.csv"
 no_count = pytest.mark.skipif(best().type == "mps", reason="Apple's GPU keeps no count of its peak memory")
 
 
@@ -124,8 +121,81 @@ def test_the_parts_of_a_step_add_up_and_are_not_negative():
             inference, training = (step.seconds(costs, mode, width, batch) for mode in step.MODES)
             assert set(inference) == {"forward"} and set(training) == {"forward", "backward", "optimiser"}
             assert all(part >= 0 for part in (*inference.values(), *training.values()))
-            assert sum(training.values()) == pytest.approx(
-                passes * inference["forward"] + along(costs.curve("optimiser"), network.parameters(network.cats(width))))
+            update = along(costs.curve("optimiser"), network.parameters(network.cats(width)))
+            assert sum(training.values()) == pytest.approx(passes * inference["forward"] + update)
+
+
+# Links
+
+
+def test_a_link_goes_through_its_points_and_never_falls():
+    rng = random.Random(6)
+    for _ in range(300):
+        curve = curves(rng)
+        for size, seconds in curve:
+            assert links.seconds(curve, size) == pytest.approx(seconds, rel=1e-12)
+        noisy = [[size, seconds * rng.uniform(0.5, 2)] for size, seconds in curve]
+        sizes = sorted(10 ** rng.uniform(-2, 5) for _ in range(50))
+        times = [links.seconds(noisy, size) for size in sizes]
+        assert min(times) > 0
+        assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(("latency", "bandwidth"), [(1e-6, 1e11), (6e-5, 4e9), (2e-2, 1e6), (0.0, 1e9)])
+def test_an_ideal_link_is_predicted_exactly_between_its_points(latency, bandwidth):
+    rng = random.Random(7)
+    smallest, largest = 16, 2**24
+    curve = fakes.link(latency, bandwidth, (smallest, *sorted(rng.sample(range(17, largest), 5)), largest))
+    for size in (smallest, 17, 1000, *rng.sample(range(smallest, largest), 50), largest):
+        assert links.seconds(curve, size) == pytest.approx(latency + size / bandwidth, rel=1e-9)
+    assert links.seconds(curve, 0) == links.seconds(curve, 1) == links.latency(curve) == curve[0][1]
+    assert links.seconds(curve, 10 * largest) == pytest.approx(10 * curve[-1][1])
+
+
+def test_latency_bandwidth_and_where_they_are_worth_as_much():
+    curve = fakes.link(1e-4, 1e9, [4**k for k in range(16)])
+    assert links.latency(curve) == pytest.approx(1e-4, rel=1e-4)
+    assert links.bandwidth(curve) == pytest.approx(1e9, rel=1e-3)
+    half = links.half_size(curve)
+    assert half == pytest.approx(1e5, rel=1e-3)
+    assert half / links.seconds(curve, half) == pytest.approx(links.bandwidth(curve) / 2, rel=1e-3)
+    with pytest.raises(ValueError, match="calibrate the machine again"):
+        links.seconds([], 1)
+
+
+# The roofline
+
+
+def test_a_roofline_is_the_slower_of_its_two_limits():
+    rng = random.Random(8)
+    for _ in range(300):
+        flop, moved, flops, bandwidth = (10 ** rng.uniform(0, 15) for _ in range(4))
+        seconds = roofline.seconds(flop, moved, flops, bandwidth)
+        assert seconds >= flop / flops and seconds >= moved / bandwidth
+        assert seconds in (flop / flops, moved / bandwidth)
+        assert roofline.attainable(flop / moved, flops, bandwidth) == pytest.approx(flop / seconds)
+        assert roofline.seconds(flop, moved, 2 * flops, 2 * bandwidth) == pytest.approx(seconds / 2)
+    assert roofline.seconds(0, 0, 1, 1) == 0
+
+
+def test_the_limits_meet_at_the_ridge():
+    flops, bandwidth = 3e12, 2e11
+    ridge = roofline.ridge(flops, bandwidth)
+    assert ridge == 15
+    assert roofline.attainable(ridge, flops, bandwidth) == roofline.attainable(2 * ridge, flops, bandwidth) == flops
+    assert roofline.attainable(ridge / 2, flops, bandwidth) == flops / 2
+
+
+def test_work_is_counted_where_it_is_bound():
+    pieces = [(10.0, 1.0), (1.0, 12.0), (5.0, 5.0)]
+    assert roofline.bounds(pieces) == {"arithmetic": 15.0, "memory traffic": 12.0}
+    assert roofline.bounds([]) == {"arithmetic": 0, "memory traffic": 0}
+
+
+@pytest.mark.parametrize("wrong", [(-1, 1, 1, 1), (1, -1, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0), (1, 1, -1, 1)])
+def test_amounts_and_peaks_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match="amounts from 0 and peaks above 0"):
+        roofline.seconds(*wrong)
 
 
 # Times on a machine of the catalogue
@@ -227,16 +297,6 @@ def test_a_point_can_be_run_for_real():
     compared = compare(memory, [{"batch": 256, "width": width, "mode": m} for width in (8, 16) for m in step.MODES])
     assert len(compared.errors) == 4
     assert compared.errors[-1] <= 0.05
-
-
-@pytest.mark.skipif(not MEASURED.is_file(), reason=f"{MEASURED.name} has not been recorded")
-def test_nine_predictions_in_ten_are_within_the_band_that_is_shown():
-    with MEASURED.open(encoding="utf-8", newline="") as file:
-        pairs = [(float(row["predicted_s"]), float(row["measured_s"])) for row in csv.DictReader(file)]
-    assert len(pairs) >= 10
-    assert all(math.isfinite(n) and n > 0 for pair in pairs for n in pair)
-    errors = sorted(abs(predicted - seconds) / seconds for predicted, seconds in pairs)
-    assert errors[math.ceil(0.9 * len(errors)) - 1] <= experiments.BAND
 
 
 # Generalisation

@@ -17,8 +17,8 @@ def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
     """Check how many fp32 operations the machine must do with each number from memory to stay busy."""
     expected = 4 * ridge(best(machine.cost("products").curve("fp32")), memory(machine))
     return number(answer, expected, tolerance=0.15, hint=(
-        "Divide the best rate in 32 bit by the bandwidth of memory, the right end of the ladder: that is operations for "
-        "each byte. A 32-bit number has four of them."))
+        "Divide the best rate in 32 bit by the bandwidth of memory, the right end of the ladder: that is operations "
+        "for each byte. A 32-bit number has four of them."))
 
 
 def fastest_format(answer: str | None, machine: Machine) -> bool | None:

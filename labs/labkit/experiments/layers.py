@@ -10,16 +10,16 @@ from labkit.predict import layers as predicted
 from labkit.predict import network
 from labkit.units import quantity
 
-INSTRUMENTS = ("products", "memory", "layers")  # what the predictions need
+NEEDS = ("products", "memory", "layers")  # what the predictions need
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 DEPTHS = (1, 2, 4, 8, 16, 32)
 BATCHES = tuple(2**k for k in range(10))
 COMPUTERS = tuple(2**k for k in range(7))
 TWO, CACHES, ALONE, SHEET = "two numbers", "sizes, caches, starts", "layers timed alone", "the H100's datasheet"
 MODELS = (TWO, CACHES, ALONE, SHEET)
-HERE = (TWO, CACHES, ALONE)  # those that are about this machine
+HERE = (TWO, CACHES, ALONE)  # those that are about this machine; the band is that of the last
 H100 = "NVIDIA H100 SXM"
-BAND = 0.25  # nine predictions in ten from layers timed alone are within it: data/measured/layers.csv, held by a test
+BAND = 0.25  # nine predictions in ten from layers alone are within it: data/measured/predictions.csv, held by a test
 _NOTES = {
     TWO: "Caches and the cost of starting an operation are left out.",
     CACHES: "Square products and plain reads stand in for layers.",
@@ -31,7 +31,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     """Return the experiment on the time of one inference of a network of equal dense layers.
 
     Args:
-        machine: this machine, with what `INSTRUMENTS` find on it.
+        machine: this machine, with what `NEEDS` find on it.
         budget: seconds to spend on measuring a point.
 
     Raises:
@@ -116,16 +116,27 @@ def by_model(comparison: Comparison) -> dict[str, Comparison]:
     return found
 
 
+def reached(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:
+    """Return, by width, the operations for each byte (FLOP/byte) and the rate (FLOP/s) of every measured network."""
+    found = {}
+    for row in filter(lambda row: row.measured, comparison.rows):
+        layers, batch = network.deep(row.point["width"], row.point["depth"]), row.point["batch"]
+        flop = network.forward_flop(layers, batch)
+        group = found.setdefault(f"{row.point['width']:,} neurons in a layer", [])
+        group.append((flop / network.moved(layers, batch), flop / row.measured.value))
+    return found
+
+
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiment with the points that `labkit validate` measures.
 
     None was calibrated: the widths lie between those of the calibration, the batches too where they are above 1, and
     single layers are left out.
     """
-    points = [(96, 8, 4), (96, 32, 16), (96, 4, 64), (96, 16, 256), (192, 8, 1), (192, 2, 4), (192, 16, 16),
-              (192, 4, 64), (192, 32, 256), (384, 16, 1), (384, 32, 1), (384, 4, 4), (384, 8, 16), (384, 16, 64),
-              (384, 2, 256), (768, 2, 1), (768, 8, 1), (768, 16, 4), (768, 4, 16), (768, 8, 64), (768, 4, 256),
-              (1536, 2, 1), (1536, 4, 4), (1536, 2, 16), (1536, 4, 64), (1536, 2, 256)]
+    points = [(96, 8, 4), (96, 32, 4), (96, 4, 64), (96, 16, 256), (192, 8, 1), (192, 2, 4), (192, 16, 4),
+              (192, 4, 64), (192, 32, 256), (384, 16, 1), (384, 32, 1), (384, 4, 4), (384, 8, 64), (384, 16, 64),
+              (384, 2, 256), (768, 2, 1), (768, 8, 1), (768, 16, 4), (768, 4, 64), (768, 8, 64), (768, 4, 256),
+              (1536, 2, 1), (1536, 4, 4), (1536, 2, 64), (1536, 4, 64), (1536, 2, 256)]
     return [(time(machine), [dict(zip(("width", "depth", "batch"), point, strict=True)) | {"model": ALONE}
                              for point in points])]
 

@@ -17,10 +17,11 @@ def paced(timing: Timing, speed: float) -> Outcome:
     drift = (f"The clock showed {quantity(timing.median / speed, 's')}; the time is at the calibrated pace, of which "
              f"the machine kept {speed:.2f}." if abs(speed - 1) > 0.1 else "")
     note = " ".join(filter(None, (timing.note, drift)))
-    return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=note)
+    return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=note, clock=timing.median / speed)
 
 
 def rate(amount: float, unit: str, timing: Timing, speed: float) -> Outcome:
     """Return how much of `amount` is done in a second, in `unit`, from a timing at the calibrated pace."""
     time = paced(timing, speed)
-    return Outcome(amount / time.value, unit, low=amount / time.high, high=amount / time.low, note=time.note)
+    return Outcome(amount / time.value, unit, low=amount / time.high, high=amount / time.low, note=time.note,
+                   clock=amount / time.clock)

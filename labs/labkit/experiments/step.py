@@ -17,7 +17,7 @@ WIDTHS = (4, 8, 16, 32, 64)
 THIS = "this machine"
 CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM", 1),
              "8 × NVIDIA H100": ("NVIDIA H100 SXM", 8)}
-BAND = 0.25  # nine predictions in ten are within it: data/measured/cats-step.csv, held by a test
+BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
 
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -27,19 +28,18 @@ from labkit.progress import report
 SECONDS = 10  # about how long it takes
 PROCESSES = 2
 NAMES = ("sum",)
-SIZES = tuple(4**k for k in range(2, 13))  # bytes: 16 B to 16 MiB
+SIZES = (16, *(4**k for k in range(6, 13)))  # bytes: 16 B, and 4 KiB to 16 MiB
 PACEMAKER = 4**8  # bytes of the all-reduce that tells how fast the machine runs at the moment
-_BUDGET = 0.3
-_BLOCK_S = 0.03  # seconds of all-reduces back to back in one sample
-_FEWEST = 5  # all-reduces in a sample
+_BUDGET = 0.5
+_BLOCK_S = 0.12  # seconds of all-reduces back to back in one sample
+_FEWEST = 6  # all-reduces in a sample
 _JOIN_S = 60  # seconds that the processes have to find each other; importing the framework takes most of it
 
 
 def calibrate(device: torch.device) -> Costs:
     """Time all-reduces between two processes, one thread each: seconds against bytes.
 
-    Every other size of `SIZES` is measured; those between are left for a prediction. On one processor the two
-    processes would only wait for each other's turn, so there it is missing.
+    On one processor the two processes would only wait for each other's turn, so there it is missing.
     """
     from labkit.measure.device import cores
 
@@ -50,11 +50,9 @@ def calibrate(device: torch.device) -> Costs:
                                         f"{cores():g}.")
     try:
         with session() as all_reduce:
-            timed, curve = Paced(lambda: all_reduce(PACEMAKER), budget=_BUDGET), []
-            for done, size in enumerate(SIZES[::2]):
-                report(done / len(SIZES[::2]), "Calibrating: all-reduce between two processes")
-                curve.append([size, timed(lambda size=size: all_reduce(size))])
-            return timed.costs({"sum": curve})
+            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
+            report(0, "Calibrating: all-reduce between two processes")
+            return timed.costs({"sum": timed.curve({size: partial(all_reduce, size) for size in SIZES})})
     except HelperFailed as trouble:
         return Costs.unavailable(NAMES, f"The two processes could not work together: {trouble}")
 

@@ -14,7 +14,7 @@ from labkit.progress import report
 
 SECONDS = 2  # about how long it takes
 NAMES = ("to the GPU", "from the GPU")
-SIZES = tuple(4**k for k in range(5, 14))  # bytes: 1 KiB to 64 MiB
+SIZES = tuple(4**k for k in range(4, 13))  # bytes: 256 B to 16 MiB
 PACEMAKER = 4**8  # bytes of the copy that tells how fast the link is at the moment
 
 
@@ -22,11 +22,9 @@ def calibrate(device: torch.device) -> Costs:
     """Time copies of pinned memory in both directions: seconds against bytes. Without a GPU they are missing."""
     if device.type == "cpu":
         return Costs.unavailable(NAMES, "This machine has no GPU that PyTorch can use.")
-    timed, curves = Paced(sampler(NAMES[0], PACEMAKER, device)), {}
-    for done, name in enumerate(NAMES):
-        report(done / len(NAMES), f"Calibrating: copies {name}")
-        curves[name] = [[size, timed(sampler(name, size, device))] for size in SIZES[::2]]
-    return timed.costs(curves)
+    timed = Paced(sampler(NAMES[0], PACEMAKER, device))
+    report(0, "Calibrating: copies to the GPU and back")
+    return timed.costs({name: timed.curve({size: sampler(name, size, device) for size in SIZES}) for name in NAMES})
 
 
 def sampler(name: str, size: int, device: torch.device) -> Callable[[], float]:

@@ -85,7 +85,10 @@ class Helper:
                         raise HelperFailed(other._why("it ended")) from None
         if not line:
             raise HelperFailed(self._why("it ended"))
-        message = json.loads(line)
+        try:
+            message = json.loads(line)
+        except ValueError:
+            raise HelperFailed(self._why(f"it said {line.strip()!r}")) from None
         if isinstance(message, dict) and "error" in message:
             raise HelperFailed(message["error"])
         return message

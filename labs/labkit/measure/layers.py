@@ -22,11 +22,11 @@ from labkit.progress import report
 SECONDS = 9  # about how long it takes
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
 FAR_WIDTHS = WIDTHS[2:]  # the weights of smaller ones stay near, unless there are hundreds of layers
-BATCHES = (1, 2, 8, 32, 128, 512)
-SETS = tuple(n * 2**20 for n in (1, 2, 4, 8, 12, 16, 24, 32, 64, 128))  # bytes of weights
-NAMES = (*(f"near {width}" for width in WIDTHS), *(f"far {width}" for width in FAR_WIDTHS), "climb")
+BATCHES = (1, 2, 8, 16, 32, 128, 512)
+SETS = tuple(n * 2**20 for n in (1, 2, 4, 8, 12, 16, 24, 32, 128))  # bytes of weights used in turn
+NAMES = (*(f"near {width}" for width in WIDTHS), *(f"{place} {width}" for width in FAR_WIDTHS
+                                                   for place in ("far", "climb")))
 LARGEST = 1.5e9  # FLOP of a layer: more would take seconds on a small machine
-_CLIMBER = 512  # width whose weights, a MiB a layer, are followed out of the caches
 _PACEMAKER = (256, 64)  # width and batch of the layer that tells how fast the machine runs at the moment
 _BUDGET = 0.05
 
@@ -35,21 +35,26 @@ def calibrate(device: torch.device) -> Costs:
     """Time one layer and its ReLU.
 
     Returns:
-        `"near 256"` and `"far 256"`: seconds of an inference against the batch, for each width; `"climb"`: seconds
-        for a batch of 1 against the bytes of the weights that are used in turn.
+        `"near 256"` and `"far 256"`: seconds of an inference against the batch, for each width; `"climb 256"`:
+        seconds for a batch of 1 against the bytes of the weights that are used in turn, from one layer's on.
     """
     devices.settle()
     paced = Paced(pacemaker(device), budget=_BUDGET)
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
-        batches = [batch for batch in BATCHES if 2 * batch * width**2 <= LARGEST]
-        for place, weights in (("near", 0), ("far", SETS[-1])):
-            if place == "near" or width in FAR_WIDTHS:
-                layers = _copies(width, weights, device)
-                curves[f"{place} {width}"] = [[b, paced(_sampler(layers, width, b, device))] for b in batches]
-    climb = [[weights, paced(_sampler(_copies(_CLIMBER, weights, device), _CLIMBER, 1, device))] for weights in SETS]
-    return paced.costs({**curves, "climb": climb})
+        batches, one = [batch for batch in BATCHES if 2 * batch * width**2 <= LARGEST], 4 * width**2
+        layers = [DenseNet(width).to(device) for _ in range(SETS[-1] // one if width in FAR_WIDTHS else 1)]
+
+        def seconds(used, batch, width=width, layers=layers):
+            return paced(_sampler(layers[:used], width, batch, device))
+
+        near = curves[f"near {width}"] = [[batch, seconds(1, batch)] for batch in batches]
+        if len(layers) > 1:
+            climb = [[size, seconds(size // one, 1)] for size in SETS if size >= 2 * one]
+            curves[f"climb {width}"] = [[one, near[0][1]], *climb]
+            curves[f"far {width}"] = [[1, climb[-1][1]], *([batch, seconds(None, batch)] for batch in batches[1:])]
+    return paced.costs(curves)
 
 
 def pacemaker(device: torch.device) -> Callable[[], float]:
@@ -71,11 +76,6 @@ def seconds(width: int, depth: int, batch: int, *, pace: float, budget: float = 
     devices.settle()
     network = _sampler([DenseNet(width, depth).to(device)], width, batch, device)
     return timed(network, pacemaker(device), pace, budget)
-
-
-def _copies(width, weights, device) -> list[DenseNet]:
-    """Return as many layers as it takes to fill `weights` bytes, one at least."""
-    return [DenseNet(width).to(device) for _ in range(max(1, weights // (4 * width**2)))]
 
 
 def _sampler(networks, width, batch, device):

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -20,12 +21,13 @@ from labkit.measure.helper import Helper, HelperFailed, say
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 4  # about how long it takes
+SECONDS = 6  # about how long it takes
 NAMES = ("message",)
 SIZES = tuple(4**k for k in range(14))  # bytes: 1 B to 64 MiB
 CHUNK = 2**20  # bytes that one call sends or receives at most
 PACEMAKER = 4**8  # bytes of the message that tells how fast the machine runs at the moment
-_BUDGET = 0.15
+_BUDGET = 0.2
+_BLOCK_S = 0.08  # seconds of messages in one sample
 _PATIENCE_S = 20
 _HEAD = struct.Struct("!Q")
 
@@ -33,16 +35,13 @@ _HEAD = struct.Struct("!Q")
 def calibrate(device: torch.device) -> Costs:
     """Time messages that are sent, received whole, and acknowledged by one byte: seconds against bytes.
 
-    Every other size of `SIZES` is measured; those between are left for a prediction. Where no connection can be had
-    it is missing.
+    Where no connection can be had it is missing.
     """
     try:
         with session() as message:
-            timed, curve = Paced(lambda: message(PACEMAKER), budget=_BUDGET), []
-            for done, size in enumerate(SIZES[::2]):
-                report(done / len(SIZES[::2]), "Calibrating: messages over loopback TCP")
-                curve.append([size, timed(lambda size=size: message(size))])
-            return timed.costs({"message": curve})
+            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET)
+            report(0, "Calibrating: messages over loopback TCP")
+            return timed.costs({"message": timed.curve({size: partial(message, size) for size in SIZES})})
     except (OSError, HelperFailed) as trouble:
         return Costs.unavailable(NAMES, f"Two processes cannot talk over the loopback interface ({trouble}). A "
                                         "firewall or a sandbox may forbid it.")
@@ -50,15 +49,29 @@ def calibrate(device: torch.device) -> Costs:
 
 @contextmanager
 def session() -> Iterator[Callable[[int], float]]:
-    """Start a receiver on 127.0.0.1 and yield a function that sends it so many bytes and returns the seconds taken.
+    """Start a receiver and yield a function that sends it so many bytes and returns the seconds taken.
 
-    Of several messages it returns the fastest: what the exchange takes when the scheduler lets both processes run. The
-    receiver ends with the `with` block.
+    Of the messages that fit in `_BLOCK_S` it returns the fastest: what the exchange takes when the scheduler lets both
+    processes run.
 
     Raises:
         OSError, HelperFailed: no connection.
     """
-    data = memoryview(bytearray(SIZES[-1]))
+    with connection() as message:
+        yield lambda size: clock.fastest(partial(message, size), block=_BLOCK_S)()
+
+
+@contextmanager
+def connection() -> Iterator[Callable[[int], float]]:
+    """Start a receiver on 127.0.0.1 and yield a function that sends it one message and returns the seconds taken.
+
+    A message may have any size: it is one chunk again and again, so that sending it reads no memory beyond the caches.
+    The receiver ends with the `with` block.
+
+    Raises:
+        OSError, HelperFailed: no connection.
+    """
+    chunk = memoryview(bytearray(CHUNK))
     with Helper("labkit.measure.loopback") as receiver:
         with socket.create_connection(("127.0.0.1", receiver.answer()), timeout=_PATIENCE_S) as line:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -67,14 +80,14 @@ def session() -> Iterator[Callable[[int], float]]:
                 begin = perf_counter()
                 line.sendall(_HEAD.pack(size))
                 for start in range(0, size, CHUNK):
-                    line.sendall(data[start:min(start + CHUNK, size)])
+                    line.sendall(chunk[:size - start])
                 if not line.recv(1):
                     raise HelperFailed("The receiver closed the connection in the middle of a message.")
                 return perf_counter() - begin
 
             for size in SIZES[::4]:  # the first messages find the connection cold
                 message(size)
-            yield lambda size: clock.fastest(lambda: message(size))()
+            yield message
 
 
 def receive() -> None:

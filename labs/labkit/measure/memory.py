@@ -34,10 +34,8 @@ def calibrate(device: torch.device) -> Costs:
     """
     devices.settle()
     timed = Paced(pacemaker(device), budget=_BUDGET)
-    curve = []
-    for done, size in enumerate(SETS):
-        report(done / len(SETS), "Calibrating: caches and memory")
-        curve.append([size, timed(reader(size, device))])
+    report(0, "Calibrating: caches and memory")
+    curve = timed.curve({size: reader(size, device) for size in SETS})
     largest = _fitting(device)
     return timed.costs({"read": curve, "triad": [[largest, timed(triad(largest, device))]]})
 

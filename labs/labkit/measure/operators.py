@@ -7,7 +7,6 @@ costs into the time of one is the prediction's business.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import nn
@@ -22,7 +21,6 @@ from labkit.progress import report
 SECONDS = 20  # about how long it takes
 BATCHES = (1, 2, 8, 32, 128, 512)
 LARGEST = 1.5e9  # FLOP in a probe's forward pass: more would take seconds on a small machine
-_RETRIES = 2
 
 # kind, channels read, channels written, side of the picture read: a 3 × 3 convolution with stride 2, or the last layer
 _PROBES = [
@@ -54,28 +52,11 @@ def calibrate(device: torch.device) -> Costs:
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
         for mode, call in (("infer", _inference), ("train", _training)):
-            curve = curves[f"{mode} {kind} {_channels(kind, read, written)}"] = []
-            for batch in BATCHES:
-                if batch * 18 * read * written * (side // 2) ** 2 <= LARGEST:
-                    layer = call(kind, read, written, side, batch, device)
-                    curve.append([batch, timed(clock.sampler(layer, sync))])
-            for _ in range(_RETRIES):
-                for i in _suspects(curve):
-                    layer = call(kind, read, written, side, curve[i][0], device)
-                    curve[i][1] = min(curve[i][1], timed(clock.sampler(layer, sync)))
+            batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
+            curves[f"{mode} {kind} {_channels(kind, read, written)}"] = timed.curve({
+                batch: clock.sampler(call(kind, read, written, side, batch, device), sync) for batch in batches})
     curves["optimiser"] = [[count, timed(clock.sampler(_optimiser(count, device), sync))] for count in _PARAMETERS]
     return timed.costs(curves)
-
-
-def _suspects(curve) -> list[int]:
-    """Return the points that a disturbance must have slowed.
-
-    A batch cannot take longer than a larger one, nor much longer than its share of the work above a smaller one.
-    """
-    slower = [i for i, (here, after) in enumerate(pairwise(curve)) if here[1] > 1.05 * after[1]]
-    steep = [i + 1 for i, (here, after) in enumerate(pairwise(curve))
-             if after[1] / here[1] > 1.5 * after[0] / here[0]]
-    return sorted({*slower, *steep})
 
 
 def pacemaker(device: torch.device) -> Callable[[], float]:

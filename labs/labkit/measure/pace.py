@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from itertools import pairwise
 from statistics import median
 
 import psutil
@@ -17,7 +18,9 @@ from labkit import clock
 from labkit.costs import Costs, Curve
 
 _BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
+_SLOWEST = 2.5  # a pacemaker slower than its usual pace by more than this was disturbed itself, and says nothing
 _TRIES = 3  # while other programs disturb
+_LOOKS = 2  # at points that a disturbance must have slowed
 
 
 class Paced:
@@ -40,7 +43,15 @@ class Paced:
                 break
         self._paces.append(timings["pace"].median)
         self._shares.append(timings["call"].contention)
-        return timings["call"].median / timings["pace"].median
+        return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
+
+    def curve(self, samples: Mapping[float, Callable[[], float]]) -> Curve:
+        """Return what samples take against their work, which rises, in pacemakers; slow points are looked at again."""
+        found = [[work, self(sample)] for work, sample in samples.items()]
+        for _ in range(_LOOKS):
+            for i in suspects(found):
+                found[i][1] = min(found[i][1], self(samples[found[i][0]]))
+        return found
 
     def costs(self, curves: Mapping[str, Curve], missing: Mapping[str, str] | None = None) -> Costs:
         """Return the costs in seconds, from `curves` in pacemakers."""
@@ -58,6 +69,17 @@ class Paced:
         )
 
 
+def suspects(curve: Curve) -> list[int]:
+    """Return the points that a disturbance must have slowed.
+
+    Less work cannot take longer than more, nor can more work take much longer than its share above less.
+    """
+    slower = [i for i, (here, after) in enumerate(pairwise(curve)) if here[1] > 1.05 * after[1]]
+    steep = [i + 1 for i, (here, after) in enumerate(pairwise(curve))
+             if after[1] / here[1] > 1.5 * after[0] / here[0]]
+    return sorted({*slower, *steep})
+
+
 def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: float,
           budget: float) -> tuple[clock.Timing, float]:
     """Time something at the machine's calibrated pace.
@@ -73,7 +95,7 @@ def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: flo
     """
     timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
     call, now = timings["call"], timings["pace"]
-    speed = pace / now.median
+    speed = max(pace / now.median, 1 / _SLOWEST)
     middle = call.median * speed
     low, high = min(call.low * pace / now.high, middle), max(call.high * pace / now.low, middle)  # rounding aside
     return clock.Timing(middle, low, high, call.samples, call.contention), speed

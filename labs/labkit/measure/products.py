@@ -10,16 +10,17 @@ from collections.abc import Callable
 import torch
 
 from labkit import clock
-from labkit.costs import Costs
+from labkit.costs import Costs, Curve
 from labkit.measure import device as devices
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 6  # about how long it takes
+SECONDS = 8  # about how long it takes
 FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 NAMES = FORMATS
-SIDES = {"cpu": tuple(2**k for k in range(4, 12)), "mps": tuple(2**k for k in range(6, 13)),
-         "cuda": tuple(2**k for k in range(6, 14))}  # 16 to 2,048, 64 to 4,096 and 64 to 8,192
+SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
+         "mps": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
+         "cuda": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)}
 LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further
 _PACEMAKER = 128  # side of the fp32 product that tells how fast the machine runs at the moment
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
@@ -29,8 +30,8 @@ _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, 
 def calibrate(device: torch.device) -> Costs:
     """Time products of square matrices: for each format, seconds against the operations (2 side³).
 
-    The sides double, up to the largest that the format's speed allows. A format that the device or the framework lacks
-    is missing, with what it said.
+    The sides grow up to the largest that the format's speed allows. A format that the device or the framework lacks is
+    missing, with what it said.
     """
     devices.settle()
     timed = Paced(sampler("fp32", _PACEMAKER, device))
@@ -49,14 +50,14 @@ def pacemaker(device: torch.device) -> Callable[[], float]:
     return sampler("fp32", _PACEMAKER, device)
 
 
-def _curve(name, device, timed) -> list[list[float]]:
-    curve, expected = [], 0.0
+def _curve(name, device, timed) -> Curve:
+    samples, expected = {}, 0.0
     for side in SIDES[device.type]:
         if expected > LONGEST:
             break
-        curve.append([2 * side**3, timed(sample := sampler(name, side, device))])
-        expected = sample() * 2**3  # the next is twice as wide
-    return curve
+        sample = samples[2 * side**3] = sampler(name, side, device)
+        expected = sample() * 2**3  # the next is twice as wide at most
+    return timed.curve(samples)
 
 
 def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:

@@ -16,7 +16,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -30,14 +30,14 @@ from labkit.costs import Costs
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 5  # about how long it takes
+SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
 NAMES = PATTERNS
 BLOCKS = tuple(4**k for k in range(6, 13))  # bytes of one read: 4 KiB to 16 MiB
 FILE = 2**28  # bytes: enough that a device's own small caches do not hold it
 PACEMAKER = 4**8  # bytes of the read that tells how fast the device is at the moment
 _SPARE = 2**30  # bytes that must stay free
-_BUDGET = 0.25
+_BUDGET = 0.2
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
@@ -45,27 +45,27 @@ class NoColdReads(OSError):
     """The page cache cannot be gone around here; the message says why."""
 
 
-def calibrate(device: torch.device, state: str = "cold") -> Costs:
+def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str] = PATTERNS) -> Costs:
     """Time single reads, one after the other: for each pattern, seconds against the bytes of the read.
 
-    Every other size of `BLOCKS` is measured; those between are left for a prediction. What this file system or this
+    What this file system or this
     operating system does not allow is missing, with the reason.
 
     Args:
         device: of the framework; it has no part in this.
         state: `"cold"`, or `"warm"` for reads out of the page cache.
+        patterns: which of `PATTERNS` to measure.
     """
     try:
         with session(state) as read:
-            timed, curves = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET), {}
-            for done, pattern in enumerate(PATTERNS):
-                report(done / len(PATTERNS), f"Calibrating: {state} reads")
-                curves[pattern] = [[size, timed(partial(read, size, pattern))] for size in BLOCKS[::2]]
-            return timed.costs(curves)
+            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET)
+            report(0, f"Calibrating: {state} reads")
+            return timed.costs({pattern: timed.curve({size: partial(read, size, pattern) for size in BLOCKS})
+                                for pattern in patterns})
     except NoColdReads as trouble:
-        return Costs.unavailable(NAMES, str(trouble))
+        return Costs.unavailable(patterns, str(trouble))
     except OSError as trouble:
-        return Costs.unavailable(NAMES, f"A file of {FILE >> 20} MiB cannot be written to the cache folder and read "
+        return Costs.unavailable(patterns, f"A file of {FILE >> 20} MiB cannot be written to the cache folder and read "
                                         f"again: {trouble.strerror or trouble}.")
 
 
@@ -133,9 +133,9 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
         place[size] = choose.randrange(blocks) if pattern == "random" else (place.get(size, 0) + 1) % blocks
         if forget:
             forget(place[size] * size, size)
-        part = buffer[:size]
+        parts, offset = [buffer[:size]], place[size] * size
         begin = perf_counter()
-        got = _read_at(file, part, place[size] * size)
+        got = _read_at(file, parts, offset)
         seconds = perf_counter() - begin
         if got != size:
             raise OSError(errno.EIO, f"a read of {size} bytes returned {got}")
@@ -150,13 +150,14 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
-def _read_at(file: int, part: memoryview, offset: int) -> int:
-    if hasattr(os, "preadv"):
-        return os.preadv(file, [part], offset)
+def _seek_and_read(file: int, parts: list[memoryview], offset: int) -> int:
     os.lseek(file, offset, os.SEEK_SET)
-    content = os.read(file, len(part))
-    part[: len(content)] = content
+    content = os.read(file, len(parts[0]))
+    parts[0][: len(content)] = content
     return len(content)
+
+
+_read_at = getattr(os, "preadv", _seek_and_read)  # bare, for it is what the clock sees
 
 
 def _refuse_memory(path: Path) -> None:

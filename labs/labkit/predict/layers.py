@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from labkit.costs import Costs, Curve
 from labkit.predict import network, roofline
 from labkit.predict.operators import along, operation
@@ -49,19 +51,23 @@ def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
         batch: examples.
         costs: what single layers cost (`labkit.measure.layers`).
     """
-    near = operation(costs.group("near"), width, batch)
-    curves = costs.group("far")
-    known = min(max(width, min(map(int, curves))), max(map(int, curves)))
-    wait = max(0.0, operation(curves, known, batch) - operation(costs.group("near"), known, batch))
+    far = costs.group("far")
+    known = min(max(width, min(map(int, far))), max(map(int, far)))
+    wait = max(0.0, operation(far, known, batch) - operation(costs.group("near"), known, batch))
     wait *= (width / known) ** 2  # beyond the measured widths: by the weights
-    start, end = (away(costs.curve("climb"), network.used(network.deep(width, n), batch)) for n in (1, depth))
-    share = max(end - start, 0.0) / (1 - start) if start < 1 else 0.0
+    share = away(costs.group("climb"), known, *(network.used(network.deep(width, n), batch) for n in (1, depth)))
+    near = operation(costs.group("near"), width, batch)
     return {"layers alone": depth * near, "weights from afar": depth * wait * share}
 
 
-def away(climb: Curve, used: float) -> float:
-    """Return which share of the way from the caches to memory a network of `used` bytes has gone, 0 to 1."""
-    near, far = climb[0][1], climb[-1][1]
-    if far <= near:
-        return 0.0
-    return min(max((along(climb, used) - near) / (far - near), 0.0), 1.0)
+def away(climb: Mapping[str, Curve], width: int, one: float, used: float) -> float:
+    """Return which share of the way from the caches to memory a network has gone, 0 to 1.
+
+    Args:
+        climb: seconds for a batch of 1 against the bytes of weights that are used in turn, by width.
+        width: of the network's layers.
+        one, used: bytes that one layer has in use, and the whole network.
+    """
+    last = min(curve[-1][0] for curve in climb.values())
+    near, here, far = (operation(climb, width, min(size, last)) for size in (one, used, last))
+    return min(max((here - near) / (far - near), 0.0), 1.0) if far > near else 0.0

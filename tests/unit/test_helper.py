@@ -1,0 +1,299 @@
+"""Helper processes: they answer, fail in words, never hang, and always end, whatever becomes of their parent."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+import torch
+from labkit.measure import all_reduce, loopback
+from labkit.measure import device as devices
+from labkit.measure.helper import Helper, HelperFailed
+
+CPU = torch.device("cpu")
+two_processors = pytest.mark.skipif(devices.cores() < 2, reason="needs two processors")
+gloo = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return the name of a new module that helpers can run."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def write(code):
+        (tmp_path / "helping.py").write_text(code, "utf-8")
+        return "helping"
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = set(psutil.Process().children(recursive=True))
+    threads = set(threading.enumerate())
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+    assert set(threading.enumerate()) <= threads
+
+
+ECHO = "from labkit.measure.helper import serve\nserve(lambda message: message)"
+
+
+def test_it_answers_what_it_is_told(module):
+    with Helper(module(ECHO)) as echo:
+        for message in (1, [1.5, "ünï"], {"a": [True]}, "", 0):
+            echo.tell(message)
+            assert echo.answer() == message
+
+
+def test_it_gets_arguments_and_an_environment_besides_this_ones(module, monkeypatch):
+    monkeypatch.setenv("OURS", "ours")
+    code = """
+import os, sys
+from labkit.measure.helper import say
+say([*sys.argv[1:], os.environ["OURS"], os.environ["THEIRS"]])
+"""
+    with Helper(module(code), "one", "two words", environment={"THEIRS": "theirs"}) as it:
+        assert it.answer() == ["one", "two words", "ours", "theirs"]
+
+
+def test_an_error_is_reported_and_ends_nothing(module):
+    with Helper(module("from labkit.measure.helper import serve\nserve(lambda message: 1 / message)")) as it:
+        it.tell(0)
+        with pytest.raises(HelperFailed, match="ZeroDivisionError: division by zero"):
+            it.answer()
+        it.tell(4)
+        assert it.answer() == 0.25
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise SystemExit('Out of luck.')", r"it ended\. Its last words: Out of luck\."),
+        ("raise RuntimeError('no such wire')", r"it ended\. Its last words: RuntimeError: no such wire"),
+        ("", "it ended"),
+        ("import nothing_of_the_kind", "No module named 'nothing_of_the_kind'"),
+        ("import os; os.kill(os.getpid(), 9)", "it ended"),
+        ("print('Welcome to the library!')", "it said 'Welcome to the library!'"),
+    ],
+)
+def test_one_that_fails_says_why_and_at_once(code, words, module):
+    begin = time.monotonic()
+    with Helper(module(code)) as it, pytest.raises(HelperFailed, match=words) as failure:
+        it.answer()
+    assert "helping" in str(failure.value)
+    assert time.monotonic() - begin < 15
+
+
+def test_a_silent_one_is_waited_for_no_longer_than_its_patience(module):
+    begin = time.monotonic()
+    with Helper(module("import time; time.sleep(60)")) as it:
+        with pytest.raises(HelperFailed, match=r"silent for 0\.5 s"):
+            it.answer(0.5)
+        assert 0.5 <= time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 10
+
+
+def test_one_that_has_ended_cannot_be_told_anything(module):
+    with Helper(module("")) as it:
+        it._process.wait(30)
+        with pytest.raises(HelperFailed, match="it ended"):
+            it.tell("x" * 2**20)
+
+
+def test_who_cannot_answer_without_another_fails_with_it(module):
+    with Helper(module("import time; time.sleep(60)")) as waiting, Helper(module("raise SystemExit('Gone.')")) as gone:
+        begin = time.monotonic()
+        with pytest.raises(HelperFailed, match="it ended"):
+            waiting.answer(60, others=(waiting, gone))
+        assert time.monotonic() - begin < 15
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, None])
+def test_it_ends_with_its_block(error, module):
+    stubborn = "import time\nfrom labkit.measure.helper import say\nsay(0)\ntime.sleep(60)"  # deaf to its closed input
+    for code in (ECHO, stubborn):
+        try:
+            with Helper(module(code)) as it:
+                process = psutil.Process(it._process.pid)
+                if error:
+                    raise error
+        except BaseException as raised:
+            assert type(raised) is error
+        assert not process.is_running()
+
+
+# The two instruments that use them
+
+
+def starts(monkeypatch, instrument, name):
+    """Let an instrument start the module called `name` in the place of its own."""
+    monkeypatch.setattr(instrument, "Helper", lambda _, *arguments, **more: Helper(name, *arguments, **more))
+
+
+def test_messages_of_every_size_arrive(monkeypatch):
+    with loopback.session() as message:
+        assert all(message(size) > 0 for size in (0, 1, loopback.CHUNK - 1, loopback.CHUNK, 3 * loopback.CHUNK + 5))
+        assert min(message(2**24) for _ in range(3)) > min(message(1) for _ in range(3))
+
+
+def test_without_a_connection_the_message_is_missing_with_the_reason(monkeypatch):
+    def refused(*_, **__):
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(socket, "create_connection", refused)
+    costs = loopback.calibrate(CPU)
+    costs.check(loopback.NAMES)
+    assert "Connection refused" in costs.missing["message"] and "firewall" in costs.missing["message"]
+
+
+def test_a_receiver_that_cannot_listen_says_why(monkeypatch, module):
+    name = module("""
+import socket
+def forbidden(*_, **__): raise PermissionError(1, "Operation not permitted")
+socket.create_server = forbidden
+from labkit.measure import loopback
+loopback.receive()
+""")
+    starts(monkeypatch, loopback, name)
+    costs = loopback.calibrate(CPU)
+    costs.check(loopback.NAMES)
+    assert "Operation not permitted" in costs.missing["message"]
+
+
+def test_a_receiver_that_is_killed_ends_the_exchange():
+    with pytest.raises((OSError, HelperFailed)), loopback.session() as message:
+        message(1)
+        for receiver in psutil.Process().children():
+            receiver.kill()
+        begin = time.monotonic()
+        while time.monotonic() - begin < 30:
+            message(2**20)
+
+
+@gloo
+@two_processors
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_ends_the_other_in_seconds(rank):
+    with pytest.raises(HelperFailed), all_reduce.session() as exchange:
+        ranks = sorted(psutil.Process().children(), key=lambda process: process.create_time())
+        threading.Timer(0.3, ranks[rank].kill).start()
+        begin = time.monotonic()
+        while time.monotonic() - begin < 20:
+            exchange(all_reduce.SIZES[-1])
+        pytest.fail("it went on without the other")
+    assert time.monotonic() - begin < 20
+
+
+@gloo
+@two_processors
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("group.all_reduce = lambda numbers: None", "the sum is"),
+        ("if sys.argv[1] == '1': raise SystemExit('This rank has no address.')", "This rank has no address"),
+        ("if sys.argv[1] == '0': raise SystemExit('This rank has no address.')", "This rank has no address"),
+    ],
+)
+def test_ranks_that_do_not_work_together_are_missing_with_the_reason(trouble, words, monkeypatch, module):
+    name = module(f"""
+import sys
+import torch.distributed as group
+{trouble}
+from labkit.measure import all_reduce
+all_reduce.take_part(int(sys.argv[1]), sys.argv[2])
+""")
+    starts(monkeypatch, all_reduce, name)
+    begin = time.monotonic()
+    costs = all_reduce.calibrate(CPU)
+    assert time.monotonic() - begin < 40  # not the minute that they have to find each other
+    costs.check(all_reduce.NAMES)
+    assert words in costs.missing["sum"]
+
+
+def test_on_one_processor_there_is_no_all_reduce(monkeypatch):
+    monkeypatch.setattr(devices, "cores", lambda: 1.5)
+    costs = all_reduce.calibrate(CPU)
+    costs.check(all_reduce.NAMES)
+    assert "may use 1.5" in costs.missing["sum"]
+
+
+def test_without_the_framework_for_it_there_is_no_all_reduce(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
+    costs = all_reduce.calibrate(CPU)
+    costs.check(all_reduce.NAMES)
+    assert "torch.distributed" in costs.missing["sum"]
+
+
+# A parent that is gone
+
+PARENT = """
+import sys
+from contextlib import ExitStack
+from importlib import import_module
+import psutil
+with ExitStack() as stack:
+    modules = [import_module(f"labkit.measure.{name}") for name in sys.argv[1:]]
+    exchanges = [stack.enter_context(module.session()) for module in modules]
+    print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
+    while True:
+        for exchange in exchanges:
+            exchange(2**16)
+"""
+
+
+def parent(*instruments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-c", PARENT, *instruments], env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def ended(processes, seconds):
+    """Whether all have ended within some seconds; who has not is killed."""
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    for process in alive:
+        process.kill()
+    return not alive
+
+
+@gloo
+@two_processors
+def test_no_helper_survives_a_parent_that_was_killed():
+    process = parent("loopback", "all_reduce")
+    try:
+        pids = process.stdout.readline().split()
+        helpers = [psutil.Process(int(pid)) for pid in pids]
+    finally:
+        process.kill()
+        _, errors = process.communicate(timeout=30)
+    assert len(helpers) >= 3, errors
+    assert ended(helpers, seconds=10)
+
+
+@gloo
+@two_processors
+def test_no_rank_survives_a_parent_that_was_killed_before_they_met():
+    process = parent("all_reduce")
+    try:
+        limit = time.monotonic() + 60
+        while len(ranks := psutil.Process(process.pid).children(recursive=True)) < 2:
+            assert time.monotonic() < limit and process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+    assert ended(ranks, seconds=40)  # they import the framework first
+
+
+def test_a_helper_keeps_nothing_on_the_readers_screen(module, capfd):
+    """What it prints belongs to the conversation, and what it complains of to its last words."""
+    with Helper(module("import sys; print('noise', file=sys.stderr)\n" + ECHO)) as it:
+        it.tell(1)
+        assert it.answer() == 1
+    assert capfd.readouterr() == ("", "")

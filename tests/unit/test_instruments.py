@@ -1,0 +1,258 @@
+"""The instruments of Lab 1.1: each runs for real, measures what it names, and says what is missing and why."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from importlib import import_module
+from types import SimpleNamespace
+
+import fakes
+import psutil
+import pytest
+import torch
+from labkit import clock, machine
+from labkit.costs import Costs
+from labkit.measure import all_reduce, copies, loopback, memory, pace, products, storage
+from labkit.measure import device as devices
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """A machine on which nobody else works."""
+    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
+
+
+@pytest.fixture
+def small(quiet, tmp_path, monkeypatch):
+    """Instruments that measure little and quickly."""
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(products, "SIDES", dict.fromkeys(products.SIDES, (32, 64, 128)))
+    monkeypatch.setattr(memory, "SETS", (2**14, 2**18, 2**22))
+    monkeypatch.setattr(memory, "LARGEST", dict.fromkeys(memory.LARGEST, 2**22))
+    monkeypatch.setattr(storage, "FILE", 2**24)
+    monkeypatch.setattr(storage, "BLOCKS", (2**12, 2**14, 2**16, 2**18, 2**20))
+    monkeypatch.setattr(loopback, "SIZES", tuple(4**k for k in range(11)))
+    for module in (memory, storage, loopback, all_reduce):
+        monkeypatch.setattr(module, "_BUDGET", 0.05)
+
+
+def grows(curve) -> bool:
+    """Whether the last point, which has 64 times the work of the first or more, takes longer."""
+    return len(curve) == 1 or curve[-1][1] > curve[0][1]
+
+
+@pytest.mark.parametrize("name", machine.TOUR)
+def test_each_measures_what_it_names_in_times_that_grow_with_the_work(name, small, tmp_path):
+    instrument = import_module(f"labkit.measure.{name}")
+    threads, children = torch.get_num_threads(), psutil.Process().children(recursive=True)
+    for _ in range(3):  # a neighbour may fall upon one point
+        costs = instrument.calibrate(devices.best())
+        costs.check(instrument.NAMES)
+        if all(grows(curve) for curve in costs.curves.values()):
+            break
+    assert all(grows(curve) for curve in costs.curves.values()), costs
+    assert all(reason.endswith(".") for reason in costs.missing.values())
+    assert instrument.SECONDS > 0
+    assert torch.get_num_threads() <= threads
+    assert psutil.Process().children(recursive=True) == children
+    kept = machine.Machine("A machine", "cpu", 2**30, costs={name: costs})
+    machine.save(kept, tmp_path / "kept.json")
+    assert machine.load(tmp_path / "kept.json") == kept
+
+
+# Products
+
+
+def test_each_format_is_multiplied_in_its_own_type(monkeypatch):
+    seen = []
+    for name in ("mm", "_int_mm"):
+        real = getattr(torch, name)
+        monkeypatch.setattr(torch, name, lambda left, right, real=real, **more: seen.append(
+            (left.dtype, right.dtype, tuple(left.shape))) or real(left, right, **more))
+    for form, kind in {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+                       "int8": torch.int8}.items():
+        seen.clear()
+        try:
+            assert products.sampler(form, 32, CPU)() > 0
+        except (RuntimeError, NotImplementedError):  # an old PyTorch
+            continue
+        assert set(seen) == {(kind, kind, (32, 32))}
+
+
+def test_a_format_that_the_processor_lacks_is_missing_with_what_was_said(small, monkeypatch):
+    def lacking(left, right):
+        raise RuntimeError("_int_mm not implemented for 'Char'\nException raised from somewhere (a long story)")
+
+    monkeypatch.setattr(torch, "_int_mm", lacking)
+    costs = products.calibrate(CPU)
+    costs.check(products.NAMES)
+    assert {"tf32", "fp8", "int8"} <= costs.missing.keys() and {"fp32", "fp64"} <= costs.curves.keys()
+    assert "cannot multiply int8 matrices on this processor" in costs.missing["int8"]
+    assert "not implemented for 'Char'" in costs.missing["int8"] and "long story" not in costs.missing["int8"]
+    assert "Ampere" in costs.missing["tf32"]
+
+
+def test_a_slow_format_is_measured_no_further_than_it_can_bear(small, monkeypatch):
+    monkeypatch.setattr(products, "LONGEST", 1e-9)
+    assert all(len(curve) == 1 for curve in products.calibrate(CPU).curves.values())
+
+
+# Memory
+
+
+def test_a_set_is_read_whole_and_by_all_threads(monkeypatch):
+    sums, real = [], torch.sum
+
+    def spy(rows, **more):
+        result = real(rows, **more)
+        sums.append((rows.shape, rows.stride(), result))
+        return result
+
+    monkeypatch.setattr(torch, "sum", spy)
+    monkeypatch.setattr(memory, "_PASSES", 2**18)
+    assert memory.reader(2**16, CPU)() > 0
+    shape, stride, result = sums[-1]
+    threads = torch.get_num_threads()
+    assert shape == (threads, 4, 2**14 // threads) and stride[1] == 0
+    assert torch.allclose(result, result[:, :1].expand_as(result))  # every pass added up the same numbers
+    assert 0.4 < float(result.mean()) / shape[2] < 0.6
+
+
+def test_the_triad_does_not_need_more_memory_than_there_is(small, monkeypatch):
+    for total in (2**20, 2**30 + 1, 2**40):
+        monkeypatch.setattr(devices, "memory", lambda device, total=total: total)
+        assert memory._fitting(CPU) <= min(total / 8, 2**22)
+
+
+# Copies
+
+
+def test_without_a_gpu_there_is_nothing_to_copy_to():
+    costs = copies.calibrate(CPU)
+    costs.check(copies.NAMES)
+    assert all("no GPU" in reason for reason in costs.missing.values())
+
+
+@pytest.mark.skipif(devices.best().type == "cpu", reason="no GPU")
+@pytest.mark.parametrize("name", copies.NAMES)
+def test_a_real_copy_takes_longer_the_more_it_carries(name):
+    times = [copies.sampler(name, size, devices.best()) for size in (2**10, 2**24)]
+    assert min(times[0]() for _ in range(5)) < min(times[1]() for _ in range(5))
+
+
+# At one pace
+
+
+def at(speed, seconds):
+    """A sampler of something that takes `seconds` at full speed; `speed` returns the present one."""
+    return lambda: seconds / speed()
+
+
+def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(quiet):
+    speeds = itertools.cycle([1.0, 0.8, 1.25])
+    now = [1.0]
+    paced = pace.Paced(at(lambda: now[0], 2e-3), budget=0.01)
+    curve = []
+    for work in range(1, 10):
+        now[0] = next(speeds)
+        curve.append([work, paced(at(lambda: now[0], work * 1e-3))])
+    costs = paced.costs({"work": curve})
+    for work, seconds in costs.curve("work"):
+        assert seconds == pytest.approx(work * 1e-3)
+    assert costs.pace == pytest.approx(2e-3)
+    assert costs.drift == pytest.approx(1.25 / 0.8)
+    costs.check(["work"])
+
+
+def test_a_pacemaker_that_was_disturbed_itself_is_not_believed(quiet):
+    now = [1.0]
+    paced, curve = pace.Paced(at(lambda: now[0], 1e-3), budget=0.01), []
+    for work in range(1, 6):
+        now[0] = 0.01 if work == 3 else 1.0
+        curve.append([work, paced(lambda work=work: work * 1e-3)])
+    seconds = dict(paced.costs({"work": curve}).curve("work"))
+    assert [seconds[work] for work in (1, 2, 4, 5)] == pytest.approx([1e-3, 2e-3, 4e-3, 5e-3])
+    assert 1e-3 < seconds[3] < 3e-3
+    timing, speed = pace.timed(lambda: 3e-3, at(lambda: 0.01, 1e-3), pace=1e-3, budget=0.02)
+    assert 1e-3 < timing.median <= 3e-3 and speed > 0.3
+    assert timing.low <= timing.median <= timing.high
+
+
+def battery(monkeypatch, plugged):
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: plugged and SimpleNamespace(power_plugged=plugged == "yes"),
+                        raising=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "plugged", "words"),
+    [(2.0, "no", "plug it in"), (2.0, "yes", "its clock or a neighbour"), (2.0, None, "its clock or a neighbour"),
+     (1.2, "no", None), (1.0, "yes", None)],
+)
+def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, words, quiet, tmp_path, monkeypatch):
+    battery(monkeypatch, plugged)
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "_known", None)
+    found = []
+
+    def calibrate(device):
+        now = [1.0]
+        paced, curve = pace.Paced(at(lambda: now[0], 1e-3), budget=0.01), []
+        for work in range(1, 11):
+            if work == 6:
+                now[0] = 1 / change
+            curve.append([work, paced(at(lambda: now[0], work * 1e-3))])
+        found.append(paced.costs({"read": curve, "triad": curve}))
+        return found[-1]
+
+    monkeypatch.setattr(memory, "calibrate", calibrate)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        here = machine.this("memory")
+    assert found[0].drift == pytest.approx(change) and found[0].battery is (plugged == "no")
+    assert [str(warning.message) for warning in said] == ([here.note] if words else [])
+    assert (words or "") in here.note and bool(here.note) == bool(words)
+
+
+def test_a_moment_that_stays_busy_is_measured_again_and_then_told(monkeypatch):
+    shares = iter([0.9] * 2 + [0.0] * 1000)
+    monkeypatch.setattr(clock.Contention, "share", lambda self: next(shares))
+    paced = pace.Paced(lambda: 1e-3, budget=0.01)
+    assert paced(lambda: 2e-3) == pytest.approx(2)
+    assert paced.costs({"call": [[1, 2.0]]}).contention <= clock.CONTENDED
+    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.5)
+    paced = pace.Paced(lambda: 1e-3, budget=0.01)
+    paced(lambda: 2e-3)
+    assert paced.costs({"call": [[1, 2.0]]}).contention == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
+def test_a_later_measurement_is_brought_to_the_pace_of_the_calibration(speed, quiet):
+    timing, now = pace.timed(at(lambda: speed, 3e-3), at(lambda: speed, 1e-3), pace=1e-3, budget=0.02)
+    assert timing.median == pytest.approx(3e-3) and now == pytest.approx(speed)
+    assert timing.low <= timing.median <= timing.high
+
+
+# Costs
+
+
+def test_costs_answer_by_name_and_say_what_is_not_there():
+    found = fakes.tour()["products"]
+    assert found.curve("fp32") == found.curves["fp32"]
+    with pytest.raises(ValueError, match=r"no measurement of 'tf32' here: It has none"):
+        found.curve("tf32")
+    with pytest.raises(ValueError, match=r"'fp4' is not among what was measured: fp64, fp32"):
+        found.curve("fp4")
+    layers = fakes.operators()
+    assert layers.group("infer conv8").keys() == {"8", "32", "128"}
+    assert layers.group("infer conv") == layers.group("nothing") == {}
+
+
+def test_an_instrument_that_can_measure_nothing_is_still_whole():
+    nothing = Costs.unavailable(("a", "b"), "It is dark.")
+    nothing.check(["b", "a"])
+    assert nothing.missing == {"a": "It is dark.", "b": "It is dark."}
+    with pytest.raises(ValueError, match="lacks costs, or holds unknown"):
+        nothing.check(["a"])

@@ -1,0 +1,314 @@
+"""Reading files: cold reads go around the memory, warm ones do not, and where that cannot be, the reader is told."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import random
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import psutil
+import pytest
+import torch
+from labkit import cache
+from labkit.measure import page_cache, storage
+
+CPU = torch.device("cpu")
+IN_MEMORY = Path("/dev/shm")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has O_DIRECT and RWF_NOWAIT")
+needs_memory_files = pytest.mark.skipif(not os.access(IN_MEMORY, os.W_OK), reason="no file system in memory here")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty cache, and a scratch file of 16 MiB for few, quick reads; its folder, which a test must leave empty."""
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(storage, "FILE", 2**24)
+    monkeypatch.setattr(storage, "BLOCKS", (2**12, 2**14, 2**16, 2**18, 2**20))
+    monkeypatch.setattr(storage, "_BUDGET", 0.03)
+    yield tmp_path / "storage"
+    assert not list((tmp_path / "storage").glob("*"))
+
+
+@pytest.fixture
+def disk(folder):
+    """The same where files can be read cold."""
+    try:
+        with storage.session("cold"):
+            pass
+    except storage.NoColdReads as trouble:
+        pytest.skip(str(trouble))
+    return folder
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """Compare what every read returns with the file; the list holds the places and sizes of the reads."""
+    reads, original = [], storage._read_at
+
+    def read(file, part, offset):
+        part[:] = bytes(len(part))
+        got = original(file, part, offset)
+        with open(checked_path(), "rb") as other:
+            other.seek(offset)
+            assert bytes(part) == other.read(len(part))
+        reads.append((offset, len(part)))
+        return got
+
+    def checked_path():
+        (path,) = cache.folder("storage").glob("read-*.bin")
+        return path
+
+    monkeypatch.setattr(storage, "_read_at", read)
+    return reads
+
+
+# Real reads
+
+
+@pytest.mark.parametrize("state", ["cold", "warm"])
+def test_every_read_returns_the_files_own_bytes(state, checked, disk):
+    sizes = [*storage.BLOCKS, 2**13, 3 * 2**12]  # also some that are not calibrated
+    with storage.session(state) as read:
+        for size in sizes:
+            for pattern in storage.PATTERNS:
+                assert all(read(size, pattern) > 0 for _ in range(3))
+    assert len(checked) == len(sizes) * 2 * 3
+    assert all(0 <= offset <= storage.FILE - size and offset % size == 0 for offset, size in checked)
+
+
+def test_reads_in_order_follow_each_other_and_random_ones_do_not(checked, disk):
+    with storage.session("warm") as read:
+        for pattern in storage.PATTERNS:
+            for _ in range(40):
+                read(2**16, pattern)
+    assert len({offset for offset, _ in checked[:40]}) > 20
+    steps = {(b[0] - a[0]) % storage.FILE for a, b in itertools.pairwise(checked[40:])}
+    assert steps == {2**16}
+
+
+@pytest.mark.parametrize("instrument", [storage, page_cache])
+def test_a_calibration_holds_what_it_promises(instrument, disk):
+    costs = instrument.calibrate(CPU)
+    costs.check(instrument.NAMES)
+    assert not costs.missing
+    for curve in costs.curves.values():
+        assert [size for size, _ in curve] == list(storage.BLOCKS[::2])
+        assert curve[-1][1] > curve[0][1]  # 1 MiB takes longer than 4 KiB
+
+
+def test_a_cold_read_takes_longer_than_a_warm_one(disk):
+    seconds = {}
+    for state in ("cold", "warm"):
+        with storage.session(state) as read:
+            seconds[state] = median(read(2**12, "random") for _ in range(200))
+    assert seconds["cold"] > 1.5 * seconds["warm"]
+
+
+def test_two_files_of_one_folder_do_not_share_bytes(folder, tmp_path):
+    contents = []
+    for _ in range(2):
+        with storage.scratch(tmp_path / "own") as path:
+            assert path.stat().st_size == storage.FILE
+            contents.append(path.read_bytes())
+    assert contents[0] != contents[1]
+    assert not list((tmp_path / "own").iterdir())
+
+
+# Around the memory, or not at all
+
+
+@linux
+@needs_memory_files
+def test_a_folder_in_memory_has_nothing_cold(folder, monkeypatch):
+    if psutil.disk_usage(IN_MEMORY).free < storage.FILE + storage._SPARE:
+        pytest.skip("too little memory for a file in it")
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
+        monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", place)
+        costs = storage.calibrate(CPU)
+        costs.check(storage.NAMES)
+        assert set(costs.missing) == set(storage.PATTERNS)
+        assert all("in memory (tmpfs)" in why and "CLUSTER_TO_EDGE_CACHE" in why for why in costs.missing.values())
+        assert not list(Path(place, "storage").iterdir())
+        assert not page_cache.calibrate(CPU).missing
+
+
+def without_direct_reads(monkeypatch, refuses):
+    """Let O_DIRECT be refused with `errno.EINVAL`, when the file is opened or when it is read first."""
+    opened, direct = os.open, set()
+    read = os.preadv
+
+    def open_(path, flags, *more, **named):
+        if flags & os.O_DIRECT and refuses == "open":
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        file = opened(path, flags, *more, **named)
+        (direct.add if flags & os.O_DIRECT else direct.discard)(file)
+        return file
+
+    def preadv(file, *arguments):
+        if file in direct:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return read(file, *arguments)
+
+    monkeypatch.setattr(os, "open", open_)
+    monkeypatch.setattr(os, "preadv", preadv)
+
+
+def in_memory(path, offset) -> bool | None:
+    """Whether the system holds a page of a file in memory; None where it does not tell."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.preadv(file, [bytearray(2**12)], offset, os.RWF_NOWAIT) > 0
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+@linux
+@pytest.mark.parametrize("refuses", ["open", "read"])
+def test_without_direct_reads_the_file_is_dropped_from_memory_before_each_read(refuses, checked, disk, monkeypatch):
+    without_direct_reads(monkeypatch, refuses)
+    seen, original = [], storage._read_at
+
+    def look(file, part, offset):
+        (path,) = disk.glob("read-*.bin")
+        seen.append(in_memory(path, offset))
+        return original(file, part, offset)
+
+    monkeypatch.setattr(storage, "_read_at", look)
+    try:
+        with storage.session("cold") as read:
+            for _ in range(20):
+                assert read(2**14, "random") > 0
+    except storage.NoColdReads as trouble:
+        pytest.skip(str(trouble))  # this file system does not tell either
+    assert len(checked) == 20
+    assert seen.count(False) >= 18  # the check itself may bring a page in; a neighbouring read may too
+
+
+@linux
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)), r"no direct reads.*does not tell.*not supported"),
+     (2**12, r"no direct reads.*keeps the file in memory")],
+)
+def test_where_the_memory_cannot_be_gone_around_it_says_so(answer, words, folder, tmp_path, monkeypatch):
+    files = len(os.listdir("/proc/self/fd"))
+    without_direct_reads(monkeypatch, "open")
+    read = os.preadv
+
+    def preadv(file, buffers, offset, flags=0):
+        if not flags & os.RWF_NOWAIT:
+            return read(file, buffers, offset)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    monkeypatch.setattr(storage, "_refuse_memory", lambda path: None)
+    with storage.scratch() as path, pytest.raises(storage.NoColdReads, match=words), storage.reader(path, "cold"):
+        pass
+    costs = storage.calibrate(CPU)
+    costs.check(storage.NAMES)
+    assert costs.missing["random"] == costs.missing["sequential"] and "no direct reads" in costs.missing["random"]
+    assert len(os.listdir("/proc/self/fd")) == files
+
+
+def test_a_system_without_any_way_says_so(folder, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "an operating system")
+    for name in ("O_DIRECT", "RWF_NOWAIT"):
+        monkeypatch.delattr(os, name, raising=False)
+    monkeypatch.setattr(storage, "_refuse_memory", lambda path: None)
+    costs = storage.calibrate(CPU)
+    costs.check(storage.NAMES)
+    assert "cannot read past the page cache" in costs.missing["random"]
+
+
+def test_without_preadv_the_bytes_are_the_same(checked, folder, monkeypatch):
+    monkeypatch.delattr(os, "preadv", raising=False)
+    with storage.session("warm") as read:
+        assert all(read(size, "random") > 0 for size in storage.BLOCKS)
+    assert len(checked) == len(storage.BLOCKS)
+
+
+# No room, no right
+
+
+def refused(*_, **__):
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("instrument", [storage, page_cache])
+@pytest.mark.parametrize("trouble", ["a file in its place", "no room", "full while writing", "full at the end",
+                                     "read-only"])
+def test_where_no_file_can_be_written_reads_are_missing_with_the_reason(trouble, instrument, folder, monkeypatch):
+    words = "No space left on device"
+    if trouble == "a file in its place":
+        folder.parent.mkdir(exist_ok=True)
+        (folder.parent / "file").write_text("")
+        monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(folder.parent / "file"))
+        words = ""  # every system has its own
+    elif trouble == "no room":
+        usage = shutil.disk_usage(folder.parent)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=storage._SPARE))
+        words = "1040 MiB are free"
+    elif trouble == "full while writing":
+        calls = iter(range(100))
+        real = random.randbytes
+        monkeypatch.setattr(random, "randbytes", lambda n: real(n) if next(calls) < 2 else full())
+    elif trouble == "full at the end":
+        monkeypatch.setattr(os, "fsync", full)
+    else:
+        monkeypatch.setattr(tempfile, "mkstemp", refused)
+        words = "Permission denied"
+    costs = instrument.calibrate(CPU)
+    costs.check(instrument.NAMES)
+    monkeypatch.undo()
+    assert set(costs.missing) == set(instrument.NAMES)
+    assert all(words in why and "16 MiB" in why for why in costs.missing.values())
+    assert not list(folder.parent.rglob("*.part")) and not list(folder.parent.rglob("*.bin"))
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt, OSError, None])
+@pytest.mark.parametrize("state", ["cold", "warm"])
+def test_the_file_goes_with_the_block_whatever_ends_it(end, state, disk):
+    try:
+        with storage.session(state) as read:
+            read(2**12, "random")
+            assert len(list(disk.iterdir())) == 1
+            if end:
+                raise end
+    except BaseException as raised:
+        assert type(raised) is end
+    assert not list(disk.iterdir())
+
+
+def test_an_interrupt_while_the_file_is_written_leaves_nothing(disk, monkeypatch):
+    def interrupted(n):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(random, "randbytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        storage.calibrate(CPU)
+    assert not list(disk.iterdir())
+
+
+def test_a_file_that_ends_too_early_is_an_error_and_no_number(disk):
+    with storage.scratch() as path, storage.reader(path, "warm") as read:
+        with path.open("rb+") as file:
+            file.truncate(2**11)
+        with pytest.raises(OSError, match="read of 4096 bytes returned"):
+            for _ in range(3):
+                read(2**12, "sequential")

@@ -1,0 +1,281 @@
+"""Lab 1.1's experiments: each point is predicted or has a reason, and what a session starts it starts once."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import itertools
+from contextlib import contextmanager, suppress
+
+import fakes
+import psutil
+import pytest
+import torch
+from labkit import clock
+from labkit.clock import Timing
+from labkit.experiment import Outcome, Unavailable, compare
+from labkit.experiments import tour
+from labkit.experiments.paced import paced, rate
+from labkit.machine import Machine
+from labkit.measure import all_reduce, copies, loopback, memory, products, storage
+from labkit.measure.helper import HelperFailed
+from labkit.predict import links
+
+MESSAGE, ALL_REDUCE = "a message to another process", "an all-reduce of two processes"
+EXPERIMENTS = (tour.products, tour.reads, tour.moves)
+
+
+def with_costs(**costs):
+    """The made-up machine with other costs of some instruments."""
+    here = fakes.machine()
+    return dataclasses.replace(here, costs={**here.costs, **costs})
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """A machine on which nobody else works."""
+    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("measured")
+
+    for module, name in ((products, "sampler"), (memory, "reader"), (copies, "sampler"), (storage, "session"),
+                         (loopback, "session"), (all_reduce, "session")):
+        monkeypatch.setattr(module, name, never)
+
+
+# Predictions
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_point_has_a_prediction_or_a_reason(experiment, nothing_runs):
+    predicted = 0
+    experiment = experiment(fakes.machine())
+    for point in experiment.points():
+        outcome = experiment.predict(**point)
+        if isinstance(outcome, Outcome):
+            predicted += 1
+            assert 0 < outcome.low < outcome.value < outcome.high and outcome.unit == experiment.unit
+            assert all(part >= 0 for part in outcome.parts.values())
+        else:
+            assert outcome.reason.endswith(".")
+    assert predicted
+
+
+@pytest.mark.parametrize(("what", "latency", "bandwidth"), [
+    (MESSAGE, 6e-5, 4e9), (ALL_REDUCE, 2e-4, 1e9), ("a read from storage, random", 8e-5, 1e9),
+    ("a read from storage, in order", 8e-5, 1e9), ("a read from memory's file cache", 2e-6, 2e10)])
+def test_moving_bytes_takes_latency_and_transfer(what, latency, bandwidth):
+    experiment = tour.moves(fakes.machine())
+    for size in tour.SIZES:
+        outcome = experiment.predict(what=what, size=size)
+        assert outcome.value == pytest.approx(latency + size / bandwidth)
+        assert outcome.parts["latency"] == pytest.approx(
+            links.latency(fakes.machine().cost(tour.MOVES[what][0]).curve(tour.MOVES[what][1])))
+
+
+def test_a_link_whose_smallest_message_was_slow_still_has_parts_that_add_up():
+    slow_start = {"message": [[1, 3e-3], [2**12, 1e-3], [2**24, 2e-3]]}
+    experiment = tour.moves(with_costs(loopback=fakes.costs(slow_start)))
+    for size in tour.SIZES:
+        assert all(part >= 0 for part in experiment.predict(what=MESSAGE, size=size).parts.values())
+
+
+def test_products_reach_the_rate_of_their_format_and_reads_that_of_their_place():
+    experiment = tour.products(fakes.machine())
+    for form, factor in {"fp64": 0.5, "fp32": 1, "bf16": 2, "int8": 4}.items():
+        assert experiment.predict(form=form, side=768).value == pytest.approx(fakes.RATE * factor, rel=0.05)
+    experiment = tour.reads(fakes.machine())
+    assert experiment.predict(size=2**20).value == pytest.approx(fakes.NEAR, rel=0.05)
+    assert experiment.predict(size=2**26).value == pytest.approx(fakes.FAR, rel=0.05)
+
+
+def test_a_format_too_slow_to_be_measured_far_is_not_guessed_far():
+    curves = {"fp32": fakes.tour()["products"].curve("fp32"), "fp16": [[2 * n**3, 1e-3 * n] for n in (32, 64)]}
+    missing = dict.fromkeys(set(products.FORMATS) - curves.keys(), "It has none.")
+    experiment = tour.products(with_costs(products=fakes.costs(curves, missing=missing)))
+    assert experiment.predict(form="fp16", side=128)
+    for half in (experiment.predict, experiment.measure):
+        outcome = half(form="fp16", side=256)
+        assert isinstance(outcome, Unavailable) and "fp16 is too slow" in outcome.reason and "side 64" in outcome.reason
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_machine_that_was_not_measured_is_refused_with_what_to_do(experiment):
+    with pytest.raises(ValueError, match=r"lacks: labkit\.machine\.this\("):
+        experiment(Machine.named("NVIDIA H100 SXM"))
+
+
+def test_no_point_of_the_validation_was_calibrated():
+    measured = {"storage": storage.BLOCKS[::2], "page_cache": storage.BLOCKS[::2], "loopback": loopback.SIZES[::2],
+                "all_reduce": all_reduce.SIZES[::2], "copies": copies.SIZES[::2]}
+    for experiment, points in tour.validation(fakes.machine()):
+        assert points
+        for point in map(experiment.check, points):
+            if "what" in point:
+                assert point["size"] not in measured[tour.MOVES[point["what"]][0]]
+            elif "form" in point:
+                assert all(point["side"] not in sides for sides in products.SIDES.values())
+            else:
+                assert point["size"] not in memory.SETS
+
+
+@pytest.mark.parametrize("curve", [storage.BLOCKS[::2], loopback.SIZES[::2], all_reduce.SIZES[::2], copies.SIZES[::2]])
+def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
+    assert curve[0] <= tour.SIZES[0] and tour.SIZES[-1] <= curve[-1]
+
+
+# What is missing
+
+
+@pytest.mark.parametrize("what", [what for what, (instrument, _) in tour.MOVES.items() if instrument == "copies"])
+def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_runs):
+    experiment = tour.moves(fakes.machine())
+    for half in (experiment.predict, experiment.measure):
+        assert half(what=what, size=2**16) == Unavailable("There is no GPU.")
+    experiment = tour.products(fakes.machine())
+    for half, form in itertools.product((experiment.predict, experiment.measure), ("tf32", "fp8")):
+        assert half(form=form, side=256) == Unavailable("It has none.")
+
+
+@pytest.mark.parametrize("trouble", [HelperFailed("The helper was silent."), ConnectionResetError("It hung up."),
+                                     storage.NoColdReads("It lies in memory."), OSError(errno.ENOSPC, "It is full.")])
+def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkeypatch):
+    @contextmanager
+    def session(*_):
+        raise trouble
+        yield
+
+    for module in (storage, loopback, all_reduce):
+        monkeypatch.setattr(module, "session", session)
+    experiment = tour.moves(fakes.machine(), budget=0.02)
+    for what, (instrument, _) in tour.MOVES.items():
+        if instrument != "copies":
+            outcome = experiment.measure(what=what, size=2**16)
+            assert isinstance(outcome, Unavailable) and str(trouble) in outcome.reason
+
+
+# Sessions
+
+
+@pytest.fixture
+def counted(quiet, monkeypatch):
+    """Links that take twice their calibrated pace; the list tells what was started, asked for, and ended."""
+    events, pace = [], fakes.machine().cost("loopback").pace
+
+    def replace(module):
+        name = module.__name__.rpartition(".")[2]
+
+        @contextmanager
+        def session(state="link"):
+            events.append(("start", name, state))
+            try:
+                yield lambda size, *pattern: events.append(("move", name, size)) or 2 * pace
+            finally:
+                events.append(("end", name, state))
+
+        monkeypatch.setattr(module, "session", session)
+
+    for module in (storage, loopback, all_reduce):
+        replace(module)
+    return events
+
+
+def started(events):
+    return [event for event in events if event[0] != "move"]
+
+
+def test_without_a_session_each_point_starts_and_ends_what_it_needs(counted):
+    experiment = tour.moves(fakes.machine(), budget=0.02)
+    for _ in range(2):
+        assert experiment.measure(what=MESSAGE, size=2**16)
+    assert started(counted) == [("start", "loopback", "link"), ("end", "loopback", "link")] * 2
+
+
+def test_a_session_starts_once_what_its_points_need_and_ends_it(counted):
+    experiment = tour.moves(fakes.machine(), budget=0.02)
+    points = [{"what": what, "size": size} for size in (2**13, 2**15) for what in tour.MOVES]
+    rows = compare(experiment, points).rows
+    assert [bool(row.measured) for row in rows] == [bool(row.predicted) for row in rows]
+    names = [("loopback", "link"), ("all_reduce", "link"), ("storage", "cold"), ("storage", "warm")]
+    for moment in ("start", "end"):
+        assert sorted(event[1:] for event in counted if event[0] == moment) == sorted(names)
+    first_end = [event[0] for event in counted].index("end")
+    assert all(event[0] == "end" for event in counted[first_end:])
+    counted.clear()
+    experiment.measure(what=MESSAGE, size=2**16)
+    assert len(started(counted)) == 2  # the session is over
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
+def test_a_session_that_fails_ends_what_it_started(end, counted):
+    experiment = tour.moves(fakes.machine(), budget=0.02)
+    with pytest.raises(end), experiment.session():
+        experiment.measure(what=MESSAGE, size=2**16)
+        raise end
+    assert started(counted) == [("start", "loopback", "link"), ("end", "loopback", "link")]
+
+
+def test_a_point_is_measured_in_turn_with_its_pacemaker(counted):
+    outcome = tour.moves(fakes.machine(), budget=0.02).measure(what=MESSAGE, size=2**13)
+    assert {size for kind, _, size in counted if kind == "move"} == {2**13, loopback.PACEMAKER}
+    pace = fakes.machine().cost("loopback").pace
+    assert outcome.value == pytest.approx(pace)  # as long as the pacemaker, which takes `pace` when calibrated
+    assert "The clock showed 400 µs" in outcome.note and "kept 0.50" in outcome.note
+
+
+# Paced outcomes
+
+
+def test_a_time_at_another_pace_says_what_the_clock_showed():
+    timing = Timing(2.0, 1.9, 2.2, samples=9, contention=0.0)
+    steady, slow = paced(timing, 1.05), paced(timing, 0.5)
+    assert (steady.value, steady.low, steady.high, steady.note) == (2.0, 1.9, 2.2, "")
+    assert slow.value == 2.0 and "The clock showed 4 s" in slow.note and "0.50" in slow.note
+    busy = paced(dataclasses.replace(timing, contention=0.4), 0.5)
+    assert "40%" in busy.note and "The clock showed" in busy.note
+
+
+def test_a_rate_is_the_work_over_the_time_and_its_interval_turns_round():
+    outcome = rate(8.0, "B/s", Timing(2.0, 1.0, 4.0, samples=9, contention=0.0), 1.0)
+    assert (outcome.value, outcome.low, outcome.high) == (4.0, 2.0, 8.0) and outcome.unit == "B/s"
+
+
+# For real
+
+
+@pytest.fixture
+def here(quiet, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(storage, "FILE", 2**24)
+    before = psutil.Process().children(recursive=True)
+    yield fakes.machine()
+    assert psutil.Process().children(recursive=True) == before
+    with suppress(FileNotFoundError):
+        assert not list((tmp_path / "storage").iterdir())
+
+
+@pytest.mark.parametrize(("experiment", "point"), [
+    (tour.products, {"form": "fp32", "side": 96}),
+    (tour.reads, {"size": 3 * 2**15}),
+    *((tour.moves, {"what": what, "size": 2**13}) for what, (instrument, _) in tour.MOVES.items()
+      if instrument != "copies"),
+])
+def test_a_point_can_be_run_for_real(experiment, point, here):
+    experiment = experiment(here, budget=0.05)
+    outcome = experiment.measure(**point)
+    if not outcome and "It cannot be run here" in outcome.reason:
+        pytest.skip(outcome.reason)
+    assert 0 < outcome.low <= outcome.value <= outcome.high and outcome.unit == experiment.unit
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+def test_several_points_can_be_run_in_one_session(here):
+    experiment = tour.moves(here, budget=0.05)
+    points = [{"what": what, "size": size} for what in (MESSAGE, "a read from memory's file cache")
+              for size in (2**13, 2**22)]
+    small, large, *reads = (row.measured.value for row in compare(experiment, points).rows)
+    assert small < large and reads[0] < reads[1]

@@ -1,0 +1,109 @@
+"""`labkit validate`: every experiment is held to its measurement, and what is shown as a band was earned."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+
+import fakes
+import pytest
+from labkit import __main__, experiments, validate
+from labkit.experiment import Experiment, Outcome, Unavailable
+from labkit.experiments import layers, step, tour
+from labkit.machine import data_folder
+
+RECORDED = data_folder() / "measured" / "predictions.csv"
+BANDS = {tour.products: tour.BAND, tour.reads: tour.BAND, tour.moves: tour.BAND, layers.time: layers.BAND,
+         step.time: step.BAND}
+
+
+def shape(value):
+    """A stand-in for an experiment whose every measurement is `value` times its prediction."""
+
+    def measure(batch):
+        return Unavailable("There is no such device.") if value is None else Outcome(value * batch, "s")
+
+    from labkit.experiment import Axis
+
+    return Experiment(title="A thing", quantity="Time", unit="s", axes=[Axis("batch", "Batch", (1, 2, 4))],
+                      predict=lambda batch: Outcome(batch, "s"), measure=measure, readout="{value}")
+
+
+@pytest.fixture
+def one_lab(monkeypatch):
+    """Replace the labs by one, whose measurement is a given multiple of the prediction."""
+
+    def put(value):
+        class Module:
+            NEEDS = ()
+            validation = staticmethod(lambda machine: [(shape(value), [{"batch": 1}, {"batch": 2}])])
+
+        monkeypatch.setattr(validate, "LABS", {"9.9": "thing"})
+        monkeypatch.setattr(validate, "GOALS", {"9.9": (0.1, 0.2)})
+        monkeypatch.setattr(validate, "import_module", lambda name: Module)
+        monkeypatch.setattr(validate, "this", lambda *names, again: fakes.machine())
+
+    return put
+
+
+@pytest.mark.parametrize(("value", "reached"), [(1.0, True), (1.08, True), (1.3, False), (0.5, False), (None, None)])
+def test_a_goal_is_reached_by_errors_within_it_only(one_lab, value, reached):
+    one_lab(value)
+    (verdict,) = validate.validate(fakes.machine(), ("9.9",))
+    assert verdict.reached is reached
+    said = validate.line(verdict)
+    assert {True: "reached", False: "missed", None: "There is no such device"}[reached] in said
+
+
+def test_the_command_prints_a_line_an_experiment_and_records_every_point(one_lab, capsys, tmp_path):
+    one_lab(1.25)
+    assert __main__.main(["validate", "9.9", "--record", str(tmp_path / "found.csv")]) == 0
+    assert "A thing" in capsys.readouterr().out
+    with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["point"], float(row["predicted"]), float(row["measured"])) for row in rows] == [
+        ("batch 1", 1, 1.25), ("batch 2", 2, 2.5)]
+
+
+def test_what_cannot_be_done_is_said(capsys, tmp_path, one_lab):
+    assert __main__.main(["validate", "7.7"]) == 2
+    assert "There is no lab '7.7'" in capsys.readouterr().err
+    one_lab(1.0)
+    assert __main__.main(["validate", "9.9", "--record", str(tmp_path)]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_every_module_of_experiments_with_a_measured_prediction_is_validated():
+    folder = next(iter(experiments.__path__))
+    from pathlib import Path
+
+    with_validation = {path.stem for path in Path(folder).glob("*.py") if "def validation(" in path.read_text("utf-8")}
+    assert with_validation == set(validate.LABS.values())
+    assert validate.GOALS.keys() == validate.LABS.keys()
+
+
+def test_no_validated_point_was_calibrated():
+    here = fakes.machine()
+    products, reads, moves = (points for _, points in tour.validation(here))
+    assert not {2 * point["side"] ** 3 for point in products} & {
+        work for curve in here.cost("products").curves.values() for work, _ in curve}
+    assert not {point["size"] for point in reads} & {size for size, _ in here.cost("memory").curve("read")}
+    from labkit.measure import all_reduce, loopback, storage
+
+    calibrated = {*storage.BLOCKS[::2], *loopback.SIZES[::2], *all_reduce.SIZES[::2]}
+    assert not {point["size"] for point in moves} & calibrated
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason=f"{RECORDED.name} has not been recorded")
+def test_nine_recorded_predictions_in_ten_are_within_the_band_that_is_shown():
+    errors = defaultdict(list)
+    with RECORDED.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            predicted, measured = float(row["predicted"]), float(row["measured"])
+            assert predicted > 0 and measured > 0
+            errors[row["experiment"]].append(abs(predicted - measured) / measured)
+    for build, band in BANDS.items():
+        found = sorted(errors[build(fakes.machine()).title])
+        assert len(found) >= 10
+        assert found[math.ceil(0.9 * len(found)) - 1] <= band, build.__name__
