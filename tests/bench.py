@@ -22,6 +22,7 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "browser"), str(ROOT / "book")]
 
+import field  # noqa: E402
 import hand_written  # noqa: E402
 import serve  # noqa: E402
 from chromium import launch  # noqa: E402
@@ -115,6 +116,22 @@ def pages() -> None:
         browser.close()
 
 
+def against_the_field() -> None:
+    """Set the instruments beside the field's tools; a bar that is missed comes with what is known of the reason."""
+    devices.settle()
+    for tool in field.ALL:
+        print()
+        try:
+            for found in tool():
+                line(f"{found.what}, {len(found.ratios)} pairs", found.figure, f"1 ± {found.bar:.0%}", found.holds)
+                if not found.holds:
+                    print(f"        {found.why}")
+                if found.contention > clock.CONTENDED:
+                    print(f"        Other programs used up to {found.contention:.0%} of the processor meanwhile.")
+        except field.Missing as reason:
+            print(f"skipped {tool.__name__}: {reason}")
+
+
 def book() -> None:
     """Clone, install, execute, build: what `make book` does before it serves."""
     with tempfile.TemporaryDirectory() as folder:
@@ -130,8 +147,10 @@ def book() -> None:
 def main() -> None:
     """Measure every bar."""
     print(f"{machine.this().name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
-    for bar in (start_up, pictures, training, predictions, pages, book):
+    for bar in (start_up, pictures, training, predictions, against_the_field, pages, book):
         bar()
+    if note := machine.this().note:
+        print(f"\n{note}")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], None]) -> Non
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
+    _sweep(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)
     try:
@@ -51,9 +51,9 @@ def write_atomically(path: Path, content: bytes | Callable[[Path], None]) -> Non
         raise
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what killed processes left half written."""
-    for part in folder.glob(".*.part"):
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left half written in the place of this file."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
         try:
             if time.time() - part.stat().st_mtime > ABANDONED_S:
                 part.unlink()

@@ -21,6 +21,8 @@ from labkit.progress import report
 CONTENDED = 0.15  # share of the machine's processor time, used by others, above which a sample is not clean
 _WINDOW = 0.12  # seconds: the processor's own counters tick every 10 ms, so a shorter window says little
 _TURN = 0.03  # seconds: long enough for caches to fill again after the other call's turn
+_NOT_BUSY = ("idle", "iowait", "guest", "guest_nice", "irq", "softirq", "interrupt", "dpc")  # or counted elsewhere too
+_LEAST, _LEAST_SYNCED = 50e-6, 2e-3  # seconds of a sample: long against the clock, or against waiting for a GPU
 _FEWEST = 7  # samples: fewer give no 95 % interval for a median
 
 
@@ -47,9 +49,9 @@ class Timing:
 
     @property
     def note(self) -> str:
-        """A sentence for the reader when the machine was not quiet, else nothing."""
+        """A sentence for the reader when the machine was not quiet or the samples are few, else nothing."""
         if self.clean:
-            return ""
+            return "" if self.samples >= _FEWEST else f"{self.samples} samples are too few for an interval."
         return f"Other programs used {self.contention:.0%} of the processor meanwhile: close them and measure again."
 
 
@@ -65,15 +67,21 @@ class Contention:
         self._busy, self._own = self._read()
 
     def _read(self) -> tuple[float, float]:
-        times = psutil.cpu_times()
-        idle = sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "irq", "softirq"))
-        return sum(times) - idle, sum(self._process.cpu_times()[:4]) + sum(map(_spent, self._process.children(True)))
+        every = psutil.cpu_times(percpu=True)
+        used = [times for i, times in enumerate(every) if i in _allowed()] or every
+        busy = sum(sum(times) - sum(getattr(times, name, 0.0) for name in _NOT_BUSY) for times in used)
+        return busy, sum(self._process.cpu_times()[:4]) + sum(map(_spent, self._process.children(True)))
 
     def share(self) -> float:
         """Return the share (0 to 1) of all processors' time that went to anything but this process."""
         busy, own = self._read()
-        available = (perf_counter() - self._start) * (os.cpu_count() or 1)
+        available = (perf_counter() - self._start) * len(_allowed())
         return min(max(0.0, (busy - self._busy) - (own - self._own)) / max(available, 1e-9), 1.0)
+
+
+def _allowed() -> set[int]:
+    """Return the processors that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def _spent(process: psutil.Process) -> float:
@@ -199,7 +207,7 @@ def _sample(call, repeats, sync) -> float:
 def _warm_up(call, sync) -> int:
     """Call a few times; return how many calls a sample needs to be long against the clock's own cost."""
     seconds = min(_sample(call, 1, sync) for _ in range(3))
-    return max(1, math.ceil(50e-6 / max(seconds, 1e-9)))
+    return max(1, math.ceil((_LEAST_SYNCED if sync else _LEAST) / max(seconds, 1e-9)))
 
 
 def _narrow(samples, tolerance) -> bool:

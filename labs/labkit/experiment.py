@@ -272,6 +272,14 @@ class Comparison:
         return median(self.errors)
 
     @property
+    def clock_error(self) -> float:
+        """The median error by the clock, as a fraction; raises `ValueError` when no point has both halves."""
+        found = [row.clock_error for row in self.rows if row.error is not None]
+        if not found:
+            raise ValueError("No point was both predicted and measured, so there is no error to report.")
+        return median(found)
+
+    @property
     def p90_error(self) -> float:
         """The smallest error that nine tenths of the points do not exceed, as a fraction."""
         return self.errors[math.ceil(0.9 * len(self.errors)) - 1] if self.errors else self.median_error

@@ -81,7 +81,8 @@ def _arithmetic(machine) -> str:
     suits = "this machine better than its peak suggests" if each < theirs else "neither, and this machine less"
     return (f"This machine ({machine.name}) multiplies 32-bit matrices at {quantity(rate, 'FLOP/s')} and reads its "
             f"memory at {quantity(bandwidth, 'B/s')}. To stay busy it must do {each:.0f} operations with every number "
-            f"that it fetches from there; an H100 must do {theirs:.0f}, so work that keeps fetching suits {suits}.")
+            f"that it fetches from there; an H100, by its data sheet, {theirs:.0f}. "
+            f"So work that keeps fetching suits {suits}.")
 
 
 def _formats(machine) -> str:
@@ -92,7 +93,8 @@ def _formats(machine) -> str:
               if rate * _HOPELESS < rates["fp32"]]
     said = f"It is good at {_list(faster)}." if faster else "No format is much faster than 32 bit here."
     if slower:
-        said += f" It is bad at {_list(slower)}: the framework has no fast instructions for it on this processor."
+        said += (f" It is bad at {_list(slower)}: there are no fast instructions for it, or the framework does not "
+                 "use them.")
     return said
 
 

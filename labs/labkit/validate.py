@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from statistics import median
 
 from labkit import cache
 from labkit.experiment import Comparison, compare
@@ -36,11 +35,6 @@ class Verdict:
     def title(self) -> str:
         """The experiment's name."""
         return self.comparison.experiment.title
-
-    @property
-    def clock_error(self) -> float:
-        """The median error against what the clock showed, without the pace; only where there is an error at all."""
-        return median(row.clock_error for row in self.comparison.rows if row.error is not None)
 
     @property
     def unavailable(self) -> int:
@@ -88,11 +82,11 @@ def line(verdict: Verdict) -> str:
     """Return a verdict as a line of the table that `HEADING` opens."""
     errors = verdict.comparison
     if verdict.reached is None:
-        reason = next(row.measured.reason for row in errors.rows)
+        reason = next(side.reason for row in errors.rows for side in (row.predicted, row.measured) if not side)
         return f"{verdict.lab:<4} {verdict.title:<44} not measurable here: {reason}"
     left = f", {verdict.unavailable} unavailable" if verdict.unavailable else ""
     return (f"{verdict.lab:<4} {verdict.title:<44} {errors.median_error:>7.1%} {errors.p90_error:>7.1%}"
-            f" {verdict.clock_error:>9.1%}   {verdict.goal[0]:.0%} and {verdict.goal[1]:.0%}: "
+            f" {errors.clock_error:>9.1%}   {verdict.goal[0]:.0%} and {verdict.goal[1]:.0%}: "
             f"{'reached' if verdict.reached else 'missed'}"
             f" ({len(errors.errors)} points{left})")
 
@@ -108,12 +102,13 @@ def record(verdicts: Iterable[Verdict], machine: Machine, path: Path) -> None:
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["machine", "date", "lab", "experiment", "point", "predicted", "measured", "unit"])
+    table.writerow(["machine", "date", "lab", "experiment", "point", "predicted", "measured", "by_clock", "unit"])
     for verdict in verdicts:
         for row in verdict.comparison.rows:
             if row.error is not None:
                 point = ", ".join(f"{name} {value}" for name, value in row.point.items())
-                values = [f"{outcome.value:.4g}" for outcome in (row.predicted, row.measured)]
+                clock = row.measured.value if row.measured.clock is None else row.measured.clock
+                values = [f"{number:.4g}" for number in (row.predicted.value, row.measured.value, clock)]
                 table.writerow([machine.name, machine.date[:10], verdict.lab, verdict.title, point, *values,
                                 verdict.comparison.experiment.unit])
     cache.write_atomically(Path(path), text.getvalue().encode())

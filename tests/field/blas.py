@@ -1,8 +1,8 @@
 """A matrix product in a BLAS, without the course's code: one timed product for each line of the input.
 
 Usage: blas.py LIBRARY FORMAT SIDE. The library is `numpy`, for the BLAS that NumPy brings, or the path of a shared
-library that exports the Fortran names `sgemm_` and `dgemm_`; the format is `fp32` or `fp64`. It prints a line when it is
-ready, and ends with 1 where a product is wrong.
+library that exports the Fortran names `sgemm_` and `dgemm_`; the format is `fp32` or `fp64`. It prints a line when it
+is ready, and ends with 1 where a product is wrong.
 """
 
 from __future__ import annotations

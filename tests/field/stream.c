@@ -1,8 +1,8 @@
 /* The triad a = b + 3 c, the last of the four kernels of STREAM (J. D. McCalpin, Memory Bandwidth and Machine Balance
  * in Current High Performance Computers, 1995), written anew in 32-bit floats with OpenMP.
  *
- * Usage: stream N, for arrays of N floats. For each line of its input it runs one pass and prints the seconds taken;
- * it counts, as STREAM does, 12 N bytes. It ends with 1 where the first pass gives wrong sums.
+ * Usage: stream N, for arrays of N floats. It prints a line when it is ready, and then, for each line of its input, the
+ * seconds of one pass, which counts, as in STREAM, for 12 N bytes. It ends with 1 where the first pass is wrong.
  */
 #include <omp.h>
 #include <stdio.h>
@@ -39,6 +39,8 @@ int main(int count, char **argument)
             fprintf(stderr, "element %ld is %g\n", i, a[i]);
             return 1;
         }
+    puts("ready");
+    fflush(stdout);
     for (int letter; (letter = getchar()) != EOF;)
         if (letter == '\n') {
             printf("%.9f\n", pass(a, b, c, n));

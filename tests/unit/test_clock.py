@@ -293,8 +293,8 @@ def test_what_children_do_is_nobody_elses(monkeypatch):
 
     with subprocess.Popen([sys.executable, "-uc", busy], stdout=subprocess.PIPE) as process:
         child = psutil.Process(process.pid)
-        monkeypatch.setattr(psutil, "cpu_times", lambda: fields(**{
-            **dict.fromkeys(fields._fields, 0.0), "user": sum(os.times()[:4]) + spent(child), **others}))
+        monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [fields(**{
+            **dict.fromkeys(fields._fields, 0.0), "user": sum(os.times()[:4]) + spent(child), **others})])
         assert process.stdout.readline().strip() == b"busy"
         contention, begin = clock.Contention(), spent(child)
         sleep(0.5)

@@ -37,6 +37,8 @@ def small(quiet, tmp_path, monkeypatch):
     monkeypatch.setattr(loopback, "SIZES", tuple(4**k for k in range(11)))
     for module in (memory, storage, loopback, all_reduce):
         monkeypatch.setattr(module, "_BUDGET", 0.05)
+    for module in (loopback, all_reduce):
+        monkeypatch.setattr(module, "_BLOCK_S", 0.01)
 
 
 def grows(curve) -> bool:
@@ -179,6 +181,22 @@ def test_a_pacemaker_that_was_disturbed_itself_is_not_believed(quiet):
     timing, speed = pace.timed(lambda: 3e-3, at(lambda: 0.01, 1e-3), pace=1e-3, budget=0.02)
     assert 1e-3 < timing.median <= 3e-3 and speed > 0.3
     assert timing.low <= timing.median <= timing.high
+
+
+def test_a_point_that_a_disturbance_slowed_is_looked_at_again():
+    class Looked(pace.Paced):
+        def __call__(self, sample):
+            return sample()
+
+    takes = {1: [9.0, 1.0], 10: [2.0], 100: [50.0, 60.0, 3.0], 1000: [4.0], 2000: [40.0, 5.0]}  # at each look
+    samples = {work: lambda some=some: some.pop(0) if len(some) > 1 else some[0] for work, some in takes.items()}
+    curve = Looked(lambda: 1.0).curve(samples)
+    assert curve == [[1, 1.0], [10, 2.0], [100, 3.0], [1000, 4.0], [2000, 5.0]]
+
+
+def test_a_curve_that_a_machine_can_have_is_not_suspected():
+    for curve in (fakes.link(1e-5, 1e9, [4**k for k in range(13)]), fakes.tour()["products"].curve("fp32")):
+        assert pace.suspects(curve) == []
 
 
 def battery(monkeypatch, plugged):

@@ -110,8 +110,8 @@ def test_a_machine_that_was_not_measured_is_refused_with_what_to_do(experiment):
 
 
 def test_no_point_of_the_validation_was_calibrated():
-    measured = {"storage": storage.BLOCKS[::2], "page_cache": storage.BLOCKS[::2], "loopback": loopback.SIZES[::2],
-                "all_reduce": all_reduce.SIZES[::2], "copies": copies.SIZES[::2]}
+    measured = {"storage": storage.BLOCKS, "page_cache": storage.BLOCKS, "loopback": loopback.SIZES,
+                "all_reduce": all_reduce.SIZES, "copies": copies.SIZES}
     for experiment, points in tour.validation(fakes.machine()):
         assert points
         for point in map(experiment.check, points):
@@ -123,7 +123,7 @@ def test_no_point_of_the_validation_was_calibrated():
                 assert point["size"] not in memory.SETS
 
 
-@pytest.mark.parametrize("curve", [storage.BLOCKS[::2], loopback.SIZES[::2], all_reduce.SIZES[::2], copies.SIZES[::2]])
+@pytest.mark.parametrize("curve", [storage.BLOCKS, loopback.SIZES, all_reduce.SIZES, copies.SIZES])
 def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
     assert curve[0] <= tour.SIZES[0] and tour.SIZES[-1] <= curve[-1]
 
@@ -219,12 +219,13 @@ def test_a_session_that_fails_ends_what_it_started(end, counted):
     assert started(counted) == [("start", "loopback", "link"), ("end", "loopback", "link")]
 
 
-def test_a_point_is_measured_in_turn_with_its_pacemaker(counted):
-    outcome = tour.moves(fakes.machine(), budget=0.02).measure(what=MESSAGE, size=2**13)
-    assert {size for kind, _, size in counted if kind == "move"} == {2**13, loopback.PACEMAKER}
+def test_a_point_is_measured_in_turn_with_the_nearest_that_was_calibrated(counted):
     pace = fakes.machine().cost("loopback").pace
-    assert outcome.value == pytest.approx(pace)  # as long as the pacemaker, which takes `pace` when calibrated
-    assert "The clock showed 400 µs" in outcome.note and "kept 0.50" in outcome.note
+    loopback_costs = fakes.costs({"message": [[2**10, pace], [2**20, 5 * pace]]})
+    outcome = tour.moves(with_costs(loopback=loopback_costs), budget=0.02).measure(what=MESSAGE, size=2**13)
+    assert {size for kind, _, size in counted if kind == "move"} == {2**13, 2**10}
+    assert outcome.value == pytest.approx(pace)  # both take 2 × pace now, so the machine keeps half its speed
+    assert outcome.clock == pytest.approx(2 * pace) and "kept 0.50" in outcome.note
 
 
 # Paced outcomes
@@ -235,6 +236,7 @@ def test_a_time_at_another_pace_says_what_the_clock_showed():
     steady, slow = paced(timing, 1.05), paced(timing, 0.5)
     assert (steady.value, steady.low, steady.high, steady.note) == (2.0, 1.9, 2.2, "")
     assert slow.value == 2.0 and "The clock showed 4 s" in slow.note and "0.50" in slow.note
+    assert steady.clock == pytest.approx(2.0 / 1.05) and slow.clock == 4.0
     busy = paced(dataclasses.replace(timing, contention=0.4), 0.5)
     assert "40%" in busy.note and "The clock showed" in busy.note
 
@@ -242,6 +244,7 @@ def test_a_time_at_another_pace_says_what_the_clock_showed():
 def test_a_rate_is_the_work_over_the_time_and_its_interval_turns_round():
     outcome = rate(8.0, "B/s", Timing(2.0, 1.0, 4.0, samples=9, contention=0.0), 1.0)
     assert (outcome.value, outcome.low, outcome.high) == (4.0, 2.0, 8.0) and outcome.unit == "B/s"
+    assert rate(8.0, "B/s", Timing(2.0, 1.0, 4.0, samples=9, contention=0.0), 0.5).clock == 2.0
 
 
 # For real
@@ -251,6 +254,8 @@ def test_a_rate_is_the_work_over_the_time_and_its_interval_turns_round():
 def here(quiet, tmp_path, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(storage, "FILE", 2**24)
+    for module in (loopback, all_reduce):
+        monkeypatch.setattr(module, "_BLOCK_S", 0.01)
     before = psutil.Process().children(recursive=True)
     yield fakes.machine()
     assert psutil.Process().children(recursive=True) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row, Unavailable
-from labkit.experiments.paced import paced
+from labkit.experiments.paced import banded, paced
 from labkit.machine import Machine
 from labkit.portrait import best, memory
 from labkit.predict import layers as predicted
@@ -19,7 +19,6 @@ TWO, CACHES, ALONE, SHEET = "two numbers", "sizes, caches, starts", "layers time
 MODELS = (TWO, CACHES, ALONE, SHEET)
 HERE = (TWO, CACHES, ALONE)  # those that are about this machine; the band is that of the last
 H100 = "NVIDIA H100 SXM"
-BAND = 0.25  # nine predictions in ten from layers alone are within it: data/measured/predictions.csv, held by a test
 _NOTES = {
     TWO: "Caches and the cost of starting an operation are left out.",
     CACHES: "Square products and plain reads stand in for layers.",
@@ -44,7 +43,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     def predict(width, depth, batch, model):
         layers = network.deep(width, depth)
         if model == ALONE:
-            return _banded(predicted.alone(width, depth, batch, costs))
+            return banded(predicted.alone(width, depth, batch, costs))
         parts = {
             TWO: lambda: predicted.datasheet(layers, batch, flops, bandwidth),
             CACHES: lambda: predicted.caches(layers, batch, products, read),
@@ -54,7 +53,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
 
     def measure(width, depth, batch, model):
         if model == SHEET:
-            return Unavailable("This is not an H100: it can only be predicted here.")
+            return Unavailable("The H100 is only predicted here, from its data sheet.")
         return _measured(machine, width, depth, batch, budget)
 
     return Experiment(
@@ -63,8 +62,8 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
         unit="s",
         axes=[
             Axis("batch", "Batch size", BATCHES, start=64, unit="examples", log=True),
-            Axis("width", "Neurons in a layer", WIDTHS, start=512, log=True),
-            Axis("depth", "Layers", DEPTHS, start=4, log=True),
+            Axis("width", "Neurons in a layer", WIDTHS, start=768, log=True),
+            Axis("depth", "Layers", DEPTHS, start=8, log=True),
             Axis("model", "Predicted from", MODELS, start=ALONE),
         ],
         predict=predict,
@@ -82,7 +81,7 @@ def shared(machine: Machine, budget: float = 0.3) -> Experiment:
     batch, depth = BATCHES[-1], 4
 
     def predict(width, computers):
-        return _banded(predicted.alone(width, depth, batch // computers, costs))
+        return banded(predicted.alone(width, depth, batch // computers, costs))
 
     def measure(width, computers):
         return _measured(machine, width, depth, batch // computers, budget)
@@ -97,7 +96,7 @@ def shared(machine: Machine, budget: float = 0.3) -> Experiment:
         ],
         predict=predict,
         measure=measure,
-        readout="With layers of {width} neurons, {computers} that share the batch take {value}. Links cost extra.",
+        readout="Shared by {computers}, the batch takes {value} in layers of {width} neurons. Links cost extra.",
     )
 
 
@@ -139,11 +138,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
               (1536, 2, 1), (1536, 4, 4), (1536, 2, 64), (1536, 4, 64), (1536, 2, 256)]
     return [(time(machine), [dict(zip(("width", "depth", "batch"), point, strict=True)) | {"model": ALONE}
                              for point in points])]
-
-
-def _banded(parts) -> Outcome:
-    value = sum(parts.values())
-    return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts)
 
 
 def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:

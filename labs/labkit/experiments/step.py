@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.experiment import ratio as quotient
-from labkit.experiments.paced import paced
+from labkit.experiments.paced import banded, paced
 from labkit.machine import Machine
 from labkit.predict import step as predicted
 from labkit.units import quantity
@@ -17,7 +17,6 @@ WIDTHS = (4, 8, 16, 32, 64)
 THIS = "this machine"
 CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM", 1),
              "8 × NVIDIA H100": ("NVIDIA H100 SXM", 8)}
-BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
 
 
@@ -44,7 +43,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
 
     def predict(batch, width, mode, where):
         if where == THIS:
-            return _calibrated(predicted.seconds(costs, mode, width, batch))
+            return banded(predicted.seconds(costs, mode, width, batch))
         name, devices = CATALOGUE[where]
         if batch < devices:
             return Unavailable(f"{devices} devices share the batch, so it must hold {devices} pictures or more.")
@@ -55,7 +54,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
 
     def measure(batch, width, mode, where):
         if where != THIS:
-            return Unavailable(f"This is not {where}: it can only be predicted here.")
+            return Unavailable(f"{where} is only predicted here, from its data sheet.")
         too_large = _too_large(machine, mode, width, batch)
         return _measured_time(costs, mode, width, batch, budget) if too_large is None else too_large
 
@@ -109,11 +108,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     points = [{"batch": batch, "width": width, "mode": mode} for width in (8, 16, 32) for batch in (1, 4, 16, 64, 256)
               for mode in predicted.MODES]
     return [(time(machine), [{**point, "where": THIS} for point in points]), (memory(machine), points)]
-
-
-def _calibrated(parts) -> Outcome:
-    value = sum(parts.values())
-    return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts)
 
 
 def _too_large(machine, mode, width, batch) -> Unavailable | None:

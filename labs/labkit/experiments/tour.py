@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from labkit.costs import Curve
-from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.experiments.paced import paced, rate
+from labkit.experiment import Axis, Experiment, Point, Unavailable
+from labkit.experiments.paced import banded, paced, rate
 from labkit.machine import TOUR, Machine
 from labkit.predict import links
 from labkit.predict.operators import along
@@ -17,7 +17,6 @@ NEEDS = TOUR  # the instruments that the predictions stand on
 SIDES = (*(part * 2**k for k in range(4, 10) for part in (4, 5, 6, 7)), 4096)  # 64, 80, 96, 112, 128 … 4,096
 SETS = tuple(size for k in range(14, 28) for size in (2**k, 3 * 2 ** (k - 1)))  # 16 KiB, 24 KiB … 192 MiB
 SIZES = tuple(2**k for k in range(12, 25))
-BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
 
 # What moves bytes: the instrument that knows it, and its curve there.
 MOVES = {
@@ -44,7 +43,7 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         if flop > 10 * curve[-1][0]:
             return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
-        return _banded(flop / along(curve, flop), "FLOP/s")
+        return banded({"": flop / along(curve, flop)}, "FLOP/s")
 
     def measure(form, side):
         expected = predict(form, side)
@@ -71,7 +70,7 @@ def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     costs = machine.cost("memory")
 
     def predict(size):
-        return _banded(size / along(costs.curve("read"), size), "B/s")
+        return banded({"": size / along(costs.curve("read"), size)}, "B/s")
 
     def measure(size):
         from labkit.measure import memory
@@ -105,8 +104,7 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         points = costs[instrument].curve(curve)
         value, start = links.seconds(points, size), links.latency(points)
         start = min(start, value)
-        parts = {"latency": start, "the bytes": value - start}
-        return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts)
+        return banded({"latency": start, "the bytes": value - start})
 
     def measure(what, size):
         instrument, curve = MOVES[what]
@@ -157,7 +155,11 @@ class _Bench:
             stack, ready = self._kept
             if instrument not in ready:
                 ready[instrument] = stack.enter_context(_once(instrument, machine))
-            yield ready[instrument]
+            try:
+                yield ready[instrument]
+            except BaseException:
+                ready.pop(instrument)  # a late answer must not be taken for that of the next point
+                raise
 
 
 @contextmanager
@@ -201,10 +203,6 @@ def _timed(sample, pacemaker, pace, budget):
     from labkit.measure.pace import timed
 
     return timed(sample, pacemaker, pace, budget)
-
-
-def _banded(value: float, unit: str) -> Outcome:
-    return Outcome(value, unit, low=value * (1 - BAND), high=value * (1 + BAND))
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

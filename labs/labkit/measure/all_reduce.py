@@ -53,7 +53,7 @@ def calibrate(device: torch.device) -> Costs:
             timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
             report(0, "Calibrating: all-reduce between two processes")
             return timed.costs({"sum": timed.curve({size: partial(all_reduce, size) for size in SIZES})})
-    except HelperFailed as trouble:
+    except (OSError, HelperFailed) as trouble:
         return Costs.unavailable(NAMES, f"The two processes could not work together: {trouble}")
 
 
@@ -80,7 +80,8 @@ def session() -> Iterator[Callable[[int], float]]:
         def all_reduce(size: int) -> float:
             for process in both:
                 process.tell([size, times.setdefault(size, _FEWEST)])
-            seconds = max(process.answer(others=both) for process in both)
+            taken = [process.answer(others=both) for process in both]
+            seconds = min(map(max, *taken))  # each is done when the later process is
             times[size] = min(max(_FEWEST, round(_BLOCK_S / seconds)), 1000)
             return seconds
 
@@ -109,16 +110,16 @@ def take_part(rank: int, meeting: str) -> None:
     right = PROCESSES * (PROCESSES + 1) / 2
     numbers = torch.zeros(SIZES[-1] // 4)
 
-    def answer(message) -> float:
+    def answer(message) -> list[float]:
         size, times = message
         part = numbers[: size // 4]
         group.barrier()
-        fastest = float("inf")
+        taken = []
         for _ in range(times):
             begin = perf_counter()
             group.all_reduce(part)
-            fastest = min(fastest, perf_counter() - begin)
-        return fastest
+            taken.append(perf_counter() - begin)
+        return taken
 
     helper.say("ready" if (mine == right).all() else {"error": f"the sum is {mine.tolist()}, not {right:g} each"})
     helper.serve(answer)

@@ -72,22 +72,22 @@ def connection() -> Iterator[Callable[[int], float]]:
         OSError, HelperFailed: no connection.
     """
     chunk = memoryview(bytearray(CHUNK))
-    with Helper("labkit.measure.loopback") as receiver:
-        with socket.create_connection(("127.0.0.1", receiver.answer()), timeout=_PATIENCE_S) as line:
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with (Helper("labkit.measure.loopback") as receiver,
+          socket.create_connection(("127.0.0.1", receiver.answer()), timeout=_PATIENCE_S) as line):
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-            def message(size: int) -> float:
-                begin = perf_counter()
-                line.sendall(_HEAD.pack(size))
-                for start in range(0, size, CHUNK):
-                    line.sendall(chunk[:size - start])
-                if not line.recv(1):
-                    raise HelperFailed("The receiver closed the connection in the middle of a message.")
-                return perf_counter() - begin
+        def message(size: int) -> float:
+            begin = perf_counter()
+            line.sendall(_HEAD.pack(size))
+            for start in range(0, size, CHUNK):
+                line.sendall(chunk[:size - start])
+            if not line.recv(1):
+                raise HelperFailed("The receiver closed the connection in the middle of a message.")
+            return perf_counter() - begin
 
-            for size in SIZES[::4]:  # the first messages find the connection cold
-                message(size)
-            yield message
+        for size in SIZES[::4]:  # the first messages find the connection cold
+            message(size)
+        yield message
 
 
 def receive() -> None:

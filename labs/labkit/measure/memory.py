@@ -18,9 +18,9 @@ from labkit.progress import report
 
 SECONDS = 5  # about how long it takes
 NAMES = ("read", "triad")
-SETS = tuple(2**k for k in range(14, 29))  # bytes: 16 KiB to 256 MiB
+SETS = tuple(2**k for k in range(14, 31))  # bytes: 16 KiB to 1 GiB, which no cache holds
 LARGEST = {"cpu": 2**28, "cuda": 2**32, "mps": 2**29}  # bytes of the triad's three arrays, far beyond the caches
-_PASSES = 2**25  # bytes read in one sample: long against the cost of starting it
+_PASSES = {"cpu": 2**25, "mps": 2**27, "cuda": 2**31}  # bytes read in one call: long against the cost of starting it
 _PACEMAKER = 2**19  # bytes of the read that tells how fast the processor runs at the moment
 _BUDGET = 0.1
 
@@ -35,7 +35,8 @@ def calibrate(device: torch.device) -> Costs:
     devices.settle()
     timed = Paced(pacemaker(device), budget=_BUDGET)
     report(0, "Calibrating: caches and memory")
-    curve = timed.curve({size: reader(size, device) for size in SETS})
+    sets = [size for size in SETS if size <= devices.memory(device) / 8]
+    curve = timed.curve({size: reader(size, device) for size in sets})
     largest = _fitting(device)
     return timed.costs({"read": curve, "triad": [[largest, timed(triad(largest, device))]]})
 
@@ -56,7 +57,7 @@ def reader(size: int, device: torch.device) -> Callable[[], float]:
     starting the call costs next to nothing.
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
-    passes = max(1, _PASSES // size)
+    passes = max(1, _PASSES[device.type] // size)
     part = torch.rand(threads, 1, size // 4 // threads, device=device)
     rows = part.expand(threads, passes, -1)
     sums = torch.empty(threads, passes, device=device)

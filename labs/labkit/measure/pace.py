@@ -8,6 +8,7 @@ pace that the machine kept in the median of the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
@@ -57,7 +58,7 @@ class Paced:
         """Return the costs in seconds, from `curves` in pacemakers."""
         paces = sorted(self._paces)
         tenth = len(paces) // 10
-        pace, battery = median(paces), getattr(psutil, "sensors_battery", lambda: None)()
+        pace = median(paces)
         return Costs(
             curves={name: [[work, times * pace] for work, times in curve] for name, curve in curves.items()},
             pace=pace,
@@ -65,8 +66,15 @@ class Paced:
             contention=sum(self._shares) / len(self._shares),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             missing=dict(missing or {}),
-            battery=battery is not None and battery.power_plugged is False,
+            battery=_on_battery(),
         )
+
+
+def _on_battery() -> bool:
+    with suppress(AttributeError, OSError, RuntimeError):  # no such thing here, or nothing to read it from
+        battery = psutil.sensors_battery()
+        return battery is not None and battery.power_plugged is False
+    return False
 
 
 def suspects(curve: Curve) -> list[int]:

@@ -45,18 +45,13 @@ def calibrate(device: torch.device) -> Costs:
     return timed.costs(curves, missing)
 
 
-def pacemaker(device: torch.device) -> Callable[[], float]:
-    """Return a sampler of the product that every other is timed beside."""
-    return sampler("fp32", _PACEMAKER, device)
-
-
 def _curve(name, device, timed) -> Curve:
-    samples, expected = {}, 0.0
+    samples, before, taken = {}, 1, 0.0
     for side in SIDES[device.type]:
-        if expected > LONGEST:
+        if taken * (side / before) ** 3 > LONGEST:
             break
         sample = samples[2 * side**3] = sampler(name, side, device)
-        expected = sample() * 2**3  # the next is twice as wide at most
+        before, taken = side, sample()
     return timed.curve(samples)
 
 
@@ -99,13 +94,17 @@ def _has_tf32(device) -> bool:
 
 
 def _with_tf32(sample, on):
+    """Run a sample with TF32 on or off; PyTorch 2.9 renamed the switch and refuses to mix the two."""
+    new = hasattr(torch.backends.cuda.matmul, "fp32_precision")
+    name, values = ("fp32_precision", ("ieee", "tf32")) if new else ("allow_tf32", (False, True))
+
     def run():
-        before = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = on
+        switch, before = torch.backends.cuda.matmul, getattr(torch.backends.cuda.matmul, name)
+        setattr(switch, name, values[on])
         try:
             return sample()
         finally:
-            torch.backends.cuda.matmul.allow_tf32 = before
+            setattr(switch, name, before)
 
     return run
 

@@ -2,7 +2,7 @@
 
 The system keeps what was read in memory, so a second read says nothing of the device. A cold read goes around that
 page cache, without special rights: on Linux with O_DIRECT, or, where the file system has no such thing, by dropping
-the file from the cache and checking that it is gone; on macOS with F_NOCACHE.
+the file from the cache and checking that it is gone; on macOS with F_NOCACHE, for writing the file as well (there is no check there that it worked).
 
 The file lies in the course's cache folder, so that is the device that is measured. What lies behind the device, a
 controller's own memory or a virtual machine's host, may still cache: nobody inside can see it.
@@ -11,11 +11,13 @@ controller's own memory or a virtual machine's host, may still cache: nobody ins
 from __future__ import annotations
 
 import errno
+import itertools
 import mmap
 import os
 import random
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -48,8 +50,7 @@ class NoColdReads(OSError):
 def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str] = PATTERNS) -> Costs:
     """Time single reads, one after the other: for each pattern, seconds against the bytes of the read.
 
-    What this file system or this
-    operating system does not allow is missing, with the reason.
+    What this file system or this operating system does not allow is missing, with the reason.
 
     Args:
         device: of the framework; it has no part in this.
@@ -66,7 +67,7 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
         return Costs.unavailable(patterns, str(trouble))
     except OSError as trouble:
         return Costs.unavailable(patterns, f"A file of {FILE >> 20} MiB cannot be written to the cache folder and read "
-                                        f"again: {trouble.strerror or trouble}.")
+                                           f"again: {trouble.strerror or trouble}.")
 
 
 @contextmanager
@@ -91,12 +92,18 @@ def scratch(folder: Path | None = None) -> Iterator[Path]:
     if shutil.disk_usage(folder).free < FILE + _SPARE:
         raise OSError(errno.ENOSPC, f"less than {(FILE + _SPARE) >> 20} MiB are free")
 
+    for left in folder.glob("read-*.bin"):  # by a process that was killed
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > cache.ABANDONED_S:
+                left.unlink()
+
     def fill(path: Path) -> None:
         with path.open("wb") as file:
+            _past_the_cache(file.fileno())
             for _ in range(FILE >> 22):
                 file.write(random.randbytes(1 << 22))
 
-    path = folder / f"read-{os.getpid()}.bin"
+    path = folder / f"read-{os.getpid()}-{next(_numbers)}.bin"
     try:
         cache.write_atomically(path, fill)
         yield path
@@ -148,6 +155,15 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
 
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_numbers = itertools.count(1)
+
+
+def _past_the_cache(file: int) -> None:
+    """On macOS, let a file be written or read without being kept in memory; elsewhere do nothing."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(file, fcntl.F_NOCACHE, 1)
 
 
 def _seek_and_read(file: int, parts: list[memoryview], offset: int) -> int:
@@ -172,10 +188,8 @@ def _refuse_memory(path: Path) -> None:
 def _open_cold(path: Path) -> tuple[int, Callable[[int, int], None] | None]:
     """Return a file that is read past the page cache, and what must be called before each read, if anything."""
     if sys.platform == "darwin":
-        import fcntl
-
         file = os.open(path, os.O_RDONLY)
-        fcntl.fcntl(file, fcntl.F_NOCACHE, 1)
+        _past_the_cache(file)
         return file, None
     if hasattr(os, "O_DIRECT"):
         with suppress(OSError):

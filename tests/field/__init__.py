@@ -1,0 +1,305 @@
+"""The course's instruments beside the field's own tools: a BLAS, STREAM, `fio` and `iperf3`.
+
+Ours and theirs run in turn, A B A B …, in one run, and are compared pair by pair, so that a machine that changes its
+speed changes it for both. A tool that is missing is skipped, with the command that installs it.
+
+What was found on a virtual machine with two Zen 4 cores, where a ratio leaves its bar:
+
+- Products. PyTorch calls MKL, and NumPy brings OpenBLAS. A profiler shows MKL in `mkl_blas_def_sgemm_kernel_0_zen`,
+  which computes on 256 bits at a time, and OpenBLAS in `sgemm_kernel_SKYLAKEX`, on 512. Called by hand, MKL is as fast
+  as our instrument says; and OpenBLAS, held to 256 bits (`OPENBLAS_CORETYPE=Zen`), multiplies fp64 at MKL's rate.
+- Triad. GCC 12 prefers vectors of 256 bits on this processor, PyTorch takes 512. With 256 the C program is slower by a
+  tenth (0.90 of itself with 512, in eight pairs of arrays), so it is compiled for the width that the framework uses.
+- Storage. The device takes one piece of a read after the other. A read of 1 MiB went into 1, 128 or 256 separate
+  pieces of physical memory in 0.41, 0.73 or 1.01 ms (`/proc/self/pagemap` tells the pieces). Every run of fio, and
+  every `storage.reader`, has its luck with its buffer, so each pair opens a new one; the range shows the luck.
+- Small reads. The same read from a C program is faster by what Python needs to leave and take up its work again after
+  a wait, about 2 µs of 55.
+- Loopback. A message ends when the receiver has confirmed it, and the next then starts a pipe that has run dry: one
+  message after the other reaches 0.80 of iperf3, whose stream never ends, and messages of 1 GiB 0.96. So one message
+  as long as iperf3's second is what compares; and the fastest of several, which the instrument gives, compares with
+  the best tenth of that second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from time import perf_counter, sleep
+
+import torch
+from labkit import clock
+from labkit.measure import loopback, memory, products, storage
+
+HERE = Path(__file__).parent
+CPU = torch.device("cpu")
+NEAR, FAR = 0.05, 0.10  # bars: how far a ratio may lie from 1, for what computes or reads, and for loopback
+ARRAYS = 5  # sets of them that the triad goes over, seven pairs each
+SIDE = 2048  # of the matrices: the instrument's largest on a processor
+READS = ((4**6, "random", 31), (4**8, "random", 31), (4**10, "sequential", 31))  # bytes, pattern, pairs
+READ_S = 0.1  # seconds of reads on each side of a pair
+STREAM_S = 1  # seconds of one TCP stream
+REST_S = 0.04  # between turns: OpenBLAS's idle threads spin for 2**26 ticks (OPENBLAS_THREAD_TIMEOUT), 26 ms at 2.6 GHz
+LUCK = "Each buffer lies in memory in more or fewer pieces, and the device takes them one by one: see the range."
+PLACES = "It matters on which processors the system runs the two processes: see the range."
+_TRIES = 3  # for a pair, while other programs disturb
+
+
+class Missing(Exception):
+    """A tool is not here, or does not work; the message says which, and how to get it."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One instrument beside one tool.
+
+    Args:
+        what: the two.
+        ratios: our rate over theirs, pair by pair; above 1 ours is faster.
+        bar: how far from 1 their median may lie.
+        why: what is known to move it further.
+        contention: the largest share of the processors' time that other programs had in a pair that counts.
+    """
+
+    what: str
+    ratios: list[float]
+    bar: float
+    why: str
+    contention: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median lies within the bar."""
+        return abs(median(self.ratios) - 1) <= self.bar
+
+    @property
+    def figure(self) -> str:
+        """The median of the ratios, and their range."""
+        return f"{median(self.ratios):.2f} ({min(self.ratios):.2f} to {max(self.ratios):.2f})"
+
+
+def compare(what: str, ours: Callable[[], float], theirs: Callable[[], float], *, pairs: int, bar: float,
+            why: str) -> Comparison:
+    """Measure in turn; each side returns the seconds that its thing took."""
+    ratios, shares = zip(*(_pair(ours, theirs) for _ in range(pairs)), strict=True)
+    return Comparison(what, list(ratios), bar, why, max(shares))
+
+
+def _pair(ours, theirs) -> tuple[float, float]:
+    """Return our rate over theirs, and the share of the processors' time that others had."""
+    for _ in range(_TRIES):
+        contention, seconds = clock.Contention(), []
+        for side in (ours, theirs):
+            seconds.append(side())
+            sleep(REST_S)
+        share = contention.share()
+        if share <= clock.CONTENDED:
+            break
+    return seconds[1] / seconds[0], share
+
+
+@contextmanager
+def passes(*command: str | Path) -> Iterator[Callable[[], float]]:
+    """Start a program that answers each line of its input with seconds; yields a function that asks it once.
+
+    Raises:
+        Missing: it did not start, or ended.
+    """
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, env=_alone()) as process:
+        def answer() -> str:
+            if not (line := process.stdout.readline()):
+                said.seek(0)
+                raise Missing(f"{Path(command[0]).name} ended: {said.read().strip()[-200:] or 'without a word'}")
+            return line
+
+        def ask() -> float:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return float(answer())
+
+        try:
+            answer()  # "ready"
+            yield ask
+        finally:
+            process.stdin.close()
+
+
+def _alone() -> dict[str, str]:
+    """Return the environment of a reference: as many threads as ours, and no advice on what kernels to use."""
+    threads = str(torch.get_num_threads())
+    kept = {name: value for name, value in os.environ.items() if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    return {**kept, **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                                     "VECLIB_MAXIMUM_THREADS"), threads)}
+
+
+# Products
+
+
+def blas() -> Iterator[Comparison]:
+    """Compare products of matrices with the framework's own BLAS, called by hand, and with NumPy's."""
+    libraries = {
+        "its own BLAS by hand": (_own_blas(), "The probe reads its own library wrongly."),
+        "NumPy's BLAS": ("numpy", "PyTorch and NumPy bring different libraries; the line above is PyTorch's own."),
+    }
+    for name in ("fp32", "fp64"):
+        for what, (library, why) in libraries.items():
+            with passes(sys.executable, HERE / "blas.py", library, name, str(SIDE)) as theirs:
+                yield compare(f"products in {name}, over {what}", products.sampler(name, SIDE, CPU),
+                              clock.fastest(theirs), pairs=7, bar=NEAR, why=why)
+
+
+def _own_blas() -> str:
+    if sys.platform == "darwin":
+        return "/System/Library/Frameworks/Accelerate.framework/Accelerate"
+    names = ("torch_cpu.dll", "libtorch_cpu.so")
+    return str(next(path for path in Path(torch.__file__).parent.glob("lib/*") if path.name in names))
+
+
+# Memory
+
+
+def stream() -> Iterator[Comparison]:
+    """Compare the triad with the same in C and OpenMP, several times over, since other arrays lie elsewhere in memory."""
+    size, found = memory.LARGEST["cpu"], []
+    with tempfile.TemporaryDirectory() as folder:
+        program = compiled(Path(folder))
+        for _ in range(ARRAYS):
+            with passes(program, str(size // 12)) as theirs:
+                ours, fastest = memory.triad(size, CPU), clock.fastest(theirs)
+                found += [_pair(ours, fastest) for _ in range(7)]
+    ratios, shares = zip(*found, strict=True)
+    yield Comparison("STREAM's triad, over C with OpenMP", list(ratios), NEAR,
+                     "Memory is shared with whatever else the computer runs: see the range.", max(shares))
+
+
+def compiled(folder: Path) -> Path:
+    """Compile stream.c into a folder and return the program; raises `Missing` where no compiler can."""
+    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    if compiler is None:
+        raise Missing(f"there is no C compiler: {install('gcc')}")
+    program = folder / "stream"
+    wide = ["-mprefer-vector-width=512"] if "AVX512" in torch.backends.cpu.get_cpu_capability() else []
+    run = subprocess.run([compiler, "-O3", "-march=native", *wide, "-fopenmp", HERE / "stream.c", "-o", program],
+                         capture_output=True, text=True)
+    if run.returncode:
+        raise Missing(f"{compiler} does not compile with OpenMP ({run.stderr.strip().splitlines()[-1]}): "
+                      f"{install('gcc')}")
+    return program
+
+
+# Storage
+
+
+def fio() -> Iterator[Comparison]:
+    """Compare cold reads with fio's: the median of small random ones, the mean of large sequential ones."""
+    need("fio")
+    try:
+        with storage.scratch() as path:
+            for size, pattern, pairs in READS:
+                average = mean if pattern == "sequential" else median
+
+                def ours(size=size, pattern=pattern, average=average) -> float:
+                    with storage.reader(path, "cold") as read:
+                        end, seconds = perf_counter() + READ_S, []
+                        while perf_counter() < end:
+                            seconds.append(read(size, pattern))
+                    return average(seconds)
+
+                def theirs(size=size, pattern=pattern) -> float:
+                    return fio_seconds(_fio(path, size, pattern), pattern)
+
+                yield compare(f"{average.__name__} {pattern} cold read of {size >> 10} KiB, over fio", ours, theirs,
+                              pairs=pairs, bar=NEAR, why=LUCK)
+    except OSError as trouble:
+        raise Missing(f"no cold reads to compare with fio's: {trouble}") from trouble
+
+
+def _fio(path: Path, size: int, pattern: str) -> str:
+    """Run fio with new offsets each time, since those of the last run may lie in a host's cache."""
+    kind = {"random": "randread", "sequential": "read"}[pattern]
+    return _output("fio", "--name=field", f"--filename={path}", f"--size={storage.FILE}", f"--rw={kind}",
+                   f"--bs={size}", "--ioengine=psync", "--iodepth=1", "--direct=1", "--invalidate=0",
+                   "--allow_file_create=0", "--randrepeat=0", "--norandommap", "--time_based",
+                   f"--runtime={READ_S * 1e3:.0f}ms", "--output-format=json")
+
+
+def fio_seconds(output: str, pattern: str) -> float:
+    """Return the seconds of one read from fio's JSON: the median of random reads, the mean of sequential ones."""
+    took = json.loads(output)["jobs"][0]["read"]["clat_ns"]
+    return (took["percentile"]["50.000000"] if pattern == "random" else took["mean"]) / 1e9
+
+
+# Loopback
+
+
+def iperf3() -> Iterator[Comparison]:
+    """Compare one message as long as a second with one TCP stream of iperf3."""
+    need("iperf3")
+    with loopback.connection() as message:
+        size = 2**28
+        size *= max(1, round(STREAM_S / message(size)))
+        yield compare("one TCP stream of a second, over iperf3", lambda: message(size) / size,
+                      lambda: 1 / iperf3_rates(_iperf3())[0], pairs=9, bar=FAR, why=PLACES)
+    with loopback.session() as message:
+        size = loopback.SIZES[-1]
+        yield compare(f"message of {size >> 20} MiB, over iperf3's best tenth of a second",
+                      lambda: message(size) / size, lambda: 1 / iperf3_rates(_iperf3())[1], pairs=9, bar=FAR,
+                      why=PLACES)
+
+
+def _iperf3() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    place = ("-p", port)
+    with subprocess.Popen(["iperf3", "-s", "-1", "-B", "127.0.0.1", "--forceflush", *place],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            if not any("listening" in line for line in server.stdout):
+                raise Missing("iperf3 does not start a server")
+            return _output("iperf3", "-c", "127.0.0.1", *place, "-l", str(loopback.CHUNK), "-t", str(STREAM_S),
+                           "-i", "0.1", "-J")
+        finally:
+            server.kill()
+
+
+def iperf3_rates(output: str) -> tuple[float, float]:
+    """Return bytes per second from iperf3's JSON: the receiver's mean, and the sender's in its best interval."""
+    found = json.loads(output)
+    best = max(interval["sum"]["bits_per_second"] for interval in found["intervals"])
+    return found["end"]["sum_received"]["bits_per_second"] / 8, best / 8
+
+
+# Tools
+
+
+def need(tool: str) -> None:
+    """Raise `Missing` unless a tool is installed."""
+    if shutil.which(tool) is None:
+        raise Missing(f"{tool} is not here: {install(tool)}")
+
+
+def install(tool: str) -> str:
+    """Return the command that installs a tool."""
+    return f"brew install {tool}" if sys.platform == "darwin" else f"apt-get install {tool}"
+
+
+def _output(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except subprocess.SubprocessError as trouble:
+        said = (trouble.stderr or trouble.stdout or str(trouble)).strip()
+        raise Missing(f"{command[0]} failed: {said[-200:]}") from trouble
+
+
+ALL = (blas, stream, fio, iperf3)
