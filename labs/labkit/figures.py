@@ -156,9 +156,10 @@ def ladder(machine: Machine) -> Figure:
     sizes, seconds = zip(*machine.cost("memory").curve("read"), strict=True)
     with style():
         figure, axes = plt.subplots(figsize=(5, 2.8))
-        axes.plot(sizes, [size / time / 1e9 for size, time in zip(sizes, seconds, strict=True)], marker="o")
+        rates = [size / time / 1e9 for size, time in zip(sizes, seconds, strict=True)]
+        axes.plot(sizes, rates, marker="o", markersize=4)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(sizes[::2], [quantity(size, "B") for size in sizes[::2]], rotation=30, ha="right")
+        axes.set_xticks(sizes[::6], [quantity(size, "B") for size in sizes[::6]], rotation=30, ha="right")
         axes.set_ylim(0)
         axes.set_xlabel("what is read again and again")
         axes.set_ylabel("bandwidth (GB/s)")

@@ -114,7 +114,7 @@ def test_a_set_is_read_whole_and_by_all_threads(monkeypatch):
         return result
 
     monkeypatch.setattr(torch, "sum", spy)
-    monkeypatch.setattr(memory, "_PASSES", 2**18)
+    monkeypatch.setattr(memory, "_PASSES", {"cpu": 2**18})
     assert memory.reader(2**16, CPU)() > 0
     shape, stride, result = sums[-1]
     threads = torch.get_num_threads()

@@ -15,7 +15,7 @@ from labkit.predict.operators import along
 
 NEEDS = TOUR  # the instruments that the predictions stand on
 SIDES = (*(part * 2**k for k in range(4, 10) for part in (4, 5, 6, 7)), 4096)  # 64, 80, 96, 112, 128 … 4,096
-SETS = tuple(size for k in range(14, 28) for size in (2**k, 3 * 2 ** (k - 1)))  # 16 KiB, 24 KiB … 192 MiB
+SETS = tuple(part * 2**k for k in range(12, 26) for part in (4, 5, 6, 7))  # 16 KiB, 20 KiB, 24 KiB … 224 MiB
 SIZES = tuple(2**k for k in range(12, 25))
 
 # What moves bytes: the instrument that knows it, and its curve there.
@@ -210,7 +210,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     forms = [form for form in machine.cost("products").curves]
     return [
         (products(machine), [{"form": form, "side": side} for form in forms for side in (80, 160, 224, 448, 640)]),
-        (reads(machine), [{"size": size} for size in SETS[1::2]]),
+        (reads(machine), [{"size": size} for size in SETS[1::4]]),
         (moves(machine), [{"what": what, "size": size} for what in MOVES for size in
                           (2**13, 2**15, 2**17, 2**19, 2**21, 2**23)]),
     ]

@@ -2,7 +2,8 @@
 
 The system keeps what was read in memory, so a second read says nothing of the device. A cold read goes around that
 page cache, without special rights: on Linux with O_DIRECT, or, where the file system has no such thing, by dropping
-the file from the cache and checking that it is gone; on macOS with F_NOCACHE, for writing the file as well (there is no check there that it worked).
+the file from the cache and checking that it is gone; on macOS with F_NOCACHE, for writing the file as well; there
+is no check there that it worked.
 
 The file lies in the course's cache folder, so that is the device that is measured. What lies behind the device, a
 controller's own memory or a virtual machine's host, may still cache: nobody inside can see it.
@@ -139,7 +140,7 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
         blocks = FILE // size
         place[size] = choose.randrange(blocks) if pattern == "random" else (place.get(size, 0) + 1) % blocks
         if forget:
-            forget(place[size] * size, size)
+            forget()
         parts, offset = [buffer[:size]], place[size] * size
         begin = perf_counter()
         got = _read_at(file, parts, offset)
@@ -185,7 +186,7 @@ def _refuse_memory(path: Path) -> None:
                           "Set CLUSTER_TO_EDGE_CACHE to a folder on one.")
 
 
-def _open_cold(path: Path) -> tuple[int, Callable[[int, int], None] | None]:
+def _open_cold(path: Path) -> tuple[int, Callable[[], None] | None]:
     """Return a file that is read past the page cache, and what must be called before each read, if anything."""
     if sys.platform == "darwin":
         file = os.open(path, os.O_RDONLY)
@@ -204,16 +205,16 @@ def _open_cold(path: Path) -> tuple[int, Callable[[int, int], None] | None]:
     raise NoColdReads("Python cannot read past the page cache of this operating system.")
 
 
-def _open_dropping(path: Path) -> tuple[int, Callable[[int, int], None]]:
+def _open_dropping(path: Path) -> tuple[int, Callable[[], None]]:
     """Read through the page cache, having dropped the file from it, and having checked that it is gone."""
     file = os.open(path, os.O_RDONLY)
     os.fsync(file)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)  # else the system reads ahead of what was asked for
 
-    def drop(offset: int, size: int) -> None:
-        os.posix_fadvise(file, offset, size, os.POSIX_FADV_DONTNEED)
+    def drop() -> None:  # the whole file: the system keeps its memory in large pieces, and never drops a part of one
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    drop(0, 0)
+    drop()
     probe = mmap.mmap(-1, BLOCKS[0])
     try:
         cached = os.preadv(file, [probe], 0, os.RWF_NOWAIT) > 0
