@@ -187,9 +187,11 @@ def test_a_full_folder_keeps_nothing_half_written(step, tmp_path, monkeypatch):
 
 
 WRITER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from labkit import cache
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
 
 def slowly(part):
     part.write_bytes(b"half")
@@ -218,8 +220,8 @@ def test_a_process_ended_while_writing_leaves_no_half_file(how, tmp_path):
         (part,) = tmp_path.iterdir()
         old = time.time() - 2 * cache.ABANDONED_S
         os.utime(part, (old, old))
-        cache.write_atomically(tmp_path / "other", b"whole")
-        (tmp_path / "other").unlink()
+        cache.write_atomically(tmp_path / "file", b"whole")
+        (tmp_path / "file").unlink()
     assert not list(tmp_path.iterdir())
 
 
