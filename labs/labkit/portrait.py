@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import fill
 
 from labkit import catalogue
 from labkit.costs import Curve
@@ -71,7 +70,7 @@ def others(names: Sequence[str] = OTHERS) -> list[Roof]:
 def paragraph(machine: Machine) -> str:
     """Say in one paragraph what a machine is good and bad at; needs what the instruments of `machine.TOUR` found."""
     parts = (_arithmetic, _formats, _caches, _storage, _processes)
-    return fill(" ".join(filter(None, (part(machine) for part in parts))), 100)
+    return " ".join(filter(None, (part(machine) for part in parts)))
 
 
 def _arithmetic(machine) -> str:

@@ -147,24 +147,30 @@ def _alone() -> dict[str, str]:
 # Products
 
 
-def blas() -> Iterator[Comparison]:
-    """Compare products of matrices with the framework's own BLAS, called by hand, and with NumPy's."""
-    libraries = {
-        "its own BLAS by hand": (_own_blas(), "The probe reads its own library wrongly."),
-        "NumPy's BLAS": ("numpy", "PyTorch and NumPy bring different libraries; the line above is PyTorch's own."),
-    }
+def own_products() -> Iterator[Comparison]:
+    """Compare products of matrices with the BLAS that PyTorch uses, called by hand."""
+    yield from _products(own_blas(), "PyTorch's BLAS by hand", "The probe reads its own library wrongly.")
+
+
+def other_products() -> Iterator[Comparison]:
+    """Compare products of matrices with the BLAS that NumPy uses."""
+    yield from _products("numpy", "NumPy's BLAS", "PyTorch's BLAS is another, and slower or faster: see the lines "
+                                                  "above, which ask it by hand.")
+
+
+def _products(library: str, what: str, why: str) -> Iterator[Comparison]:
     for name in ("fp32", "fp64"):
-        for what, (library, why) in libraries.items():
-            with passes(sys.executable, HERE / "blas.py", library, name, str(SIDE)) as theirs:
-                yield compare(f"products in {name}, over {what}", products.sampler(name, SIDE, CPU),
-                              clock.fastest(theirs), pairs=7, bar=NEAR, why=why)
+        with passes(sys.executable, HERE / "blas.py", library, name, str(SIDE)) as theirs:
+            yield compare(f"products in {name}, over {what}", products.sampler(name, SIDE, CPU),
+                          clock.fastest(theirs), pairs=7, bar=NEAR, why=why)
 
 
-def _own_blas() -> str:
+def own_blas() -> str:
+    """Return the shared library that PyTorch's products on a processor come from."""
     if sys.platform == "darwin":
         return "/System/Library/Frameworks/Accelerate.framework/Accelerate"
-    names = ("torch_cpu.dll", "libtorch_cpu.so")
-    return str(next(path for path in Path(torch.__file__).parent.glob("lib/*") if path.name in names))
+    name = "torch_cpu.dll" if sys.platform == "win32" else "libtorch_cpu.so"
+    return str(Path(torch.__file__).parent / "lib" / name)
 
 
 # Memory
@@ -229,7 +235,7 @@ def fio() -> Iterator[Comparison]:
 def _fio(path: Path, size: int, pattern: str) -> str:
     """Run fio with new offsets each time, since those of the last run may lie in a host's cache."""
     kind = {"random": "randread", "sequential": "read"}[pattern]
-    return _output("fio", "--name=field", f"--filename={path}", f"--size={storage.FILE}", f"--rw={kind}",
+    return output("fio", "--name=field", f"--filename={path}", f"--size={storage.FILE}", f"--rw={kind}",
                    f"--bs={size}", "--ioengine=psync", "--iodepth=1", "--direct=1", "--invalidate=0",
                    "--allow_file_create=0", "--randrepeat=0", "--norandommap", "--time_based",
                    f"--runtime={READ_S * 1e3:.0f}ms", "--output-format=json")
@@ -268,7 +274,7 @@ def _iperf3() -> str:
         try:
             if not any("listening" in line for line in server.stdout):
                 raise Missing("iperf3 does not start a server")
-            return _output("iperf3", "-c", "127.0.0.1", *place, "-l", str(loopback.CHUNK), "-t", str(STREAM_S),
+            return output("iperf3", "-c", "127.0.0.1", *place, "-l", str(loopback.CHUNK), "-t", str(STREAM_S),
                            "-i", "0.1", "-J")
         finally:
             server.kill()
@@ -295,7 +301,8 @@ def install(tool: str) -> str:
     return f"brew install {tool}" if sys.platform == "darwin" else f"apt-get install {tool}"
 
 
-def _output(*command: str) -> str:
+def output(*command: str) -> str:
+    """Run a tool and return what it prints; raises `Missing` with its words where it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     except subprocess.SubprocessError as trouble:
@@ -303,4 +310,4 @@ def _output(*command: str) -> str:
         raise Missing(f"{command[0]} failed: {said[-200:]}") from trouble
 
 
-ALL = (blas, stream, fio, iperf3)
+ALL = (own_products, other_products, stream, fio, iperf3)
