@@ -19,7 +19,8 @@ FIO = """{"fio version": "fio-3.33", "jobs": [{"jobname": "field", "error": 0, "
  "clat_ns": {"min": 33400, "max": 13368655, "mean": 161270.268608, "stddev": 883592.316904, "N": 309,
   "percentile": {"1.000000": 34048, "50.000000": 48896, "99.000000": 3850240}}},
  "write": {"io_bytes": 0, "clat_ns": {"min": 0, "max": 0, "mean": 0.0, "N": 0}}}]}"""
-IPERF3 = """{"start": {"version": "iperf 3.12", "test_start": {"protocol": "TCP", "num_streams": 1, "blksize": 1048576}},
+IPERF3 = """{"start": {"version": "iperf 3.12",
+  "test_start": {"protocol": "TCP", "num_streams": 1, "blksize": 1048576}},
  "intervals": [
   {"streams": [{"bytes": 154664960}], "sum": {"seconds": 0.101, "bytes": 154664960, "bits_per_second": 12250568378.4}},
   {"streams": [{"bytes": 336855040}], "sum": {"seconds": 0.100, "bytes": 336855040, "bits_per_second": 26937358334.9}},
@@ -92,7 +93,7 @@ def test_a_ratio_above_one_means_that_ours_is_faster(monkeypatch):
     monkeypatch.setattr(field, "REST_S", 0)
     monkeypatch.setattr(field.clock.Contention, "share", lambda self: 0.0)
     theirs = iter([2.0, 2.2, 2.1])
-    found = field.compare("a", lambda: 2.0, lambda: next(theirs), pairs=3, bar=0.05, why="")
+    found = field.compare("a", lambda: 2.0, lambda: next(theirs), pairs=3, bar=0.06, why="")
     assert found.ratios == pytest.approx([1.0, 1.1, 1.05]) and found.holds and found.figure == "1.05 (1.00 to 1.10)"
     assert not field.compare("b", lambda: 2.0, lambda: 1.0, pairs=3, bar=0.05, why="").holds
 
@@ -100,7 +101,7 @@ def test_a_ratio_above_one_means_that_ours_is_faster(monkeypatch):
 @pytest.mark.parametrize(("tool", "compares"), [("fio", field.fio), ("iperf3", field.iperf3), ("cc", field.stream)])
 def test_a_tool_that_is_not_here_is_named_with_the_command_that_installs_it(tool, compares, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(field.Missing, match="(apt-get|brew) install"):
+    with pytest.raises(field.Missing, match=r"(apt-get|brew) install"):
         next(compares())
 
 
