@@ -2,7 +2,8 @@
  * in Current High Performance Computers, 1995), written anew in 32-bit floats with OpenMP.
  *
  * Usage: stream N, for arrays of N floats. It prints a line when it is ready, and then, for each line of its input, the
- * seconds of one pass, which counts, as in STREAM, for 12 N bytes. It ends with 1 where the first pass is wrong.
+ * seconds of the fastest of three passes; a pass counts, as in STREAM, for 12 N bytes. It ends with 1 where the first
+ * pass is wrong.
  */
 #include <omp.h>
 #include <stdio.h>
@@ -43,7 +44,12 @@ int main(int count, char **argument)
     fflush(stdout);
     for (int letter; (letter = getchar()) != EOF;)
         if (letter == '\n') {
-            printf("%.9f\n", pass(a, b, c, n));
+            double best = pass(a, b, c, n);
+            for (int again = 0; again < 2; again++) {
+                double seconds = pass(a, b, c, n);
+                best = seconds < best ? seconds : best;
+            }
+            printf("%.9f\n", best);
             fflush(stdout);
         }
     return 0;
