@@ -1,7 +1,8 @@
 """The catalogue: machines, links and storage that you may not have, from data sheets and published measurements.
 
 Its tables are CSV files in `data/`, one figure a column, a source in every row; a figure without a source is blank.
-The end of a column's name is its unit: `_flop_per_s`, `_op_per_s`, `_bytes_per_s`, `_bytes`, `_s`, `_w`, `_percent`.
+The end of a column's name is its unit: `_flop_per_s`, `_op_per_s`, `_bytes_per_s`, `_bytes`, `_s`, `_hz`, `_w`, `_j`,
+`_percent`.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from functools import cache
 
 from labkit.machine import Machine, data_folder
 
-TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage")
+TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage", "mlperf-inference", "mlperf-tiny")
 FORMATS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
-UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_bytes": "B", "_w": "W",
-         "_percent": "%", "operations_per_s": "/s", "samples_per_s": "/s", "latency_s": "s"}
+UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_bytes": "B", "_w": "W", "_j": "J",
+         "_percent": "%", "operations_per_s": "/s", "samples_per_s": "/s", "latency_s": "s", "_hz": "Hz"}
 _COUNTS = ("year", "nodes", "accelerators", "hosts")
 
 

@@ -25,6 +25,8 @@ FIGURES = {
     "storage": ["bytes_per_s", "latency_s", "operations_per_s"],
     "collectives": ["bytes_per_s", "payload_bytes", "accelerators", "nodes"],
     "mlperf-storage": ["bytes_per_s", "samples_per_s", "busy_percent", "accelerators", "hosts"],
+    "mlperf-inference": ["single_latency_s", "multi_latency_s", "samples_per_s"],
+    "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)
 
