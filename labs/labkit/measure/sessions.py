@@ -1,0 +1,75 @@
+"""What whole cat networks cost in ONNX Runtime on one thread, in each number format that it has.
+
+Some widths and batches are timed, with weights drawn by chance: the time does not depend on what they say.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labkit import clock
+from labkit.costs import Costs
+from labkit.measure import pace
+from labkit.measure.exported import FORMATS, in_format
+from labkit.measure.runtime import SIDE, Network
+from labkit.networks.cats import CatNet
+from labkit.progress import report
+
+SECONDS = 12  # about how long it takes
+WIDTHS = (4, 8, 16, 32, 64)
+BATCHES = (1, 2, 8, 64)
+NAMES = tuple(f"{name} {width}" for name in FORMATS for width in WIDTHS)
+_PACEMAKER = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time networks on one thread of the processor, whatever the device: seconds of a run against the batch.
+
+    Returns:
+        `"int8 static 16"` and so on, by format and width.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paced, curves = pace.Paced(pacemaker()), {}
+        for done, name in enumerate(NAMES):
+            report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
+            form, width = name.rsplit(" ", 1)
+            network = Network(_file(form, int(width), folder))
+            curves[name] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
+        return paced.costs(curves)
+
+
+def pacemaker() -> Callable[[], float]:
+    """Return a sampler of the small network that every other is timed beside."""
+    width, batch = _PACEMAKER
+    with tempfile.TemporaryDirectory() as folder:
+        return Network(_file("fp32", width, folder)).sampler(batch)
+
+
+def seconds(form: str, width: int, batch: int, *, calibrated: float, budget: float = 0.3) -> tuple[clock.Timing, float]:
+    """Time one run at the calibrated pace; the result is that of `labkit.measure.pace.timed`.
+
+    Args:
+        form: one of `labkit.measure.exported.FORMATS`.
+        width: channels after the first convolution.
+        batch: pictures in a run.
+        calibrated: seconds that the pacemaker took when the machine was calibrated.
+        budget: seconds to spend.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        network = Network(_file(form, width, folder))
+        return pace.timed(network.sampler(batch), pacemaker(), calibrated, budget)
+
+
+def of_file(path: str | Path, batch: int = 1, budget: float = 0.3) -> clock.Timing:
+    """Time one run of a network that lies in a file, in seconds by the clock."""
+    return clock.rounds({"run": Network(path).sampler(batch)}, budget=budget)["run"]
+
+
+def _file(form, width, folder) -> Path:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 3, SIDE, SIDE), np.uint8)
+    return in_format(form, CatNet(width), Path(folder) / f"{form}-{width}.onnx", noise)
