@@ -1,4 +1,4 @@
-"""The predictions of Chapter 4's pages: streams on one device, weights at a distance, metres until a car stands."""
+"""The predictions of Chapter 4's pages: streams on one device, weights at a distance."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from labkit.experiment import Unavailable
 from labkit.experiments import rungs, streams
 from labkit.explorer import Explorer
 from labkit.predict import rungs as ladder
-from labkit.predict import stopping
 from labkit.predict import streams as predicted
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
@@ -149,31 +148,3 @@ def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)
     assert sum(1 for _ in experiment().points()) < 3000
     assert widget.text()
-
-
-# Stopping
-
-
-def test_one_deceleration_meets_the_whole_table_of_the_highway_code():
-    for mph, (thinking, braking) in stopping.HIGHWAY_CODE.items():
-        parts = stopping.distance(mph * stopping.MPH, 0.67)
-        assert parts["until the answer"] == pytest.approx(thinking, abs=0.5)
-        assert parts["braking"] == pytest.approx(braking, abs=0.6)
-    assert stopping.COMFORTABLE < stopping.HARD < 9.81  # no tyre of a road car holds more than about its weight
-
-
-def test_the_budget_of_an_answer_uses_up_the_sight():
-    for speed, sight in ((10, 30), (25, 100), (36, 80)):
-        answer = stopping.budget(speed, sight)
-        if answer >= 0:
-            assert sum(stopping.distance(speed, answer).values()) == pytest.approx(sight)
-        else:
-            assert sum(stopping.distance(speed, 0).values()) > sight
-
-
-@pytest.mark.parametrize("numbers", [(-1, 0, 1), (1, -1, 1), (1, 1, 0), (math.nan, 1, 1), (1, math.inf, 1)], ids=repr)
-def test_a_stop_that_cannot_be_is_refused(numbers):
-    with pytest.raises(ValueError, match="Stopping needs"):
-        stopping.distance(*numbers)
-    with pytest.raises(ValueError, match="above 0"):
-        stopping.budget(0, 10)
