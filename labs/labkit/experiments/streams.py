@@ -51,7 +51,7 @@ def count() -> Experiment:
         quantity="Streams",
         unit="streams",
         axes=[
-            Axis("rate", "Pictures a second, each stream", RATES, start=10, unit="pictures/s", log=True),
+            Axis("rate", "Rate of each stream", RATES, start=10, unit="pictures/s", log=True),
             Axis("deadline", "Deadline of an answer", DEADLINES, start=0.1, unit="s", log=True),
             Axis("device", "Device", tuple(DEVICES), start="Jetson Orin NX"),
             Axis("network", "Network", tuple(WEIGHTS)),
