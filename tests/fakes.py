@@ -74,7 +74,16 @@ def tour() -> dict[str, Costs]:
     }
 
 
+def sessions() -> Costs:
+    """Return costs as `labkit.measure.sessions` finds them: int8 pays from a width on, its dynamic form never."""
+    start = {"fp32": 1e-5, "int8 static": 5e-5, "int8 dynamic": 9e-5}
+    rate = {"fp32": RATE, "int8 static": 3 * RATE, "int8 dynamic": RATE / 4}
+    flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (4, 8, 16, 32, 64)}
+    return costs({f"{form} {width}": [[b, start[form] + b * flop[width] / rate[form]] for b in (1, 2, 8, 64)]
+                  for form in start for width in flop})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
-    kept = {"operators": operators(), "layers": layers(), **tour()}
+    kept = {"operators": operators(), "layers": layers(), "sessions": sessions(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

@@ -1,8 +1,8 @@
-"""A process with one core and a hard memory limit, both enforced by the operating system: a stand-in for a small device.
+"""A process with one core and a hard memory limit, which the operating system enforces: it plays a small device.
 
 The limit is the best that the machine allows, and everything says which it was:
 
-1. a *control group* (cgroups(7), version 2 or 1) counts all memory that the process takes, and kills it beyond the limit;
+1. a *control group* (cgroups(7), version 2 or 1) counts all memory that the process takes, and kills it beyond that;
 2. an *address-space limit* (setrlimit(2), RLIMIT_AS) refuses memory beyond the limit, so that Python raises
    `MemoryError`. It counts what is reserved as well as what is used; what a process has reserved and not used once its
    libraries are loaded is therefore granted on top.
@@ -20,11 +20,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 from labkit.experiment import Unavailable
 from labkit.measure.helper import Helper, HelperFailed, say
@@ -85,9 +86,10 @@ class Group:
         OSError: the group or the limit cannot be set.
     """
 
-    FILES = {1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes",
-                 "memory.oom_control"),
-             2: ("memory.max", "memory.swap.max", "memory.peak", "memory.events")}
+    FILES: ClassVar[dict] = {
+        1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
+        2: ("memory.max", "memory.swap.max", "memory.peak", "memory.events"),
+    }
 
     def __init__(self, parent: Path, version: int, memory: int | None = None):
         self.version = version
@@ -118,10 +120,15 @@ class Group:
         return self.folder / "cgroup.procs"
 
     def peak(self) -> int | None:
-        """Return the most memory that the group had, in bytes; None where the system keeps no such count."""
+        """Return the most memory that the group had, in bytes; None where the system keeps no such count.
+
+        Without what the system holds of files on its behalf: it would drop that for anybody who needs the memory.
+        """
         try:
-            return int((self.folder / self._peak).read_text())
-        except (OSError, ValueError):
+            most = int((self.folder / self._peak).read_text())
+            kept = dict(line.split() for line in (self.folder / "memory.stat").read_text().splitlines())
+            return most - int(kept["cache" if self.version == 1 else "file"])
+        except (OSError, ValueError, KeyError):
             return None
 
     def kills(self) -> int:
@@ -241,7 +248,8 @@ def _run(order: dict, memory: int | None, how: str, group: Group | None) -> Ende
     if said and "result" in said:
         return Ended("finished", f"It finished under {limit}.", seconds, peak, said["result"])
     if said and "refused" in said:
-        return Ended("refused", f"The system refused it more memory than {limit}: {said['refused']}.", seconds, peak)
+        return Ended("refused", f"The system refused it more memory than {limit}: "
+                                f"{said['refused'].rstrip('.')}.", seconds, peak)
     if group and group.kills():
         return Ended("killed", f"The system killed it when it wanted more memory than {limit}.", seconds, peak)
     if code == -signal.SIGALRM or "silent" in trouble:

@@ -19,9 +19,10 @@ from torch import nn
 
 from labkit.cache import write_atomically
 from labkit.measure.runtime import SIDE, Network, Unusable, as_input
-from labkit.networks.quantised import Quantised, affine
+from labkit.networks.quantised import Quantised, affine, weighted
 
 FORMATS = ("fp32", "int8 static", "int8 dynamic")
+TRAINED = "int8 trained"  # static, after quantisation-aware training
 OPSET, IR = 17, 8  # versions of ONNX that every ONNX Runtime since 1.13 (2022) reads
 _CALIBRATION = 64  # pictures at a time
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
@@ -40,11 +41,11 @@ def write(network: nn.Sequential, path: str | Path) -> Path:
     """
     nodes, weights, name = [], [], "pictures"
     for place, layer in enumerate(network):
-        read, name = name, f"out{place}"
-        own = [f"weight{place}", f"bias{place}"] if isinstance(layer, (nn.Conv2d, nn.Linear)) else []
+        read, name, operator = name, f"out{place}", _operator(layer)
+        own = [f"weight{place}", f"bias{place}"] if weighted(layer) else []
         weights += [numpy_helper.from_array(value.detach().cpu().contiguous().numpy(), label)
                     for label, value in zip(own, layer.parameters(), strict=True)]
-        nodes.append(helper.make_node(*_operator(layer), [read, *own], [name], f"layer{place}", **_settings(layer)))
+        nodes.append(helper.make_node(operator, [read, *own], [name], f"layer{place}", **_settings(layer)))
     graph = helper.make_graph(
         nodes, "course", [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None])], weights)
@@ -58,12 +59,12 @@ def write(network: nn.Sequential, path: str | Path) -> Path:
     return Path(path)
 
 
-def _operator(layer: nn.Module) -> tuple[str]:
+def _operator(layer: nn.Module) -> str:
     for kind, name in ((nn.Conv2d, "Conv"), (nn.ReLU, "Relu"), (nn.Flatten, "Flatten"), (nn.Linear, "Gemm")):
-        if isinstance(layer, kind):
-            return (name,)
-    raise Unusable(f"A {type(layer).__name__} is not among the layers that are written here (convolution, ReLU, "
-                   "flattening, dense layer): use torch.onnx.export.")
+        if isinstance(layer, kind) and not (weighted(layer) and layer.bias is None):
+            return name
+    raise Unusable(f"This {type(layer).__name__} is not among the layers that are written here (convolution and dense "
+                   "layer with biases, ReLU, flattening): use torch.onnx.export.")
 
 
 def _settings(layer: nn.Module) -> dict:
@@ -120,6 +121,25 @@ def in_format(name: str, network: nn.Sequential, path: str | Path, images: np.nd
     with tempfile.TemporaryDirectory() as folder:
         source = write(network, Path(folder) / "fp32.onnx")
         return static(source, path, images) if name == "int8 static" else dynamic(source, path)
+
+
+def every_format(network: nn.Sequential, folder: str | Path, images: np.ndarray,
+                 trained: Quantised | None = None) -> dict[str, Path]:
+    """Write a network in every one of `FORMATS`, and return the files by format.
+
+    Args:
+        network: in 32-bit floats.
+        folder: where the files go.
+        images: byte pictures for the calibration.
+        trained: the same network after quantisation-aware training, written as `TRAINED` beside the others.
+    """
+    folder = Path(folder)
+    files = {name: in_format(name, network, folder / f"{name}.onnx", images) for name in FORMATS}
+    if trained is not None:
+        floats = write(trained.network, folder / "trained.onnx")
+        files[TRAINED] = static(floats, folder / f"{TRAINED}.onnx", images, trained)
+        floats.unlink()
+    return files
 
 
 @contextmanager

@@ -73,10 +73,8 @@ def need(job: str) -> int | Unavailable:
         raise ValueError(f"There is no job '{job}', but {' and '.join(_JOBS)}.")
     few = cats.draw(_FEW)
     with tempfile.TemporaryDirectory() as folder:
-        if job == "train":
-            ended = train(few, 4, 1)
-        else:
-            ended = infer(write(CatNet(4), Path(folder) / "least.onnx"), few)
+        least = write(CatNet(4), Path(folder) / "least.onnx")
+        ended = train(few, 4, 1) if job == "train" else infer(least, few)
     if isinstance(ended, Unavailable):
         return ended
     if not ended or not ended.peak:

@@ -1,4 +1,4 @@
-"""The cat network in whole numbers, as far as training can feel it: rounding in the forward pass, none backward.
+"""A network in few bits, as far as training can feel it: rounding in the forward pass, none backward.
 
 Weights and activations go to the nearest of 2^bits levels and come back as floats ("fake quantisation"); the gradient
 passes through the rounding as if it were not there, and is cut off outside the range (the straight-through estimator
@@ -7,10 +7,13 @@ of Jacob et al. 2018, section 3, doi:10.1109/CVPR.2018.00286).
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral
 
 import torch
 from torch import Tensor, nn
+
+from labkit.networks.cats import as_input
 
 MOMENTUM = 0.05  # of a new batch in the running range of the activations; Jacob et al. 2018 average likewise
 BITS = range(2, 9)
@@ -42,6 +45,26 @@ class Quantised(nn.Module):
         super().__init__()
         self.network, self.bits, self.activations = network, bits, activations
         self.register_buffer("ranges", torch.zeros(len(network) + 1, 2))  # of the input, then of each module's output
+
+    @classmethod
+    def of(cls, network: nn.Sequential, images: Tensor, bits: int = 8) -> Quantised:
+        """Return a copy of a trained network, quantised after training.
+
+        Args:
+            network: stays as it is.
+            images: byte pictures (n, 3, size, size) that show which activations occur.
+            bits: of weights.
+
+        Raises:
+            ValueError: as the class, or no pictures.
+        """
+        if not len(images):
+            raise ValueError("Quantising needs one picture or more, to see which activations occur.")
+        found = cls(copy.deepcopy(network).cpu(), bits)
+        with torch.no_grad():
+            for some in images.split(64):
+                found.train()(as_input(some))
+        return found.eval()
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the scores; while training, also follow the extremes of every activation that is rounded."""

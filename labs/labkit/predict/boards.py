@@ -1,0 +1,96 @@
+"""What a published result of a board says of another network on it: the scaling by operations, and how far it errs.
+
+A board that answers one network at some rate of operations a second is taken to answer another at the same rate. The
+networks of MLPerf Tiny let this be tried: all four were run on most boards (Banbury et al. 2021, arXiv:2106.07597).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from labkit.predict import network
+
+CLOSEST = "image classification"  # the network most like the course's: 3 × 3 convolutions of pictures of 32 × 32
+
+
+def _convolution(points: int, read: int, written: int, outputs: int) -> int:
+    """Return the operations of a convolution over `points` neighbours, with so many points in each output."""
+    return 2 * points * read * written * outputs
+
+
+def _blocks(*blocks: tuple[int, int, int, int]) -> int:
+    """Return the operations of pairs of a convolution in each channel alone (3 × 3) and one across them (1 × 1)."""
+    return sum(times * (_convolution(9, read, 1, points) + _convolution(1, read, written, points))
+               for times, read, written, points in blocks)
+
+
+# Operations of one answer, layer by layer as in the reference models of github.com/mlcommons/tiny (benchmark/training).
+OPERATIONS = {
+    CLOSEST: (  # ResNet-8
+        _convolution(9, 3, 16, 32**2) + 2 * _convolution(9, 16, 16, 32**2)
+        + _convolution(9, 16, 32, 16**2) + _convolution(9, 32, 32, 16**2) + _convolution(1, 16, 32, 16**2)
+        + _convolution(9, 32, 64, 8**2) + _convolution(9, 64, 64, 8**2) + _convolution(1, 32, 64, 8**2)
+        + network.dense(64, 10).flop),
+    "visual wake words": (  # MobileNet, a quarter of its width, 96 × 96
+        _convolution(9, 3, 8, 48**2)
+        + _blocks((1, 8, 16, 48**2), (1, 16, 32, 24**2), (1, 32, 32, 24**2), (1, 32, 64, 12**2), (1, 64, 64, 12**2),
+                  (1, 64, 128, 6**2), (5, 128, 128, 6**2), (1, 128, 256, 3**2), (1, 256, 256, 3**2))
+        + network.dense(256, 2).flop),
+    "keyword spotting": (  # DS-CNN
+        _convolution(40, 1, 64, 25 * 5) + _blocks((4, 64, 64, 25 * 5)) + network.dense(64, 12).flop),
+    "anomaly detection": sum(  # an autoencoder of dense layers
+        network.dense(read, written).flop
+        for read, written in ((640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640))),
+}
+
+
+def seconds(published: float, operations: float, of: float = OPERATIONS[CLOSEST]) -> float:
+    """Return the seconds of `operations` on a board that takes `published` seconds for `of` operations.
+
+    Raises:
+        ValueError: a number that is not above 0.
+    """
+    if not (published > 0 and operations > 0 and of > 0):
+        raise ValueError(f"Times and operations must be above 0, not {published} s, {operations} and {of}.")
+    return published * operations / of
+
+
+def by_operations(times: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return, for each network but the closest, the published time over the predicted one on every board, ascending.
+
+    Args:
+        times: for each board (with its software and number format), seconds by network.
+    """
+    found = {task: [] for task in OPERATIONS if task != CLOSEST}
+    for board in times:
+        for task, actual in board.items():
+            if task != CLOSEST and CLOSEST in board:
+                found[task].append(actual / seconds(board[CLOSEST], OPERATIONS[task]))
+    return {task: sorted(ratios) for task, ratios in found.items()}
+
+
+def by_board(times: Mapping[str, Iterable[Mapping[str, float]]]) -> dict[str, list[float]]:
+    """Return the published time over the one predicted from other boards with the same software, by network.
+
+    Each board's time for a network is its own time for the closest network, times the median factor between the two
+    that the other boards show. No operation is counted.
+
+    Args:
+        times: for each software, the boards' seconds by network.
+    """
+    found = {task: [] for task in OPERATIONS if task != CLOSEST}
+    for boards in times.values():
+        boards = [board for board in boards if CLOSEST in board]
+        for place, board in enumerate(boards):
+            for task, actual in board.items():
+                factors = sorted(other[task] / other[CLOSEST] for at, other in enumerate(boards)
+                                 if at != place and task in other)
+                if task != CLOSEST and factors:
+                    found[task].append(actual / (board[CLOSEST] * factors[len(factors) // 2]))
+    return {task: sorted(ratios) for task, ratios in found.items()}
+
+
+def error(ratios: Iterable[float]) -> float:
+    """Return the median error of predictions, as a fraction of what was published, from published over predicted."""
+    return median(abs(1 / ratio - 1) for ratio in ratios)
