@@ -1,0 +1,287 @@
+"""The emulated link: as slow, narrow and lossy as it was asked to be, and gone when its block is over."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from labkit.measure import cloud, link
+from labkit.measure.edge import Line
+from labkit.measure.helper import HelperFailed
+from labkit.measure.shaper import Direction
+from labkit.measure.wire import NoAnswer
+from labkit.networks.cats import CatNet
+from labkit.shape import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Shape, on_the_wire, packets
+
+GONE_S = 15
+
+
+def allowed(rung: str) -> bool:
+    try:
+        with link.laid(rung=rung):
+            return True
+    except link.Unlinked:
+        return False
+
+
+@pytest.fixture(scope="module", params=list(link.RUNGS))
+def rung(request):
+    if not allowed(request.param):
+        pytest.skip(f"This machine allows no {request.param}.")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def site(rung):
+    with link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+        yield way
+
+
+@pytest.fixture
+def line(site):
+    site.mend()
+    site.reshape(Shape())
+    with Line(site.dial) as line:
+        yield line
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def wait_until(condition, seconds: float = GONE_S) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+# What can be asked for
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"bandwidth": 0}, "above 0 B/s.*cut the link"), ({"bandwidth": -1e6}, "above 0"),
+    ({"bandwidth": math.nan}, "above 0"), ({"round_trip": -0.001}, "from 0 s up"),
+    ({"round_trip": math.nan}, "from 0 s up"), ({"round_trip": math.inf}, "from 0 s up"),
+    ({"loss": 1}, "0 to below 1"), ({"loss": -0.1}, "0 to below 1"), ({"loss": math.nan}, "0 to below 1"),
+    ({"round_trip": "fast"}, "must be a number"), ({"bandwidth": None}, "must be a number"),
+    ({"loss": True}, "must be a number"),
+])
+def test_a_link_that_cannot_be_is_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Shape(**wrong)
+
+
+def test_messages_weigh_their_headers_too():
+    assert packets(0) == packets(1) == packets(SEGMENT) == 1 and packets(SEGMENT + 1) == 2
+    assert on_the_wire(SEGMENT) == SEGMENT + HEADERS == 1500
+    assert Shape(bandwidth=1500).transfer(SEGMENT) == 1
+    assert Shape().transfer(10**9) == 0
+
+
+def test_a_loss_costs_a_round_trip_and_a_wait_where_nothing_follows():
+    shape = Shape(0.05, 1e6, 0.1)
+    assert shape.stall(DUPLICATES) == 0.05 and shape.stall(DUPLICATES - 1) == pytest.approx(0.05 + RETRANSMISSION_S)
+    assert shape.waiting(100) == pytest.approx(0.1 / 0.9 * shape.stall(0))
+    assert Shape(0.05, 1e6).waiting(10**6) == 0
+    assert shape.waiting(10**6) > shape.waiting(10**5) > shape.waiting(10**3)
+
+
+def test_an_unknown_rung_is_refused():
+    with pytest.raises(ValueError, match=r"no rung 'rope'.*tunnel, relay"), link.laid(rung="rope"):
+        pass
+
+
+def test_without_a_tunnel_the_relay_takes_over_and_says_why(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(link.Unlinked, match="needs Linux"), link.laid(rung="tunnel"):
+        pass
+    monkeypatch.undo()
+
+    def refused(stack):
+        raise link.Unlinked("Not allowed here.")
+
+    monkeypatch.setattr(link, "_tunnel", refused)
+    with link.laid() as way:
+        assert way.rung == "relay" and way.reason == "Not allowed here."
+
+
+# One direction, on a clock of its own
+
+
+def drained(line: Direction) -> list[tuple[float, bytes]]:
+    found = []
+    while (due := line.due) is not None:
+        assert line.arrived(due - 1e-6) is None
+        found.append((due, line.arrived(due)))
+    return found
+
+
+def test_things_wait_their_turn_and_arrive_in_order():
+    line = Direction(Shape(round_trip=0.2, bandwidth=1000))
+    line.packet(0.0, b"a" * 100)
+    line.packet(0.0, b"b" * 50)
+    line.packet(5.0, b"c" * 10)
+    assert line.bytes == 160
+    assert [(round(due, 6), content[:1]) for due, content in drained(line)] == [
+        (0.2, b"a"), (0.25, b"b"), (5.11, b"c")]
+    assert line.bytes == 0 and line.arrived(1e9) is None
+
+
+def test_a_link_that_becomes_shorter_overtakes_nothing():
+    line = Direction(Shape(round_trip=2))
+    line.packet(0.0, b"slow")
+    line.shape = Shape(round_trip=0)
+    line.packet(0.1, b"fast")
+    assert [content for _, content in drained(line)] == [b"slow", b"fast"]
+
+
+def test_packets_are_lost_as_often_as_asked():
+    line = Direction(Shape(loss=0.2), seed=3)
+    for _ in range(5000):
+        line.packet(0.0, b"x")
+    assert 0.18 < 1 - len(drained(line)) / 5000 < 0.22
+
+
+@pytest.mark.parametrize("size", [28, 3088, 24_592])
+def test_a_stream_loses_nothing_and_is_held_up_as_predicted(size):
+    shape, held, count = Shape(0.05, math.inf, 0.1), 0.0, 2000
+    line = Direction(shape, seed=4)
+    for turn in range(count):
+        now = turn * 100.0
+        line.stream(now, bytes(size))
+        (due, content), = drained(line)
+        assert len(content) == size
+        held += due - now - shape.round_trip / 2
+    assert held / count == pytest.approx(shape.waiting(size), rel=0.1)
+
+
+# The real thing
+
+
+@pytest.mark.parametrize("trip", [0.02, 0.08])
+def test_the_round_trip_is_what_was_asked_for(site, line, trip):
+    site.reshape(Shape(trip))
+    times = [line.echo(0, 10) for _ in range(9)]
+    assert trip < statistics.median(times) < 1.5 * trip
+
+
+def test_the_bandwidth_is_what_was_asked_for(site, line):
+    shape, size = Shape(0.002, 1e6), 100_000
+    site.reshape(shape)
+    best = min(line.echo(size, 20) for _ in range(6))
+    assert 0.95 < best / shape.transfer(size) < 1.4
+    site.reshape(Shape(0.002, 4e6))
+    assert min(line.echo(size, 20) for _ in range(6)) < 0.5 * best
+
+
+def test_losses_slow_some_messages_and_lose_none(site, line):
+    site.reshape(Shape(0.002, math.inf, 0.1))
+    times = sorted(line.echo(3000, 30) for _ in range(40))
+    assert times[-1] > 10 * times[0]
+
+
+def test_nothing_passes_while_the_link_is_down_and_all_is_well_afterwards(site, line):
+    site.cut()
+    try:
+        with pytest.raises(NoAnswer, match=r"not answered within 0\.3 s"):
+            line.echo(0, 0.3)
+        with pytest.raises(NoAnswer):
+            Line(site.dial, 0.3)
+    finally:
+        site.mend()
+    with Line(site.dial) as again:
+        assert again.echo(100, 10) > 0
+
+
+def test_two_connections_do_not_mix(site, line):
+    with Line(site.dial) as other:
+        for size in (0, 5000, 1):
+            line.echo(size, 10)
+            other.echo(size, 10)
+
+
+# Nothing is left
+
+
+def test_the_block_ends_its_processes_also_on_an_error(rung):
+    before = children()
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+            assert len(children() - before) == 2
+            raise error
+        assert wait_until(lambda: children() <= before)
+
+
+KILLED = """
+import sys, time
+import psutil
+from labkit.measure import cloud, link
+from labkit.networks.cats import CatNet
+with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
+    print(*(child.pid for child in psutil.Process().children()), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM"])
+def test_killing_the_client_ends_the_link_and_the_cloud(rung, how):
+    child = subprocess.Popen([sys.executable, "-c", KILLED, rung], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    with child:
+        helpers = [int(pid) for pid in child.stdout.readline().split()]
+        assert len(helpers) == 2
+        child.send_signal(getattr(signal, how))
+        child.wait(timeout=30)
+    assert wait_until(lambda: not any(map(psutil.pid_exists, helpers)))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("victim", ["link", "cloud"])
+def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(rung, victim):
+    before = children()
+    with link.laid(rung=rung) as way:
+        link_pid = (children() - before).pop()
+        with cloud.running(CatNet(2), way):
+            cloud_pid = (children() - before - {link_pid}).pop()
+            with Line(way.dial) as line:
+                os.kill({"link": link_pid, "cloud": cloud_pid}[victim], signal.SIGKILL)
+                with pytest.raises(NoAnswer):
+                    for _ in range(50):
+                        line.echo(0, 1)
+            with pytest.raises(NoAnswer, match=r"cannot be reached|not answered|lost"):
+                Line(way.dial, 1)
+    assert wait_until(lambda: children() <= before)
+
+
+# A cloud that does not start
+
+
+def test_a_port_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken, link.laid(rung="relay") as way:
+        port = taken.getsockname()[1]
+        said = rf"Port {port} on 127\.0\.0\.1 is taken: choose another"
+        with pytest.raises(HelperFailed, match=said), cloud.running(CatNet(2), way, port):
+            pass
+
+
+def test_damaged_weights_are_refused(tmp_path):
+    from labkit.measure.helper import Helper
+
+    good = tmp_path / "good"
+    cloud.save_file(CatNet(2).state_dict(), good)
+    (tmp_path / "short").write_bytes(good.read_bytes()[:-40])
+    (tmp_path / "garbage").write_bytes(os.urandom(300))
+    for name, width in (("short", 2), ("garbage", 2), ("missing", 2), ("good", 4)):
+        arguments = (str(tmp_path / name), str(width), "0", "")
+        with pytest.raises(HelperFailed, match="weights cannot"), Helper("labkit.measure.cloud", *arguments) as helper:
+            helper.answer()
