@@ -31,6 +31,7 @@ from labkit.measure.edge import Answer
 from labkit.measure.recognition import look
 from labkit.networks.cats import CatNet
 from labkit.predict import offload as predicted
+from labkit.progress import report
 from labkit.shape import Shape
 
 NEEDS = ("offload",)  # the instruments that the predictions stand on
@@ -84,7 +85,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
             return _mean(site, strategy, _shape(round_trip, rate, loss), slower, costs.pace, budget)
 
     return Experiment(
-        title="From a picture to its answer",
+        title=f"From a picture to its answer, over the {rung}",
         quantity="Mean time",
         unit="s",
         axes=[
@@ -219,8 +220,9 @@ def _timed(site, strategy, shape, deadline, slower, pace, budget, groups) -> Out
     with site.device(slower) as device:
         site.warm_up(device, strategy, deadline)
         turns = [itertools.cycle(some) for _, some in groups]
-        end = perf_counter() + budget
-        while len(found[0]) < _FEWEST or (perf_counter() < end and len(found[0]) < _MOST):
+        start = perf_counter()
+        while len(found[0]) < _FEWEST or (perf_counter() < start + budget and len(found[0]) < _MOST):
+            report(max(len(found[0]) / _MOST, (perf_counter() - start) / budget), "Answering pictures")
             for times, turn in zip(found, turns, strict=True):
                 if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
                     device.seek(WITHOUT_END)
