@@ -39,13 +39,6 @@ def turning(answer: float | None, machine: Machine, team: offload.Team, rung: st
         "first Explorer, of 'edge, small' and of 'cloud' at 50 Mbit/s. Answer in seconds."))
 
 
-def waiting(answer: float | None, machine: Machine, team: offload.Team, rung: str, **point) -> bool | None:
-    """Check the metres that a car goes while it waits for the cloud, at a point of the second Explorer."""
-    outcome = offload.distance(machine, team, rung).predict(strategy=offload.CLOUD, **point)
-    return number(answer, outcome.parts["waiting for the cloud"], tolerance=0.1, hint=(
-        "Read 'waiting for the cloud' in the breakdown, with 'cloud' as the one who sees the obstacle: metres."))
-
-
 def threshold(answer: float | None, team: offload.Team) -> bool | None:
     """Check a confidence for which the cascade asks the cloud rarely and is right nearly always, on `team.shown`."""
     small, large = look(team.small, team.shown), look(team.large, team.shown)

@@ -46,7 +46,6 @@ SPEEDS = (50, 70, 80, 100, 120, 130)
 DRIVER = "a human driver"
 DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.1207/STHF0203_1)
 _FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
-_AWAKE = 4  # pacemakers, until the core is awake
 BAND = 0.2  # `labkit validate` finds more than nine predictions in ten within it
 
 
@@ -227,7 +226,7 @@ def _timed(site, strategy, shape, deadline, slower, pace, budget, groups) -> Out
                 if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
                     device.seek(WITHOUT_END)
                 answer = site.paused(device, strategy, site.team.shown.images[next(turn)], deadline)
-                paces.append([pacemaker() for _ in range(_AWAKE)][-1])  # once the core is awake
+                paces.append(pacemaker())
                 own = min(_links_own(answer, shape), answer.seconds)
                 times.append((own, answer.seconds - own))
     speed = pace / median(paces)

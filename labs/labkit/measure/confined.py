@@ -244,7 +244,7 @@ def _run(order: dict, memory: int | None, how: str, group: Group | None) -> Ende
         seconds, code = time.monotonic() - start, inmate.code
     peak = group.peak() if group else None
     peak = peak or (said or {}).get("peak")
-    limit = f"{quantity(memory, 'B')} ({how})" if memory else "no limit"
+    limit = f"{quantity(memory, 'B')} ({how})" if memory else "no limit of memory"
     if said and "result" in said:
         return Ended("finished", f"It finished under {limit}.", seconds, peak, said["result"])
     if said and "refused" in said:

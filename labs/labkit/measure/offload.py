@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from statistics import median
 from time import perf_counter, sleep
 
 import torch
-from torch import nn
 
 from labkit import clock
 from labkit.costs import Costs
@@ -31,10 +31,12 @@ KINDS = ("conv32", "conv16", "conv8", "dense")
 SIZES = (0, 2**12, 2**14, 2**16)  # bytes of a message
 LINK = Shape(round_trip=0.01, bandwidth=12.5e6)  # over which messages are timed
 PAUSE_S = 0.02  # between two pictures
-CHAIN = (1, 4)  # equal layers that are timed after a pause
+AWAKE = (1, 2, 3)  # layers in a row that are timed after a pause
 NAMES = (*(f"layer {kind}" for kind in KINDS), "waking", *link.RUNGS)
 _LEAST = 1e-3  # pacemakers: what is measured as a difference may come out below nothing
-_BUDGET, _AFTER_PAUSES = 0.06, 0.4  # seconds for a probe
+_BUDGET = 0.06  # seconds for a probe
+_SAMPLES = 25  # after pauses
+_YAWNS = 4  # pacemakers, until the core is awake
 _WARM_UP = 5  # messages, until TCP sends them at once
 
 
@@ -43,27 +45,27 @@ def calibrate(device: torch.device) -> Costs:
 
     Returns:
         `"layer conv16"` and so on: seconds for one picture against the channels that the layer reads (the first: that
-        it writes). `"waking"`: how many seconds longer a chain of layers takes after a pause, against its length.
+        it writes). `"waking"`: how many seconds longer some layers in a row take after a pause, against their number.
         `"tunnel"`, `"relay"`: seconds of a message of so many bytes and its short answer, less what the link takes.
     """
     devices.settle()
     with one_core():
-        paced, slow = Paced(pacemaker(), budget=_BUDGET), Paced(pacemaker(), budget=_AFTER_PAUSES)
+        paced = Paced(pacemaker(), budget=_BUDGET)
         curves = {f"layer {kind}": [] for kind in KINDS}
         for done, width in enumerate(WIDTHS):
             report(done / 8, f"Calibrating: layers of width {width}")
             for kind, (channels, layer) in zip(KINDS, _layers(width), strict=True):
                 curves[f"layer {kind}"].append([channels, paced(clock.sampler(layer))])
         curves["waking"] = []
-        for length in CHAIN:
-            chain = _chain(length)
-            longer = slow(after_a_pause(chain)) - paced(clock.sampler(chain))
-            curves["waking"].append([length, max(longer, _LEAST)])
+        for count in AWAKE:
+            some = _first(count)
+            longer = _rarely(lambda some=some: _seconds(some)) - paced(clock.sampler(some))
+            curves["waking"].append([count, max(longer, _LEAST)])
         missing = {}
         for done, rung in enumerate(link.RUNGS):
             report(0.5 + done / 4, f"Calibrating: messages over the {rung}")
             try:
-                curves[rung] = list(_messages(rung, slow))
+                curves[rung] = list(_messages(rung))
             except (OSError, link.Unlinked, HelperFailed, NoAnswer) as trouble:
                 missing[rung] = str(trouble)
     return paced.costs(curves, missing)
@@ -81,19 +83,28 @@ def one_core() -> Iterator[None]:
 
 
 def pacemaker() -> Callable[[], float]:
-    """Return a sampler of the chain whose time tells how fast the core runs at the moment."""
-    return clock.sampler(_chain(CHAIN[-1]))
+    """Return a sampler of some layers whose time tells how fast the core runs once it is awake."""
+    sample = clock.sampler(_first(AWAKE[-1]))
+    return lambda: [sample() for _ in range(_YAWNS)][-1]
 
 
-def after_a_pause(call: Callable[[], object]) -> Callable[[], float]:
-    """Return a sampler of `call` after a pause, as a device finds it that waits for the next picture."""
-    def sample():
+def _rarely(sample: Callable[[], float]) -> float:
+    """Return what `sample` takes in pacemakers, after a pause, as a device finds it that waits for the next picture.
+
+    The core idles nearly all the time: were anything timed in turn with it, it would wake up sooner.
+    """
+    pace, times, paces = pacemaker(), [], []
+    for _ in range(_SAMPLES):
         sleep(PAUSE_S)
-        begin = perf_counter()
-        call()
-        return perf_counter() - begin
+        times.append(sample())
+        paces.append(pace())
+    return median(times) / median(paces)
 
-    return sample
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = perf_counter()
+    call()
+    return perf_counter() - begin
 
 
 def _layers(width):
@@ -103,9 +114,11 @@ def _layers(width):
         yield channels, _inference(stage, torch.rand(1, *shape))
 
 
-def _chain(length):
-    convolution = (nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(inplace=True)) for _ in range(length))
-    return _inference(nn.Sequential(*convolution), torch.rand(1, 16, 8, 8))
+def _first(count):
+    """Return a call of the first layers of a network for a byte picture: never of all of them."""
+    stages = parts.stages(CatNet(WIDTHS[1]))[:count]
+    picture = torch.zeros(1, *parts.shapes(WIDTHS[1])[0], dtype=torch.uint8)
+    return _inference(lambda data: parts.run(stages, data), picture)
 
 
 def _inference(stage, data):
@@ -116,16 +129,12 @@ def _inference(stage, data):
     return run
 
 
-def _messages(rung, paced) -> Iterator[list[float]]:
+def _messages(rung) -> Iterator[list[float]]:
     with link.laid(LINK, rung) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
         for size in SIZES:
             message = wire.HEAD.size + size
             own = LINK.round_trip + LINK.transfer(message) + LINK.transfer(wire.ANSWER)
 
-            def once(size=size, own=own):
-                sleep(PAUSE_S / 2)
-                return line.echo(size, PATIENCE_S) - own
-
             for _ in range(_WARM_UP):
-                once()
-            yield [message, max(paced(once), _LEAST)]
+                line.echo(size, PATIENCE_S)
+            yield [message, max(_rarely(lambda size=size, own=own: line.echo(size, PATIENCE_S) - own), _LEAST)]
