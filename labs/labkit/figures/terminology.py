@@ -1,16 +1,11 @@
-"""How the course's figures look: one style that reads on light and on dark pages, for every eye.
-
-The background is transparent and the text mid-grey.
-"""
+"""The figures of chapter 1: pictures, coats, machines and neurons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -18,34 +13,13 @@ from matplotlib.figure import Figure
 from labkit.palette import COLOURS
 from labkit.units import quantity
 
+from .style import GREY, style
+
 if TYPE_CHECKING:
-    from .datasets.cats import Pictures
-    from .experiment import Comparison, Outcome
-    from .machine import Machine
-    from .portrait import Roof
-
-GREY = "#787878"
-
-
-def style() -> AbstractContextManager:
-    """Return a context in which matplotlib draws as the course does: `with style(): ...`."""
-    return matplotlib.rc_context(
-        {
-            "figure.dpi": 110,
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "text.color": GREY,
-            "axes.labelcolor": GREY,
-            "axes.edgecolor": GREY,
-            "xtick.color": GREY,
-            "ytick.color": GREY,
-            "legend.frameon": False,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
-        }
-    )
+    from labkit.datasets.cats import Pictures
+    from labkit.experiment import Comparison, Outcome
+    from labkit.machine import Machine
+    from labkit.portrait import Roof
 
 
 def contact_sheet(pictures: Pictures, columns: int = 12, titles: Sequence[str] | None = None) -> Figure:
