@@ -82,11 +82,11 @@ def training() -> None:
 
 
 def predictions() -> None:
-    for verdict in validate.validate(validate.calibrated()):
-        found, (half, most) = verdict.comparison, verdict.goal
-        if found.errors:
-            line(f"error of {verdict.title[:40].lower()}, median and p90",
-                 f"{found.median_error:.0%}, {found.p90_error:.0%}", f"{half:.0%}, {most:.0%}", verdict.reached)
+    for lab, comparison in validate.validate(validate.calibrated()):
+        score = validate.score(lab, comparison)
+        if score.errors:
+            line(f"error of {score.title[:40].lower()}, median and p90", f"{score.median:.0%}, {score.p90:.0%}",
+                 "{:.0%}, {:.0%}".format(*score.goal), score.reached)
 
 
 @contextmanager

@@ -25,13 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{here.name}, calibrated {here.date[:10]}. {here.note}".rstrip())
     print(validate.HEADING)
-    verdicts = []
-    for verdict in validate.validate(here, labs):
-        verdicts.append(verdict)
-        print(validate.line(verdict), flush=True)
+    found = []
+    for lab, comparison in validate.validate(here, labs):
+        found.append((lab, comparison))
+        print(validate.line(validate.score(lab, comparison)), flush=True)
     if options.record:
         try:
-            validate.record(verdicts, here, options.record)
+            validate.record(found, here, options.record)
         except OSError as trouble:
             print(f"The points cannot be written to {options.record}: {trouble.strerror}.", file=sys.stderr)
             return 2

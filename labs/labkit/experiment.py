@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
@@ -282,7 +282,12 @@ class Comparison:
     @property
     def p90_error(self) -> float:
         """The smallest error that nine tenths of the points do not exceed, as a fraction."""
-        return self.errors[math.ceil(0.9 * len(self.errors)) - 1] if self.errors else self.median_error
+        return nine_in_ten(self.errors) if self.errors else self.median_error
+
+
+def nine_in_ten(ascending: Sequence[float]) -> float:
+    """Return the smallest of some ascending numbers, one at least, that nine tenths of them do not exceed."""
+    return ascending[math.ceil(0.9 * len(ascending)) - 1]
 
 
 def compare(experiment: Experiment, points: Iterable[Point]) -> Comparison:

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 
 from labkit import cache
-from labkit.experiment import Comparison, compare
-from labkit.machine import Machine, this
+from labkit.experiment import Comparison, compare, nine_in_ten
+from labkit.machine import Machine, data_folder, this
 from labkit.progress import report
 
 # The module of labkit.experiments behind each lab, and its goal: median and 90th percentile, as fractions.
@@ -25,29 +26,49 @@ GOALS = {"1.1": (0.10, 0.20), "1.2": (0.10, 0.20), "1.3": (0.15, 0.30), "4.1": (
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How one experiment did: its lab, its name, its predictions beside the measurements, and the lab's goal."""
+class Score:
+    """How far the predictions of one experiment were off.
+
+    Args:
+        lab: a key of `LABS`.
+        title: of the experiment.
+        errors: of every measured point at the pace of the calibration, as fractions, ascending.
+        by_clock: the same by the clock.
+        unavailable: how many points could not be run.
+        reason: why none could, where none could.
+    """
 
     lab: str
-    comparison: Comparison
-    goal: tuple[float, float]
+    title: str
+    errors: tuple[float, ...]
+    by_clock: tuple[float, ...]
+    unavailable: int = 0
+    reason: str = ""
 
     @property
-    def title(self) -> str:
-        """The experiment's name."""
-        return self.comparison.experiment.title
+    def goal(self) -> tuple[float, float]:
+        """The lab's goal for the median and for the 90th percentile, as fractions."""
+        return GOALS[self.lab]
 
     @property
-    def unavailable(self) -> int:
-        """How many points could not be run here."""
-        return sum(row.error is None for row in self.comparison.rows)
+    def median(self) -> float:
+        """The median error, as a fraction."""
+        return median(self.errors)
+
+    @property
+    def p90(self) -> float:
+        """The smallest error that nine tenths of the points do not exceed, as a fraction."""
+        return nine_in_ten(self.errors)
+
+    @property
+    def clock(self) -> float:
+        """The median error by the clock, as a fraction."""
+        return median(self.by_clock)
 
     @property
     def reached(self) -> bool | None:
         """Whether the errors are within the goal; None where nothing could be measured."""
-        if not self.comparison.errors:
-            return None
-        return self.comparison.median_error <= self.goal[0] and self.comparison.p90_error <= self.goal[1]
+        return self.median <= self.goal[0] and self.p90 <= self.goal[1] if self.errors else None
 
 
 def instruments(lab: str) -> tuple[str, ...]:
@@ -61,8 +82,8 @@ def instruments(lab: str) -> tuple[str, ...]:
     return import_module(f"labkit.experiments.{LABS[lab]}").NEEDS
 
 
-def validate(machine: Machine, labs=tuple(LABS)) -> Iterator[Verdict]:
-    """Yield a verdict for every experiment of some labs, as soon as it is measured.
+def validate(machine: Machine, labs=tuple(LABS)) -> Iterator[tuple[str, Comparison]]:
+    """Yield the lab and the comparison of every experiment of some labs, as soon as it is measured.
 
     Args:
         machine: this machine, with what `instruments` names.
@@ -71,7 +92,7 @@ def validate(machine: Machine, labs=tuple(LABS)) -> Iterator[Verdict]:
     for done, lab in enumerate(labs):
         report(done / len(labs), f"Validating lab {lab}")
         for experiment, points in import_module(f"labkit.experiments.{LABS[lab]}").validation(machine):
-            yield Verdict(lab, compare(experiment, points), GOALS[lab])
+            yield lab, compare(experiment, points)
 
 
 def calibrated(labs=tuple(LABS), again: bool = False) -> Machine:
@@ -79,24 +100,31 @@ def calibrated(labs=tuple(LABS), again: bool = False) -> Machine:
     return this(*dict.fromkeys(name for lab in labs for name in instruments(lab)), again=again)
 
 
-def line(verdict: Verdict) -> str:
-    """Return a verdict as a line of the table that `HEADING` opens."""
-    errors = verdict.comparison
-    if verdict.reached is None:
-        reason = next(side.reason for row in errors.rows for side in (row.predicted, row.measured) if not side)
-        return f"{verdict.lab:<4} {verdict.title:<44} not measurable here: {reason}"
-    left = f", {verdict.unavailable} unavailable" if verdict.unavailable else ""
-    return (f"{verdict.lab:<4} {verdict.title:<44} {errors.median_error:>7.1%} {errors.p90_error:>7.1%}"
-            f" {errors.clock_error:>9.1%}   {verdict.goal[0]:.0%} and {verdict.goal[1]:.0%}: "
-            f"{'reached' if verdict.reached else 'missed'}"
-            f" ({len(errors.errors)} points{left})")
+def score(lab: str, comparison: Comparison) -> Score:
+    """Return the score of a comparison that `validate` yielded."""
+    rows = [row for row in comparison.rows if row.error is not None]
+    reasons = [side.reason for row in comparison.rows for side in (row.predicted, row.measured) if not side]
+    return Score(lab, comparison.experiment.title, tuple(sorted(row.error for row in rows)),
+                 tuple(sorted(row.clock_error for row in rows)), len(comparison.rows) - len(rows),
+                 reasons[0] if reasons and not rows else "")
 
 
 HEADING = f"{'lab':<4} {'experiment':<44} {'median':>7} {'p90':>7} {'by clock':>9}   goal"
 
 
-def record(verdicts: Iterable[Verdict], machine: Machine, path: Path) -> None:
-    """Write every predicted and measured point to a CSV file, whole or not at all.
+def line(found: Score) -> str:
+    """Return a score as a line of the table that `HEADING` opens."""
+    start = f"{found.lab:<4} {found.title:<44}"
+    if found.reached is None:
+        return f"{start} not measurable here: {found.reason}"
+    left = f", {found.unavailable} unavailable" if found.unavailable else ""
+    return (f"{start} {found.median:>7.1%} {found.p90:>7.1%} {found.clock:>9.1%}   "
+            f"{found.goal[0]:.0%} and {found.goal[1]:.0%}: {'reached' if found.reached else 'missed'} "
+            f"({len(found.errors)} points{left})")
+
+
+def record(found: Iterable[tuple[str, Comparison]], machine: Machine, path: Path) -> None:
+    """Write every predicted and measured point of what `validate` yielded to a CSV file, whole or not at all.
 
     Raises:
         OSError: the file cannot be written.
@@ -104,12 +132,45 @@ def record(verdicts: Iterable[Verdict], machine: Machine, path: Path) -> None:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["machine", "date", "lab", "experiment", "point", "predicted", "measured", "by_clock", "unit"])
-    for verdict in verdicts:
-        for row in verdict.comparison.rows:
+    for lab, comparison in found:
+        for row in comparison.rows:
             if row.error is not None:
                 point = ", ".join(f"{name} {value}" for name, value in row.point.items())
                 clock = row.measured.value if row.measured.clock is None else row.measured.clock
                 values = [f"{number:.4g}" for number in (row.predicted.value, row.measured.value, clock)]
-                table.writerow([machine.name, machine.date[:10], verdict.lab, verdict.title, point, *values,
-                                verdict.comparison.experiment.unit])
+                table.writerow([machine.name, machine.date[:10], lab, comparison.experiment.title, point, *values,
+                                comparison.experiment.unit])
     cache.write_atomically(Path(path), text.getvalue().encode())
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `record` wrote: the machine's name, the date of its calibration, and a score for each experiment."""
+
+    machine: str
+    date: str
+    scores: tuple[Score, ...]
+
+
+def recorded(path: Path | None = None) -> Record:
+    """Return what is on record in a file; in the course's own, `data/measured/predictions.csv`, unless given.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it holds nothing that `record` wrote.
+    """
+    path = path or data_folder() / "measured" / "predictions.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    try:
+        errors = {}
+        for row in rows:
+            predicted, *measured = (float(row[name]) for name in ("predicted", "measured", "by_clock"))
+            errors.setdefault((row["lab"], row["experiment"]), []).append(
+                [abs(predicted - value) / abs(value) for value in measured])
+        scores = tuple(Score(*key, *(tuple(sorted(column)) for column in zip(*found, strict=True)))
+                       for key, found in errors.items())
+        return Record(rows[0]["machine"], rows[0]["date"], scores)
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as trouble:
+        raise ValueError(f"{path.name} is not a record of predictions: write it anew with labkit validate --record."
+                         ) from trouble

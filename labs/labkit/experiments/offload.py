@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from statistics import mean, median, stdev
 from time import perf_counter
 
@@ -11,6 +10,7 @@ import torch
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.experiments.paced import BAND, banded
 from labkit.experiments.site import (
     CASCADE,
     CLOUD,
@@ -46,7 +46,6 @@ SPEEDS = (50, 70, 80, 100, 120, 130)
 DRIVER = "a human driver"
 DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.1207/STHF0203_1)
 _FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
-BAND = 0.2  # `labkit validate` finds more than nine predictions in ten within it
 
 
 def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
@@ -75,7 +74,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
             far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
             parts = predicted.split(costs, rung, shape, team.widths[1], LAYERS.get(strategy, 0), slower, far)
         note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
-        return _outcome({name: parts.get(name, 0.0) for name in predicted.PARTS}, note)
+        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
 
     def measure(strategy, round_trip, rate, loss, slower):
         if strategy == CLOUD_H100:
@@ -191,11 +190,6 @@ def _shape(round_trip: float, rate: float, loss: float) -> Shape:
     return Shape(round_trip, rate / 8, loss / 100)
 
 
-def _outcome(parts: Mapping[str, float], note: str = "") -> Outcome:
-    value = sum(parts.values())
-    return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts=parts, note=note)
-
-
 def _mean(site, strategy, shape, slower, pace, budget) -> Outcome:
     """Measure the mean; of a cascade, in two groups that count as they do among all pictures shown."""
     everything = list(range(len(site.team.shown)))
@@ -230,14 +224,16 @@ def _timed(site, strategy, shape, deadline, slower, pace, budget, groups) -> Out
                 own = min(_links_own(answer, shape), answer.seconds)
                 times.append((own, answer.seconds - own))
     speed = pace / median(paces)
-    value = reach = 0.0
+    value = reach = by_clock = 0.0
     for (weight, _), times in zip(groups, found, strict=True):
         seconds = [own + rest * speed for own, rest in times]
         value += weight * mean(seconds)
+        by_clock += weight * mean(map(sum, times))
         reach += weight**2 * stdev(seconds) ** 2 / len(seconds)
     reach = 1.96 * reach**0.5
     drift = f"The machine kept {speed:.2f} of its calibrated pace." if abs(speed - 1) > 0.1 else ""
-    return Outcome(value, "s", low=value - min(reach, value), high=value + reach, note=drift)
+    return Outcome(value, "s", low=value - min(reach, value), high=value + reach, note=drift,
+                   clock=by_clock)
 
 
 def _links_own(answer: Answer, shape: Shape) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.experiments.paced import paced
+from labkit.experiments.paced import banded, like, paced
 from labkit.machine import Machine
 from labkit.predict import boards, network
 from labkit.predict import small_machine as predicted
@@ -22,8 +22,7 @@ WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64)
 BATCHES = tuple(2**k for k in range(9))
 TRAINING_BATCHES = tuple(2**k for k in range(12))
 THIS = "this machine, one thread"
-BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
-MEMORY_BAND = 0.15  # the same for memory
+MEMORY_BAND = 0.15  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
 
 # Boards with a result for the closest network of MLPerf Tiny, by what the reader sees: board and submitter.
 BOARDS = {
@@ -52,8 +51,7 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
 
     def predict(batch, width, form, device):
         if device == THIS:
-            value = operation(costs.group(form), width, batch)
-            return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), note=about(form, width))
+            return banded({"": operation(costs.group(form), width, batch)}, note=about(form, width))
         if device == ONE_RESULT:
             return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "
                                "largest here. Scaling that far says nothing.")
@@ -64,7 +62,8 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
             return Unavailable(f"This is no {device}: it can only be predicted here.")
         from labkit.measure import sessions
 
-        return paced(*sessions.seconds(form, width, batch, calibrated=costs.pace, budget=budget))
+        *beside, pace = like(costs.group(form), width, batch)
+        return paced(*sessions.seconds(form, width, batch, beside=beside, pace=pace, budget=budget))
 
     def about(form, width):
         size = quantity(sum(predicted.file(form, width).values()), "B")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from labkit.costs import Curve
 from labkit.experiment import Axis, Experiment, Point, Unavailable
-from labkit.experiments.paced import banded, paced, rate
+from labkit.experiments.paced import banded, nearest, paced, rate
 from labkit.machine import TOUR, Machine
 from labkit.predict import links
 from labkit.predict.operators import along
@@ -49,7 +47,7 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         expected = predict(form, side)
         if not expected:
             return expected
-        device, (beside, pace) = _device(machine), _nearest(costs.curve(form), 2 * side**3)
+        device, (beside, pace) = _device(machine), nearest(costs.curve(form), 2 * side**3)
         pacemaker = instrument.sampler(form, round((beside / 2) ** (1 / 3)), device)
         return rate(2 * side**3, "FLOP/s", *_timed(instrument.sampler(form, side, device), pacemaker, pace, budget))
 
@@ -75,7 +73,7 @@ def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     def measure(size):
         from labkit.measure import memory
 
-        device, (beside, pace) = _device(machine), _nearest(costs.curve("read"), size)
+        device, (beside, pace) = _device(machine), nearest(costs.curve("read"), size)
         pacemaker = memory.reader(beside, device)
         return rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, pace, budget))
 
@@ -112,7 +110,7 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
             return expected
         try:
             with bench.use(instrument, machine) as once:
-                beside, pace = _nearest(costs[instrument].curve(curve), size)
+                beside, pace = nearest(costs[instrument].curve(curve), size)
                 return paced(*_timed(lambda: once(size, curve), lambda: once(beside, curve), pace, budget))
         except (OSError, HelperFailed) as trouble:
             return Unavailable(f"It cannot be run here at the moment: {trouble}")
@@ -188,15 +186,6 @@ def _device(machine: Machine):
     import torch
 
     return torch.device(machine.device)
-
-
-def _nearest(curve: Curve, work: float) -> tuple[float, float]:
-    """Return the work and the seconds of the calibrated point nearest to `work`: the pacemaker of a measurement there.
-
-    Disks, memory and networks have neighbours of their own and do not keep the processor's pace, so that each point is
-    timed in turn with its own like.
-    """
-    return tuple(min(curve, key=lambda point: abs(math.log(point[0] / work))))
 
 
 def _timed(sample, pacemaker, pace, budget):

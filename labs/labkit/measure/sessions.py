@@ -6,7 +6,6 @@ Some widths and batches are timed, with weights drawn by chance: the time does n
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 
 from labkit import clock
 from labkit.costs import Costs
-from labkit.measure import pace
 from labkit.measure.exported import FORMATS, in_format
+from labkit.measure.pace import Paced, timed
 from labkit.measure.runtime import SIDE, Network
 from labkit.networks.cats import CatNet
 from labkit.progress import report
@@ -34,7 +33,7 @@ def calibrate(device: torch.device) -> Costs:
         `"int8 static 16"` and so on, by format and width.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paced, curves = pace.Paced(pacemaker()), {}
+        paced, curves = Paced(_sampler("fp32", *_PACEMAKER)), {}
         for done, name in enumerate(NAMES):
             report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
             form, width = name.rsplit(" ", 1)
@@ -43,31 +42,24 @@ def calibrate(device: torch.device) -> Costs:
         return paced.costs(curves)
 
 
-def pacemaker() -> Callable[[], float]:
-    """Return a sampler of the small network that every other is timed beside."""
-    width, batch = _PACEMAKER
-    with tempfile.TemporaryDirectory() as folder:
-        return Network(_file("fp32", width, folder)).sampler(batch)
-
-
-def seconds(form: str, width: int, batch: int, *, calibrated: float, budget: float = 0.3) -> tuple[clock.Timing, float]:
+def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace: float,
+            budget: float = 0.3) -> tuple[clock.Timing, float]:
     """Time one run at the calibrated pace; the result is that of `labkit.measure.pace.timed`.
 
     Args:
         form: one of `labkit.measure.exported.FORMATS`.
         width: channels after the first convolution.
         batch: pictures in a run.
-        calibrated: seconds that the pacemaker took when the machine was calibrated.
+        beside: width and batch of the calibrated run that is the pacemaker, in the same format.
+        pace: seconds that it took when the machine was calibrated.
         budget: seconds to spend.
     """
+    return timed(_sampler(form, width, batch), _sampler(form, *beside), pace, budget)
+
+
+def _sampler(form, width, batch):
     with tempfile.TemporaryDirectory() as folder:
-        network = Network(_file(form, width, folder))
-        return pace.timed(network.sampler(batch), pacemaker(), calibrated, budget)
-
-
-def of_file(path: str | Path, batch: int = 1, budget: float = 0.3) -> clock.Timing:
-    """Time one run of a network that lies in a file, in seconds by the clock."""
-    return clock.rounds({"run": Network(path).sampler(batch)}, budget=budget)["run"]
+        return Network(_file(form, width, folder)).sampler(batch)
 
 
 def _file(form, width, folder) -> Path:
