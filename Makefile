@@ -28,7 +28,7 @@ labs: $(STAMP)
 	$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 --durations=0 -p no:cacheprovider labs
 
 browser: html
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/browser
 
 bench: html
 	$(BIN)/python tests/bench.py

@@ -11,6 +11,8 @@ import pytest
 import toy
 from labkit.units import quantity
 
+pytestmark = pytest.mark.xdist_group("one notebook")
+
 _CELLS = [
     f"""
 import sys

@@ -473,14 +473,14 @@ def test_the_explorers_can_show_every_point(times, metres):
 
 
 def test_the_datasheet_of_a_cloud_is_a_labelled_floor(times):
-    usual = dict(round_trip=0.02, rate=50e6, loss=0, slower=1)
+    usual = dict(round_trip=0.02, rate=50, loss=0, slower=1)
     there, floor = (times.predict(strategy=name, **usual) for name in (site.CLOUD, offload.CLOUD_H100))
     assert floor.value < there.value and "floor" in floor.note
     assert "can only be predicted" in times.measure(strategy=offload.CLOUD_H100, **usual).reason
 
 
 def test_a_hybrid_stops_where_its_deadline_says_and_a_driver_where_his_eyes_do(metres):
-    road = dict(rate=50e6, speed=130)
+    road = dict(rate=50, speed=130)
     at = {(who, trip, deadline): metres.predict(strategy=who, round_trip=trip, deadline=deadline, **road).value
           for who in metres.axis("strategy").values for trip in (0.001, 0.5) for deadline in (0.033, 1.0)}
     assert at[site.EDGE, 0.5, 1.0] == at[site.EDGE, 0.001, 0.033]
@@ -566,12 +566,12 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
     made_up = fakes.machine(costs={"offload": costs()})
     times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
-    usual = dict(round_trip=0.1, rate=10e6, loss=0, slower=1)
+    usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
     with times.session():
         for strategy in (site.CLOUD, "cut after 2"):
             found = times.measure(strategy=strategy, **usual)
             assert found.low <= found.value <= found.high and found.value > 0.1
-    road = dict(rate=10e6, speed=130, round_trip=0.1, deadline=0.033)
+    road = dict(rate=10, speed=130, round_trip=0.1, deadline=0.033)
     with metres.session():
         stops = {who: metres.measure(strategy=who, **road).value for who in (site.EDGE, site.HYBRID, site.CLOUD)}
     assert predicted.braking(130) < stops[site.EDGE] < stops[site.HYBRID] < stops[site.CLOUD]

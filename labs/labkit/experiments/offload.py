@@ -38,7 +38,7 @@ NEEDS = ("offload",)  # the instruments that the predictions stand on
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
 STRATEGIES = (EDGE, EDGE_LARGE, *CUTS, CLOUD, CLOUD_H100, CASCADE)
 ROUND_TRIPS = (0.001, 0.003, 0.006, 0.01, 0.02, 0.047, 0.1, 0.25, 0.5)
-RATES = (1e6, 5e6, 10e6, 50e6, 100e6)
+RATES = (1, 5, 10, 50, 100)  # Mbit/s
 LOSSES = (0, 0.1, 1, 5)
 SLOWER = (1, 8, 64)
 DEADLINES = (0.01, 0.033, 0.1, 0.3, 1.0)
@@ -89,7 +89,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
         axes=[
             Axis("strategy", "Who computes", STRATEGIES, start=CLOUD),
             Axis("round_trip", "Round trip of the link", ROUND_TRIPS, start=0.02, unit="s", log=True),
-            Axis("rate", "Bandwidth of the link", RATES, start=50e6, unit="bit/s", log=True),
+            Axis("rate", "Bandwidth of the link", RATES, start=50, unit="Mbit/s", log=True),
             Axis("loss", "Packets lost", LOSSES, start=0, unit="%"),
             Axis("slower", "The edge does its work", SLOWER, start=1, unit="times", log=True),
         ],
@@ -144,7 +144,7 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
         axes=[
             Axis("round_trip", "Round trip of the link", ROUND_TRIPS, start=0.047, unit="s", log=True),
             Axis("speed", "Speed of the vehicle", SPEEDS, start=130, unit="km/h"),
-            Axis("rate", "Bandwidth of the link", RATES[1:], start=50e6, unit="bit/s", log=True),
+            Axis("rate", "Bandwidth of the link", RATES[1:], start=50, unit="Mbit/s", log=True),
             Axis("deadline", "Deadline of the hybrid", DEADLINES, start=0.1, unit="s", log=True),
             Axis("strategy", "Who sees the obstacle", (EDGE, CLOUD, HYBRID, DRIVER), start=CLOUD),
         ],
@@ -155,7 +155,7 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
     )
 
 
-def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: float = 50e6) -> float:
+def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: float = 50) -> float:
     """Return the predicted round trip in seconds from which the cloud's answers miss a deadline."""
     shape = _shape(0.0, rate, 0)
     costs = machine.cost("offload")
@@ -164,13 +164,13 @@ def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: floa
     return predicted.turning(asked, deadline)
 
 
-def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float = 50e6) -> float:
+def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float = 50) -> float:
     """Return the predicted round trip in seconds up to which the cloud is the faster place for the large network.
 
     Args:
         machine, team, rung: as in `time`.
         slower: how many times over the edge does its work.
-        rate: of the link, in bit/s.
+        rate: of the link, in Mbit/s.
 
     Returns:
         0 where the edge is faster over any link.
@@ -187,7 +187,7 @@ def links() -> dict[str, dict]:
 
 
 def _shape(round_trip: float, rate: float, loss: float) -> Shape:
-    return Shape(round_trip, rate / 8, loss / 100)
+    return Shape(round_trip, rate * 1e6 / 8, loss / 100)
 
 
 def _mean(site, strategy, shape, slower, pace, budget) -> Outcome:
@@ -258,10 +258,10 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: whole networks over links of all shapes,
     none of which the calibration ran, on every rung that this machine allows.
     """
-    shapes = [(0.003, 50e6), (0.006, 10e6), (0.02, 100e6), (0.047, 50e6), (0.1, 5e6)]
+    shapes = [(0.003, 50), (0.006, 10), (0.02, 100), (0.047, 50), (0.1, 5)]
     points = [dict(strategy=strategy, round_trip=trip, rate=rate, loss=0, slower=1)
               for strategy in (*CUTS, CLOUD, CASCADE) for trip, rate in shapes]
-    points += [dict(strategy=strategy, round_trip=0.02, rate=50e6, loss=0, slower=slower)
+    points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
                for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
     team, costs = untrained(), machine.cost("offload")
     return [(time(machine, team, rung, budget=0.7), points) for rung in linking.RUNGS if rung in costs.curves]
