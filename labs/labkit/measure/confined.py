@@ -242,8 +242,8 @@ def _run(order: dict, memory: int | None, how: str, group: Group | None) -> Ende
             trouble = str(failed)
         inmate.end()
         seconds, code = time.monotonic() - start, inmate.code
-    peak = group.peak() if group else None
-    peak = peak or (said or {}).get("peak")
+    # Both may count files that were in memory for a while; where the system dropped some, the lesser is nearer.
+    peak = min(filter(None, (group and group.peak(), (said or {}).get("peak"))), default=None)
     limit = f"{quantity(memory, 'B')} ({how})" if memory else "no limit of memory"
     if said and "result" in said:
         return Ended("finished", f"It finished under {limit}.", seconds, peak, said["result"])
@@ -288,7 +288,7 @@ def obey(jobs: dict[str, tuple[Callable[[], object], Callable[..., dict]]]) -> N
                 raise MemoryError(f"its libraries alone have {quantity(used, 'B')}")
             resource.setrlimit(resource.RLIMIT_AS, (order["space"] + reserved - used,) * 2)
         result = work(**order["task"])
-        say({"result": result, "peak": _memory("VmHWM")})
+        say({"result": result, "peak": _memory("VmHWM") - _memory("RssFile")})  # files that it maps can be dropped
     except MemoryError as refusal:
         say({"refused": f"MemoryError, {refusal}" if str(refusal) else "MemoryError"})
     except Exception as trouble:
