@@ -83,8 +83,7 @@ CUT_OFF = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize(("mode", "width"), [("light", 1280), ("dark", 320)])
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_readable(visit, name, mode, width):
     page = visit(name, mode=mode, width=width)

@@ -87,7 +87,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
         quantity="Mean time",
         unit="s",
         axes=[
-            Axis("strategy", "Who computes", STRATEGIES, start=CLOUD),
+            Axis("strategy", "Who computes", STRATEGIES, start=CASCADE),
             Axis("round_trip", "Round trip of the link", ROUND_TRIPS, start=0.02, unit="s", log=True),
             Axis("rate", "Bandwidth of the link", RATES, start=50, unit="Mbit/s", log=True),
             Axis("loss", "Packets lost", LOSSES, start=0, unit="%"),

@@ -39,7 +39,8 @@ def count() -> Experiment:
         room = predicted.held(memory, WEIGHTS[network]) if memory and weights == OWN else None
         if value == 0:
             return Unavailable(f"One picture alone takes {quantity(row['single_latency_s'], 's')} here: more than the "
-                               f"{quantity(limit, 's')} that it may take.")
+                               f"{quantity(limit, 's')} that it may take, with a deadline of {quantity(deadline, 's')} "
+                               f"and the next picture after {quantity(1 / rate, 's')}.")
         if room is not None and room < value:
             note = f"Memory binds: {quantity(memory, 'B')} hold that many copies of the weights, in 8 bit."
             return Outcome(room, "streams", low=min(low, room), high=room, note=note)
