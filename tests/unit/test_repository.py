@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,8 +14,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -232,3 +235,27 @@ def test_icons_of_the_pages_and_of_the_style_are_kept():
     named = '.fa-house:before,.fa-home:before{content:"\\f015"}.fa-cat:before{content:"\\f6be"}'
     css = named + '.note:before{content:"\\f05a"}'
     assert book.icons_used(css, ['<i class="fa-solid fa-home"></i>']) == {0xF015, 0xF05A}
+
+
+# The labs' outputs
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_what_the_book_shows_of_a_lab_is_the_run_that_was_tested(tmp_path, passes):
+    labs = tmp_path / "labs"
+    labs.mkdir()
+    shutil.copy(ROOT / "labs" / "conftest.py", labs)
+    cells = [nbformat.v4.new_code_cell(source) for source in (
+        "import random", "print(random.random())", f"assert {passes}")]
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, labs / "lab.ipynb")
+    run = subprocess.run([sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", labs],
+                         cwd=tmp_path)
+    assert (run.returncode == 0) == passes
+    cache = get_cache(tmp_path / "_build" / ".jupyter_cache")
+    if not passes:
+        assert not cache.list_cache_records()
+        return
+    _, kept = cache.merge_match_into_notebook(nbformat.read(labs / "lab.ipynb", 4))
+    assert 0 < float(kept.cells[1].outputs[0].text) < 1 and not kept.cells[2].outputs
