@@ -26,7 +26,11 @@ FIGURES = {
     "collectives": ["bytes_per_s", "payload_bytes", "accelerators", "nodes"],
     "mlperf-storage": ["bytes_per_s", "samples_per_s", "busy_percent", "accelerators", "hosts"],
     "mlperf-inference": ["single_latency_s", "multi_latency_s", "samples_per_s"],
+    "mlperf-server": ["server_samples_per_s", "offline_samples_per_s", "mean_latency_s", "median_latency_s",
+                      "tail_latency_s", "first_latency_s", "each_latency_s", "server_tokens_per_s",
+                      "offline_tokens_per_s", "accelerators"],
     "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
+    "decoding": ["weights_bytes", "tokens_per_s"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)
 

@@ -1,0 +1,114 @@
+"""Tokens a second of cards at most, by the conversations at once: a prediction from data sheets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labkit import catalogue
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Row, Unavailable
+from labkit.predict import decoding as predicted
+from labkit.units import quantity
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model as it lies in memory.
+
+    Args:
+        parameters: how many.
+        layers, heads: of which every token leaves a key and a value, for each head that has its own.
+        head: numbers of a key, and of a value.
+        format: `bf16` or `fp8`, of the weights.
+    """
+
+    parameters: float
+    layers: int
+    heads: int
+    head: int
+    format: str
+
+    @property
+    def weights(self) -> float:
+        """Bytes of weights."""
+        return self.parameters * BYTES[self.format]
+
+    @property
+    def token(self) -> float:
+        """Bytes that a conversation remembers of one token, in 16 bit: keys and values of all layers."""
+        return 2 * self.layers * self.heads * self.head * BYTES["bf16"]
+
+    @property
+    def flop(self) -> float:
+        """Operations for one token: 2 for each parameter (Kaplan et al. 2020)."""
+        return 2 * self.parameters
+
+
+BYTES = {"bf16": 2, "fp8": 1}
+# Layers, key-value heads and their size: Grattafiori et al. 2024, table 3 (Llama 3).
+MODELS = {
+    "8 billion, 16 bit": Model(8e9, 32, 8, 128, "bf16"),
+    "70 billion, 16 bit": Model(70e9, 80, 8, 128, "bf16"),
+    "70 billion, 8 bit": Model(70e9, 80, 8, 128, "fp8"),
+    "405 billion, 8 bit": Model(405e9, 126, 8, 128, "fp8"),
+}
+CARDS = {"L4": "NVIDIA L4", "H100 SXM": "NVIDIA H100 SXM", "H200 SXM": "NVIDIA H200 SXM", "B200 SXM": "NVIDIA B200 SXM"}
+BATCHES = tuple(2**k for k in range(11))
+CONTEXTS = tuple(2**k for k in (9, 11, 13, 15, 17))
+MANY = (1, 2, 8)
+REACHED = 0.58  # of the floor's rate: the least of the published ones, held by a test
+
+
+def rate() -> Experiment:
+    """Return the experiment on the tokens a second that cards write at most, all conversations together.
+
+    Several cards hold equal parts of everything, and what passes between them takes no time: a floor.
+    """
+    rows = {row["name"]: row for row in catalogue.table("hardware")}
+
+    def predict(batch, context, model, card, cards):
+        sheet, network = rows[CARDS[card]], MODELS[model]
+        memory, conversation = cards * sheet["memory_bytes"], context * network.token
+        if network.weights > memory:
+            return Unavailable(f"The weights alone take {quantity(network.weights, 'B')}, and there are "
+                               f"{quantity(memory, 'B')}.")
+        room = predicted.held(memory, network.weights, conversation)
+        if room < batch:
+            return Unavailable(f"Beside the weights there is room for {room:,} conversations of this length.")
+        parts = predicted.step(network.weights, conversation, network.flop, batch,
+                               cards * catalogue.peak(sheet, network.format), cards * sheet["memory_bytes_per_s"])
+        seconds, binds = sum(parts.values()), max(parts, key=parts.get)
+        return Outcome(batch / seconds, "tokens/s", low=REACHED * batch / seconds,
+                       note=f"At least {quantity(seconds, 's')} for each token of a conversation; most of it: {binds}.")
+
+    return Experiment(
+        title="Writing, by the conversations at once",
+        quantity="Tokens of all together",
+        unit="tokens/s",
+        axes=[
+            Axis("batch", "Conversations at once", BATCHES, unit="conversations", log=True),
+            Axis("context", "Length of each so far", CONTEXTS, start=2048, unit="tokens", log=True),
+            Axis("model", "Parameters", tuple(MODELS)),
+            Axis("card", "Card", tuple(CARDS), start="H100 SXM"),
+            Axis("cards", "Cards that share the work", MANY, unit="cards"),
+        ],
+        predict=predict,
+        readout="With {batch} of {context} each, {cards} of type {card} write at most {value}; parameters: {model}.",
+    )
+
+
+def published() -> Comparison:
+    """Return what others measured for one conversation beside the floor: bandwidth over bytes of weights."""
+    found = {row["name"]: row for row in catalogue.table("decoding")}
+    sheets = {row["name"]: row for row in catalogue.table("hardware")}
+
+    def predict(system):
+        row = found[system]
+        return Outcome(sheets[row["machine"]]["memory_bytes_per_s"] / row["weights_bytes"], "tokens/s")
+
+    experiment = Experiment(
+        title="One conversation", quantity="Rate", unit="tokens/s", axes=[Axis("system", "System", tuple(found))],
+        predict=predict, measure=lambda system: Outcome(found[system]["tokens_per_s"], "tokens/s", note="published"),
+        readout="{system} writes {value}.")
+    points = [{"system": name} for name in found]
+    return Comparison(experiment, tuple(
+        Row(point, experiment.predict(**point), experiment.measure(**point)) for point in points))
