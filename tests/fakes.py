@@ -83,7 +83,21 @@ def sessions() -> Costs:
                   for form in start for width in flop})
 
 
+def queries() -> Costs:
+    """Return costs as `labkit.measure.queries` finds them: asking adds 10 µs, or 30 for eight, and a tail."""
+    more = {1: 1e-5, 8: 3e-5, 64: 2e-4}
+    alone = {samples: 1e-5 + 2e-5 * samples for samples in more}
+    usual = [[samples, alone[samples] + more[samples]] for samples in more]
+
+    def longer(factor, curve=usual):
+        return [[samples, factor * seconds] for samples, seconds in curve]
+
+    return costs({"alone": [[samples, seconds] for samples, seconds in alone.items()], "p50": usual,
+                  "p90": longer(1.2, usual[:2]), "p99": longer(1.5, usual[:2]), "turn": longer(1.1),
+                  "deviation": longer(0.5, usual[:2])})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
-    kept = {"operators": operators(), "layers": layers(), "sessions": sessions(), **tour()}
+    kept = {"operators": operators(), "layers": layers(), "sessions": sessions(), "queries": queries(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

@@ -37,7 +37,7 @@ def calibrate(device: torch.device) -> Costs:
         for done, name in enumerate(NAMES):
             report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
             form, width = name.rsplit(" ", 1)
-            network = Network(_file(form, int(width), folder))
+            network = Network(file(form, int(width), folder))
             curves[name] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
         return paced.costs(curves)
 
@@ -59,9 +59,10 @@ def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace:
 
 def _sampler(form, width, batch):
     with tempfile.TemporaryDirectory() as folder:
-        return Network(_file(form, width, folder)).sampler(batch)
+        return Network(file(form, width, folder)).sampler(batch)
 
 
-def _file(form, width, folder) -> Path:
+def file(form: str, width: int, folder: str | Path) -> Path:
+    """Write an untrained network of a width into a folder, in one of `labkit.measure.exported.FORMATS`."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 3, SIDE, SIDE), np.uint8)
     return in_format(form, CatNet(width), Path(folder) / f"{form}-{width}.onnx", noise)

@@ -1,0 +1,177 @@
+"""MLPerf's LoadGen against a network in ONNX Runtime: four ways of asking, each with a rule for what counts.
+
+It runs in a process of its own, which is ended when it is silent for too long: LoadGen is C++ with threads, and waits
+for ever for an answer that does not come. What it found is read from the logs that it wrote.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from labkit.measure import mlperf_log
+from labkit.measure.helper import Helper, HelperFailed, say
+from labkit.measure.runtime import SIDE, Network, as_input
+
+SINGLE, MULTI, SERVER, OFFLINE = SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
+STREAMS = 8  # samples in a query of MultiStream, as MLPerf sets it (`mlperf.conf`: samples_per_query)
+PERCENTILE = {SINGLE: 90, MULTI: 99, SERVER: 99}  # that counts, in % (`mlperf.conf`: target_latency_percentile)
+DEADLINE_S = 0.010  # of a query of Server, where a network has none of its own (`mlperf.conf`: target_latency)
+OFFICIAL_S = 600.0  # that an official run lasts at least (`mlperf.conf`: min_duration)
+_START_S = 30.0  # for the process to start, and for LoadGen to write its logs
+_LONGEST = 2  # times the asked duration: then LoadGen issues no more, and a little later the process is ended
+_WARM_UP = 20  # answers before LoadGen starts
+
+
+class Failed(RuntimeError):
+    """LoadGen, or what it asks, did not do its work; the message says what happened."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How LoadGen asks.
+
+    Args:
+        scenario: one of `SCENARIOS`.
+        seconds: how long at least; an official run has `OFFICIAL_S`.
+        expected: queries a second: the rate of the arrivals in Server; elsewhere what LoadGen prepares for, samples a
+            second in Offline.
+        batch: samples that the network answers at once in Offline.
+        deadline: seconds that a query of Server may take.
+        queries: how many at least.
+
+    Raises:
+        ValueError: another scenario, or a number that is not finite and above 0; batch and queries are whole.
+    """
+
+    scenario: str
+    seconds: float = 1.0
+    expected: float = 1000.0
+    batch: int = 1
+    deadline: float = DEADLINE_S
+    queries: int = 100
+
+    def __post_init__(self):
+        if self.scenario not in SCENARIOS:
+            raise ValueError(f"LoadGen has no scenario {self.scenario!r}, but {', '.join(SCENARIOS)}.")
+        for name, unit in (("seconds", " s"), ("expected", " a second"), ("deadline", " s")):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise ValueError(f"'{name}' must be a finite number above 0, not {value!r}{unit}.")
+        for name in ("batch", "queries"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"'{name}' must be a whole number from 1 up, not {value!r}.")
+
+
+def missing() -> str:
+    """Return why there is no LoadGen here, or nothing where there is one."""
+    try:
+        found = importlib.util.find_spec("mlperf_loadgen")
+    except ValueError:  # it is blocked
+        found = None
+    return "" if found else (
+        "MLPerf's LoadGen is not installed here. 'pip install mlcommons-loadgen' brings it for Linux and Windows on x86 "
+        "and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to be "
+        "built from its source.")
+
+
+def run(file: str | Path | None, images: np.ndarray, settings: Settings) -> mlperf_log.Log:
+    """Let LoadGen ask a network, in a process of its own.
+
+    Args:
+        file: an ONNX file of the course; None for a network that answers nothing and takes no time.
+        images: byte pictures (n, 3, 32, 32) that are asked about; they stay in memory.
+        settings: how.
+
+    Raises:
+        ValueError: other pictures.
+        Failed: LoadGen is missing, the network cannot be used or does not answer, or the log is cut off.
+    """
+    if getattr(images, "shape", ())[1:] != (3, SIDE, SIDE) or images.dtype != np.uint8 or len(images) < STREAMS:
+        raise ValueError(f"LoadGen asks about {STREAMS} byte pictures (3 × {SIDE} × {SIDE}) or more.")
+    if reason := missing():
+        raise Failed(reason)
+    with tempfile.TemporaryDirectory(prefix="loadgen-", ignore_cleanup_errors=True) as folder:
+        np.save(Path(folder) / "pictures.npy", images)
+        arguments = (str(file or ""), folder, json.dumps(asdict(settings)))
+        try:
+            with Helper("labkit.measure.loadgen", *arguments) as helper:
+                helper.answer(_START_S)  # the network is open, and LoadGen starts
+                helper.answer(_LONGEST * settings.seconds + _START_S)
+            return mlperf_log.read(folder)
+        except HelperFailed as trouble:
+            raise Failed(f"LoadGen's run in {settings.scenario} was ended: {trouble}") from trouble
+        except mlperf_log.CutOff as trouble:
+            raise Failed(str(trouble)) from trouble
+
+
+def ask(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, folder: Path, settings: Settings) -> None:
+    """Run LoadGen in this process, which ends with an error where the network does not answer as it should."""
+    import mlperf_loadgen as loadgen
+
+    pictures = as_input(images)  # in memory before the clock starts, as MLPerf's rules allow
+    size = settings.batch if settings.scenario == OFFLINE else STREAMS
+
+    def issue(queries):
+        try:
+            for start in range(0, len(queries), size):
+                some = queries[start:start + size]
+                scores = np.ascontiguousarray(network(pictures[[sample.index for sample in some]]))
+                width, place = scores.nbytes // len(some), scores.ctypes.data
+                loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, place + row * width, width)
+                                              for row, sample in enumerate(some)])  # `scores` lives until here
+        except BaseException as trouble:  # in LoadGen's thread it would end the process without a word
+            say({"error": f"the network did not answer: {type(trouble).__name__}: {trouble}"})
+            os._exit(1)
+
+    system = loadgen.ConstructSUT(issue, lambda: None)
+    library = loadgen.ConstructQSL(len(images), len(images), lambda samples: None, lambda samples: None)
+    try:
+        loadgen.StartTestWithLogSettings(system, library, *_settings(loadgen, folder, settings), "")
+    finally:
+        loadgen.DestroyQSL(library)
+        loadgen.DestroySUT(system)
+
+
+def _settings(loadgen, folder: Path, settings: Settings) -> tuple:
+    test, log, output = loadgen.TestSettings(), loadgen.LogSettings(), loadgen.LogOutputSettings()
+    test.scenario, test.mode = getattr(loadgen.TestScenario, settings.scenario), loadgen.TestMode.PerformanceOnly
+    test.min_duration_ms = max(1, round(1e3 * settings.seconds))
+    test.max_duration_ms = _LONGEST * test.min_duration_ms
+    test.min_query_count = settings.queries
+    test.single_stream_expected_latency_ns = test.multi_stream_expected_latency_ns = round(1e9 / settings.expected)
+    test.multi_stream_samples_per_query = STREAMS
+    test.server_target_qps = test.offline_expected_qps = settings.expected
+    test.server_target_latency_ns = round(1e9 * settings.deadline)
+    output.outdir, output.copy_summary_to_stdout = str(folder), False
+    log.log_output, log.enable_trace = output, True
+    return test, log
+
+
+def main(file: str, folder: str, settings: str) -> None:
+    """Run in the helper: open the network, let LoadGen ask, and say when it is done."""
+    try:
+        images = np.load(Path(folder) / "pictures.npy")
+        network = Network(file) if file else lambda pictures: np.zeros((len(pictures), 3), np.float32)
+        for _ in range(_WARM_UP):
+            network(as_input(images[:1]))
+        say("ready")
+        ask(network, images, Path(folder), Settings(**json.loads(settings)))
+    except Exception as trouble:
+        say({"error": f"{type(trouble).__name__}: {trouble}"})
+        return
+    say("done")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,84 @@
+"""What it costs to be asked by LoadGen, and how far the slow answers lie from the usual: by a narrow network.
+
+The same network is timed by itself, and then asked by LoadGen, one sample at a time, eight at a time, and all at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, median, pstdev
+
+import numpy as np
+import torch
+
+from labkit import clock
+from labkit.clock import Contention
+from labkit.costs import Costs
+from labkit.measure import exported, loadgen
+from labkit.measure.loadgen import MULTI, OFFLINE, SINGLE, STREAMS, Settings
+from labkit.measure.mlperf_log import Log
+from labkit.measure.runtime import SIDE, Network
+from labkit.networks.cats import CatNet
+from labkit.progress import report
+
+SECONDS = 6  # about how long it takes
+NAMES = ("alone", "p50", "p90", "p99", "turn", "deviation")
+WIDTH, BATCH = 16, 64  # of the narrow network; samples that it answers at once in Offline
+POOL = 256  # pictures that are asked about
+_RUN_S = 0.7
+_BUDGET_S = 0.15
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Ask a narrow network, whatever the device.
+
+    Returns:
+        Seconds against the samples of a query: `"alone"`, the network by itself; `"p50"`, `"p90"` and `"p99"`, asked by
+        LoadGen; `"turn"`, from one query to the next, in the mean, and `"deviation"`, its standard deviation.
+    """
+    if reason := loadgen.missing():
+        return Costs.unavailable(NAMES, reason)
+    contention = Contention()
+    with tempfile.TemporaryDirectory() as folder:
+        file = exported.write(CatNet(WIDTH), Path(folder) / "narrow.onnx")
+        try:
+            return _costs(file, contention)
+        except loadgen.Failed as trouble:
+            return Costs.unavailable(NAMES, str(trouble))
+
+
+def pictures() -> np.ndarray:
+    """Return byte pictures (POOL, 3, 32, 32) of noise: the time of an answer does not depend on what they show."""
+    return np.random.default_rng(0).integers(0, 256, (POOL, 3, SIDE, SIDE), np.uint8)
+
+
+def _costs(file: Path, contention: Contention) -> Costs:
+    network, curves = Network(file), {name: [] for name in NAMES}
+    pacemaker = network.sampler(1)
+    paces = [_median(pacemaker)]
+    for done, (scenario, samples) in enumerate(((SINGLE, 1), (MULTI, STREAMS), (OFFLINE, BATCH))):
+        report(done / 3, f"Calibrating: LoadGen's {scenario}")
+        alone = _median(network.sampler(samples))
+        expected = BATCH / alone if scenario == OFFLINE else 1 / alone
+        log = loadgen.run(file, pictures(), Settings(scenario, _RUN_S, expected, BATCH))
+        paces.append(_median(pacemaker))
+        alone = min(alone, _median(network.sampler(samples)))  # the faster of before and after: less disturbed
+        for name, seconds in {"alone": alone, **_found(log)}.items():
+            curves[name].append([samples, seconds])
+    return Costs(curves, pace=median(paces), drift=max(paces) / min(paces), contention=contention.share(),
+                 date=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _median(sampler) -> float:
+    return clock.rounds({"alone": sampler}, budget=_BUDGET_S)["alone"].median
+
+
+def _found(log: Log) -> dict[str, float]:
+    """Return the seconds of a query by their names; in Offline, where there is one, the mean of a batch is its turn."""
+    if log.scenario == OFFLINE:
+        return dict.fromkeys(("p50", "turn"), BATCH / log.rate)
+    turns = np.diff(np.unique(log.times[:, 1])).tolist()
+    found = {f"p{share}": log.percentile(share) for share in (50, 90, 99)}
+    return {**found, "turn": mean(turns), "deviation": pstdev(turns)}
