@@ -26,12 +26,13 @@ def above_floor(times: Mapping[str, Outcome], floor: float) -> Figure:
         errors = [[1e6 * (o.value - o.low) for o in times.values()], [1e6 * (o.high - o.value) for o in times.values()]]
         bars = axes.barh(list(times), values, 0.6, xerr=errors, ecolor=GREY)
         axes.bar_label(bars, [f"× {1e-6 * value / floor:.3g}" for value in values], padding=6, color=GREY)
-        axes.axvline(1e6 * floor, color=COLOURS[1], linestyle="--", label="the floor")
+        axes.axvline(1e6 * floor, color=COLOURS[1], linestyle="--")
+        axes.annotate("the floor", (1e6 * floor, 1), (0, 3), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", ha="center", color=GREY)
         axes.set_xscale("log")
         axes.set_xlim(1e6 * floor / 2, 4 * max(values))
         axes.set_xlabel("time of one answer (µs)")
         axes.invert_yaxis()
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.22))
         figure.tight_layout()
         plt.close(figure)
     return figure
@@ -49,7 +50,7 @@ def cold_start(starts: Mapping[str, Mapping[str, float]]) -> Figure:
             before += seconds
         axes.set_xlabel("time since the start of the process (s)")
         axes.invert_yaxis()
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.4), ncols=2)
+        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
         figure.tight_layout()
         plt.close(figure)
     return figure
@@ -89,12 +90,13 @@ def latency_by_power(devices: Sequence[Device], here: Outcome, watts: tuple[floa
         for kind, marker, colour in zip(dict.fromkeys(d.kind for d in devices), "osD", COLOURS, strict=False):
             some = [device for device in devices if device.kind == kind]
             axes.plot([d.watts for d in some], [1e3 * d.seconds for d in some], marker, color=colour, label=kind)
-            for device in some:
+            for place, device in enumerate(some):
                 axes.annotate(device.name.removeprefix("NVIDIA ").removeprefix("Jetson "),
-                              (device.watts, 1e3 * device.seconds), (5, 4), textcoords="offset points", fontsize=7,
-                              color=GREY)
+                              (device.watts, 1e3 * device.seconds), (5, 4 if place else -11),
+                              textcoords="offset points", fontsize=7, color=GREY)
         axes.plot(watts, [1e3 * here.value] * 2, color=COLOURS[3], linewidth=3, label="this processor, by a model")
         axes.set_xscale("log")
+        axes.set_xlim(right=4 * max(device.watts for device in devices))
         axes.set_yscale("log")
         axes.set_xlabel("power (W): rated, of the accelerator or the module")
         axes.set_ylabel("time of one answer (ms)")

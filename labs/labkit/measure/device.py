@@ -84,6 +84,19 @@ def settle() -> None:
         torch.set_num_threads(enough)
 
 
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let the framework use `count` threads inside the block; raises `ValueError` for fewer than one."""
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"The framework runs on a whole number of threads from 1 up, not {count!r}.")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def container_memory() -> int | None:
     """Return the bytes of memory that a control group allows, or None where none limits it (Linux, cgroups(7))."""
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

@@ -7,7 +7,6 @@ given link is left to the prediction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from statistics import median
 from time import perf_counter, sleep
 
@@ -49,7 +48,7 @@ def calibrate(device: torch.device) -> Costs:
         `"tunnel"`, `"relay"`: seconds of a message of so many bytes and its short answer, less what the link takes.
     """
     devices.settle()
-    with one_core():
+    with devices.threads(1):
         paced = Paced(pacemaker(), budget=_BUDGET)
         curves = {f"layer {kind}": [] for kind in KINDS}
         for done, width in enumerate(WIDTHS):
@@ -69,17 +68,6 @@ def calibrate(device: torch.device) -> Costs:
             except (OSError, link.Unlinked, HelperFailed, NoAnswer) as trouble:
                 missing[rung] = str(trouble)
     return paced.costs(curves, missing)
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Let the framework use one core inside the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def pacemaker() -> Callable[[], float]:

@@ -32,12 +32,12 @@ _PROBES = [
 _PARAMETERS = (1_000, 30_000, 1_000_000)  # numbers that an optimiser step changes
 
 
-def _channels(kind: str, read: int, written: int) -> int:
+def channels(kind: str, read: int, written: int) -> int:
     """What a layer's cost depends on: the first, which reads the colours, is known by the channels that it writes."""
     return written if kind == "conv32" else read
 
 
-NAMES = ("optimiser", *(f"{mode} {kind} {_channels(kind, read, written)}"
+NAMES = ("optimiser", *(f"{mode} {kind} {channels(kind, read, written)}"
                         for mode in ("infer", "train") for kind, read, written, _ in _PROBES))
 
 
@@ -51,9 +51,9 @@ def calibrate(device: torch.device) -> Costs:
     curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
-        for mode, call in (("infer", _inference), ("train", _training)):
+        for mode, call in (("infer", inference), ("train", _training)):
             batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
-            curves[f"{mode} {kind} {_channels(kind, read, written)}"] = timed.curve({
+            curves[f"{mode} {kind} {channels(kind, read, written)}"] = timed.curve({
                 batch: clock.sampler(call(kind, read, written, side, batch, device), sync) for batch in batches})
     curves["optimiser"] = [[count, timed(clock.sampler(_optimiser(count, device), sync))] for count in _PARAMETERS]
     return timed.costs(curves)
@@ -61,7 +61,7 @@ def calibrate(device: torch.device) -> Costs:
 
 def pacemaker(device: torch.device) -> Callable[[], float]:
     """Return a sampler of the small convolution whose time tells how fast the machine runs at the moment."""
-    return clock.sampler(_inference("conv16", 16, 32, 16, 32, device), devices.sync(device))
+    return clock.sampler(inference("conv16", 16, 32, 16, 32, device), devices.sync(device))
 
 
 def _layer(kind, read, written, device) -> nn.Module:
@@ -77,7 +77,9 @@ def _input(kind, read, side, batch, device):
     return torch.rand(batch, read, side, side, device=device).to(memory_format=devices.layout(device))
 
 
-def _inference(kind, read, written, side, batch, device):
+def inference(kind: str, read: int, written: int, side: int, batch: int,
+              device: torch.device) -> Callable[[], None]:
+    """Return a call of one layer of a `kind`, by channels read and written and the side of its picture (dense: 1)."""
     layer, picture = _layer(kind, read, written, device), _input(kind, read, side, batch, device)
 
     def run():

@@ -1,4 +1,4 @@
-"""ONNX Runtime on one thread: opens a network's file, answers with it, and says where its time goes.
+"""ONNX Runtime: opens a network's file, answers with it, and says where its time goes.
 
 An edge device needs only this to infer, and no PyTorch: nothing here imports it.
 """
@@ -29,14 +29,19 @@ class Network:
     Args:
         path: an ONNX file that reads float pictures (n, 3, 32, 32) and gives scores (n, classes).
         profile: a folder for the runtime's record of times, or none.
+        threads: how many may work on one run.
+        tried: whether it answers a black picture first, to see that it is whole.
 
     Raises:
         Unusable: there is no such file, it is damaged or truncated, or it is another kind of network.
+        ValueError: fewer threads than one.
     """
 
-    def __init__(self, path: str | Path, profile: Path | None = None):
+    def __init__(self, path: str | Path, profile: Path | None = None, *, threads: int = 1, tried: bool = True):
+        if not isinstance(threads, int) or threads < 1:
+            raise ValueError(f"A network runs on a whole number of threads from 1 up, not {threads!r}.")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.enable_cpu_mem_arena = False  # else freed memory is kept, and more taken than is needed
         options.log_severity_level = 4
         if profile:
@@ -55,7 +60,7 @@ class Network:
             raise Unusable(f"{path.name} is not a network of this course: it must read float pictures of 3 × {SIDE} × "
                            f"{SIDE} and give one row of scores for each.")
         self._name = reads[0].name
-        if not np.isfinite(self(np.zeros((1, 3, SIDE, SIDE), np.float32))).all():
+        if tried and not np.isfinite(self(np.zeros((1, 3, SIDE, SIDE), np.float32))).all():
             raise Unusable(f"{path.name} answers a black picture with something that is no number: it is damaged.")
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
@@ -76,8 +81,12 @@ class Network:
 
     def sampler(self, batch: int) -> Callable[[], float]:
         """Return a function that answers a batch and returns the seconds; raises `ValueError` for a batch below 1."""
-        pictures = _noise(batch)
-        return clock.sampler(lambda: self(pictures))
+        return clock.sampler(self.run(batch))
+
+    def run(self, batch: int) -> Callable[[], np.ndarray]:
+        """Return a function that answers the same batch of noise; raises `ValueError` for a batch below 1."""
+        pictures = noise(batch)
+        return lambda: self(pictures)
 
     def end_record(self) -> list[dict]:
         """Return the runtime's record of what it did, one entry a call; needs a folder for it."""
@@ -97,7 +106,7 @@ def where_time_goes(path: str | Path, batch: int = 16, runs: int = 50) -> dict[s
         Unusable, ValueError: as `Network`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        network, pictures = Network(path, profile=Path(folder)), _noise(batch)
+        network, pictures = Network(path, profile=Path(folder)), noise(batch)
         for _ in range(runs):
             network(pictures)
         record = network.end_record()
@@ -110,7 +119,8 @@ def where_time_goes(path: str | Path, batch: int = 16, runs: int = 50) -> dict[s
     return dict(spent.most_common())
 
 
-def _noise(batch: int) -> np.ndarray:
+def noise(batch: int) -> np.ndarray:
+    """Return pictures of noise, float32 (n, 3, 32, 32) between -1 and 1; raises `ValueError` for a batch below 1."""
     if not isinstance(batch, int) or batch < 1:
         raise ValueError(f"A batch is a whole number of pictures from 1 up, not {batch!r}.")
     return np.random.default_rng(0).uniform(-1, 1, (batch, 3, SIDE, SIDE)).astype(np.float32)

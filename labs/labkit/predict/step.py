@@ -27,12 +27,24 @@ def seconds(costs: Costs, mode: str, width: int, batch: int) -> dict[str, float]
         batch: pictures in the step.
     """
     layers = network.cats(width)
-    forward = sum(operation(costs.group(f"infer {layer.kind}"), _channels(layer), batch) for layer in layers)
+    inference = layer_by_layer(costs, "infer", width, batch)
     if mode == "inference":
-        return {"forward": forward}
-    both = sum(operation(costs.group(f"train {layer.kind}"), _channels(layer), batch) for layer in layers)
+        return {"forward": inference}
+    both = layer_by_layer(costs, "train", width, batch)
     update = along(costs.curve("optimiser"), network.parameters(layers))
-    return {"forward": min(forward, both), "backward": max(both - forward, 0.0), "optimiser": update}
+    return {"forward": min(inference, both), "backward": max(both - inference, 0.0), "optimiser": update}
+
+
+def layer_by_layer(costs: Costs, prefix: str, width: int, batch: int) -> float:
+    """Return the seconds of all layers of the cat network, one after the other.
+
+    Args:
+        costs: curves of single layers, called by a prefix, the layer's kind and its channels.
+        prefix: `"infer"`, `"train"`, or what else the layers were timed for.
+        width, batch: as in `seconds`.
+    """
+    return sum(operation(costs.group(f"{prefix} {layer.kind}"), _channels(layer), batch)
+               for layer in network.cats(width))
 
 
 def _channels(layer: network.Layer) -> int:

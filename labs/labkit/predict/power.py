@@ -1,0 +1,30 @@
+"""What a busy processor draws, where none counts: a model with a band, from what servers drew under full load.
+
+The watts are those of whole servers in SPECpower_ssj2008 at full load, divided by their logical processors, in the mean
+of each generation from Haswell (2014) to the second EPYC (2019): cloud-carbon-footprint/cloud-carbon-coefficients,
+output/coefficients-azure-use.csv at 2ecb2f6. Memory, fans and losses are in them; a laptop's processor is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+LOWEST_W, HIGHEST_W = 1.69, 6.01  # of a busy logical processor: EPYC of the second generation, and Haswell
+
+
+def watts(threads: int) -> tuple[float, float, float]:
+    """Return the watts of so many busy threads, between the lowest and the highest: a number that goes with its band.
+
+    Raises:
+        ValueError: no thread.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"A whole number of threads from 1 up draws power here, not {threads!r}.")
+    return threads * math.sqrt(LOWEST_W * HIGHEST_W), threads * LOWEST_W, threads * HIGHEST_W
+
+
+def joules(seconds: float, threads: int) -> tuple[float, float, float]:
+    """Return the joules of `seconds` on busy threads, and the ends of the band; raises `ValueError` for no time."""
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"An answer takes a time above 0, not {seconds!r} s.")
+    return tuple(seconds * power for power in watts(threads))
