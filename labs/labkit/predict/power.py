@@ -1,7 +1,7 @@
 """What a busy processor draws, where none counts: a model with a band, from what servers drew under full load.
 
 The watts are those of whole servers in SPECpower_ssj2008 at full load, divided by their logical processors, in the mean
-of each generation from Haswell (2014) to the second EPYC (2019): cloud-carbon-footprint/cloud-carbon-coefficients,
+of each of eight generations of processors: github.com/cloud-carbon-footprint/cloud-carbon-coefficients,
 output/coefficients-azure-use.csv at 2ecb2f6. Memory, fans and losses are in them; a laptop's processor is not.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-LOWEST_W, HIGHEST_W = 1.69, 6.01  # of a busy logical processor: EPYC of the second generation, and Haswell
+LOWEST_W, HIGHEST_W = 1.69, 6.01  # of a busy logical processor: the second EPYC (2019), and Haswell (2014)
 
 
 def watts(threads: int) -> tuple[float, float, float]:
