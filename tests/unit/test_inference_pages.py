@@ -190,6 +190,28 @@ def test_waits_are_those_of_a_played_queue(servers, busy, patience):
     assert late == pytest.approx(erlang.late(servers, busy, patience), rel=0.1)
 
 
+def test_the_longest_wait_of_a_share_is_the_inverse_of_the_late_share():
+    for servers, busy, share in itertools.product((1, 4, 9), (0.3, 0.9), (0.5, 0.99)):
+        wait = erlang.longest(servers, busy, share)
+        if wait:
+            assert erlang.late(servers, busy, wait) == pytest.approx(1 - share)
+        else:
+            assert erlang.waits(servers, busy) <= 1 - share
+    assert erlang.longest(2, 1.1, 0.5) == math.inf and erlang.longest(2, 0, 0.99) == 0
+    with pytest.raises(ValueError, match="below 1"):
+        erlang.longest(1, 0.5, 1)
+
+
+def test_an_overload_has_a_reason_and_every_other_answer_takes_its_work_at_least():
+    experiment = conversations.wait()
+    for point in experiment.points():
+        outcome = experiment.predict(**point)
+        if outcome:
+            assert outcome.value >= point["work"] and "Busy for" in outcome.note
+        else:
+            assert "queue grows" in outcome.reason
+
+
 def test_one_server_is_the_queue_of_the_textbooks_and_an_overload_is_said():
     assert erlang.waits(1, 0.7) == pytest.approx(0.7)
     assert erlang.mean_wait(1, 0.7) == pytest.approx(0.7 / 0.3)
@@ -221,7 +243,7 @@ def test_a_queue_that_cannot_be_is_refused(arguments):
 
 
 @pytest.mark.parametrize("experiment, x", [(tail.fan_out, "servers"), (fleet.power, "rate"), (decoding.rate, "batch"),
-                                           (conversations.late, "people")])
+                                           (conversations.wait, "people")])
 def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)
     assert sum(1 for _ in experiment().points()) < 3000

@@ -1,41 +1,41 @@
-"""How many people one service answers in time, if each asks at random: a prediction without a lab."""
+"""How long people wait for one service, if each asks at random: a prediction without a lab."""
 
 from __future__ import annotations
 
-from labkit.experiment import Axis, Experiment, Outcome
+from labkit.experiment import Axis, Experiment, Outcome, Unavailable
 from labkit.predict import erlang
 from labkit.units import quantity
 
-PEOPLE = (1, 2, 5, 10, 20, 30, 50, 70, 100, 200, 500)
+PEOPLE = (1, 2, 5, 10, 20, 30, 40, 50, 70, 100, 150, 200, 300, 500)
 EVERY = (5, 10, 30, 120)  # s
 WORK = (0.1, 0.2, 0.5, 2.0)  # s
-PATIENCE = (0.0, 0.2, 1.0, 5.0)  # s
+PERCENTILES = (50, 90, 99)
 INSTANCES = {"one": 1, "two": 2, "four": 4, "eight": 8}
 
 
-def late() -> Experiment:
-    """Return the experiment on the share of requests that wait for longer than people are patient."""
+def wait() -> Experiment:
+    """Return the experiment on the time of an answer: its work, after a wait that so many in a hundred stay below."""
 
-    def predict(people, every, work, patience, instances):
+    def predict(people, every, work, percentile, instances):
         busy = people / every * work / INSTANCES[instances]
-        share = erlang.late(INSTANCES[instances], busy, patience / work)
-        note = f"Busy for {quantity(100 * busy, '%')} of the time."
         if busy >= 1:
-            note = f"{quantity(100 * busy, '%')} of what they can do is asked for: the queue grows without end."
-        return Outcome(100 * share, "%", note=note)
+            return Unavailable(f"{quantity(100 * busy, '%')} of what they can do is asked for: the queue grows without "
+                               "end.")
+        parts = {"waiting": work * erlang.longest(INSTANCES[instances], busy, percentile / 100), "work": work}
+        return Outcome(sum(parts.values()), "s", parts=parts, note=f"Busy for {quantity(100 * busy, '%')} of the time.")
 
     return Experiment(
         title="People at one service",
-        quantity="Requests that wait too long",
-        unit="%",
+        quantity="Time of an answer",
+        unit="s",
         axes=[
-            Axis("people", "People", PEOPLE, start=50, unit="people", log=True),
+            Axis("people", "People", PEOPLE, start=20, unit="people", log=True),
             Axis("every", "Each asks once in", EVERY, start=30, unit="s", log=True),
             Axis("work", "Work for one answer", WORK, start=0.5, unit="s", log=True),
-            Axis("patience", "Wait that is acceptable", PATIENCE, start=0.2, unit="s"),
+            Axis("percentile", "Percentile of the wait", PERCENTILES, start=99),
             Axis("instances", "Instances", tuple(INSTANCES)),
         ],
         predict=predict,
-        readout="Of {people}, each asking once in {every}, {value} of the requests wait for more than {patience}. "
+        readout="{people}, each asking once in {every}: the p{percentile} of the wait, and the work, take {value}. "
                 "Instances: {instances}.",
     )

@@ -85,7 +85,7 @@ def rate() -> Experiment:
         quantity="Tokens of all together",
         unit="tokens/s",
         axes=[
-            Axis("batch", "Conversations at once", BATCHES, unit="conversations", log=True),
+            Axis("batch", "Conversations at once", BATCHES, unit="chats", log=True),
             Axis("context", "Length of each so far", CONTEXTS, start=2048, unit="tokens", log=True),
             Axis("model", "Parameters", tuple(MODELS)),
             Axis("card", "Card", tuple(CARDS), start="H100 SXM"),

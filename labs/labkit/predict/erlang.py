@@ -44,6 +44,16 @@ def late(servers: int, busy: float, patience: float) -> float:
     return 1.0 if busy >= 1 else queue * math.exp(-servers * (1 - busy) * patience)
 
 
+def longest(servers: int, busy: float, share: float) -> float:
+    """Return the wait that `share` of the requests do not exceed, infinite at overload; other arguments as above."""
+    if not 0 <= share < 1:
+        raise ValueError(f"A share of requests lies from 0 to below 1, not {share!r}.")
+    queue = waits(servers, busy)
+    if busy >= 1:
+        return math.inf
+    return max(math.log(queue / (1 - share)), 0.0) / (servers * (1 - busy)) if queue else 0.0
+
+
 def inside(rate: float, seconds: float) -> float:
     """Return how many are inside on average, if `rate` a second arrive and each stays for `seconds` (Little's law)."""
     if not (0 <= rate < math.inf and 0 <= seconds < math.inf):
