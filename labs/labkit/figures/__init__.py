@@ -6,9 +6,11 @@ from .inference import (
     cold_start,
     in_system,
     latency_by_power,
+    slow_shares,
     slower_than,
     supply_and_demand,
     time_and_rate,
+    under_load,
 )
 from .style import GREY, style
 from .terminology import (
@@ -49,9 +51,11 @@ __all__ = [
     "reached",
     "roofline",
     "room",
+    "slow_shares",
     "slower_than",
     "style",
     "supply_and_demand",
     "time_and_rate",
     "time_by_operator",
+    "under_load",
 ]

@@ -1,0 +1,281 @@
+"""Lab 3.3: how long the answers of a web service take, by how many requests come, and how it makes batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
+from labkit.machine import Machine
+from labkit.predict import queueing
+from labkit.predict.percentiles import TooFew, percentile
+from labkit.units import quantity
+
+NEEDS = ("serving",)  # the instruments that the predictions stand on
+LIMITS = (1, 2, 4, 8)
+WINDOWS = (0.0, 0.005, 0.02)
+REPLICAS = (1, 2, 4)
+TRIPS = (0.0, 0.001, 0.01, 0.05)
+SHARES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
+LOADS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the capacity with batches of `LIMIT`
+LIMIT, ROOM = 4, 64
+BELOW, ABOVE = (0.15, 0.30), (0.30, 0.60)  # goals up to 80 % of the capacity, and above: median and 90th percentile
+BAND = 0.3  # nine predictions in ten are within it up to 80 % of the capacity
+WANDERED = 0.1  # a pace that changes by more than this spoils a point
+
+
+def service(machine: Machine) -> queueing.Service:
+    """Return what the instrument found of this machine's server."""
+    costs = machine.cost("serving")
+    alone = costs.curve("computing")[0][1]
+    one = {name: costs.curve(name)[0][1] for name in ("handling", "handing", "rest")}
+    return queueing.Service(tuple(map(tuple, costs.curve("computing"))),
+                            tuple(seconds / alone for _, seconds in costs.curve("spread")), **one)
+
+
+def rates(machine: Machine) -> tuple[float, ...]:
+    """Return the arrival rates of the slider, in requests a second: `LOADS` of the predicted capacity."""
+    most = queueing.capacity(service(machine), LIMIT)
+    return tuple(float(f"{load * most:.2g}") for load in LOADS)
+
+
+def at(machine: Machine, load: float) -> float:
+    """Return the arrival rate of the slider for one of `LOADS`."""
+    return rates(machine)[LOADS.index(load)]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a load generator found at one setting.
+
+    Args:
+        load: `labkit.measure.arrivals.Load`.
+        slow: how long the network took for a picture, as a multiple of the calibrated time. The arrivals and the window
+            were stretched by it, so that all times are, and can be brought back.
+        warm: which of its answers count: those that were asked for after the first tenth of the time.
+    """
+
+    load: object
+    slow: float
+    warm: np.ndarray
+
+    def percentile(self, share: float) -> Outcome | Unavailable:
+        """Return a percentile of the answers in seconds, at the calibrated pace, or how many more it would need."""
+        try:
+            value, low, high = percentile(self.load.seconds[self.warm].tolist(), share)
+        except TooFew as trouble:
+            return Unavailable(str(trouble))
+        notes = [f"{int(self.warm.sum()):,} answers."]
+        if shed := self.load.count(503):
+            notes.append(f"{shed / len(self.load.due):.0%} of the requests were turned away.")
+        if abs(self.slow - 1) > 0.1:
+            notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated; the rate "
+                         "was adapted, and the times are at the calibrated pace.")
+        return Outcome(value / self.slow, "s", low=low / self.slow, high=high / self.slow, note=" ".join(notes),
+                       clock=value)
+
+
+class Bench:
+    """A server and a load generator, started when they are first needed.
+
+    Args:
+        machine: calibrated.
+        seconds: for which requests come, at each setting.
+        tries: for a setting, where the machine changes its pace meanwhile.
+    """
+
+    def __init__(self, machine: Machine, seconds: float, tries: int = 3):
+        self.costs, self._seconds, self._tries = machine.cost("serving"), seconds, tries
+        self._stack, self._pairs, self._found, self._depth = ExitStack(), [], {}, 0
+
+    @contextmanager
+    def open(self) -> Iterator[Bench]:
+        """Keep what is started, and found, until the outermost block ends."""
+        self._depth += 1
+        try:
+            yield self
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._pairs, self._found = [], {}
+                self._stack.close()
+
+    def pairs(self, replicas: int = 1) -> list:
+        """Return so many servers, each with a generator."""
+        from labkit.measure import serving as instrument
+
+        while len(self._pairs) < replicas:
+            self._pairs.append(self._stack.enter_context(instrument.standing()))
+        return self._pairs[:replicas]
+
+    def sweep(self, rate: float, limit: int, window: float, replicas: int = 1) -> Sweep:
+        """Let requests come at random for a while; a setting that was met in this block is not met twice."""
+        key = (rate, limit, window, replicas)
+        if key not in self._found:
+            self._found[key] = self._measured(*key)
+        return self._found[key]
+
+    def _measured(self, rate, limit, window, replicas) -> Sweep:
+        """Measure between two looks at the machine's pace; once more, a few times, where it changed meanwhile."""
+        pairs = self.pairs(replicas)
+        for attempt in range(self._tries):
+            before = self._slow(pairs)
+            for server, _ in pairs:
+                server.settle(limit=limit, window=window * before, room=ROOM)
+            ports = [server.port for server, _ in pairs]
+            load = pairs[0][1].open(ports, rate / before, self._seconds, seed=100 * len(self._found) + attempt)
+            after = self._slow(pairs)
+            if max(before, after) < (1 + WANDERED) * min(before, after):
+                break
+        return Sweep(load, (before * after) ** 0.5, load.late & (load.status == 200))
+
+    def _slow(self, pairs) -> float:
+        from labkit.measure import serving as instrument
+
+        return instrument.pace(*pairs[0]) / self.costs.pace
+
+
+def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: str = "Answers under load") -> Experiment:
+    """Return the experiment on the time of an answer, by arrivals, batches, replicas and the network between.
+
+    Args:
+        machine: this machine, with what `NEEDS` find on it.
+        seconds: for which requests come at a measured point.
+        tries: for a point, where the machine changes its pace meanwhile.
+        title: of the experiment.
+
+    Raises:
+        ValueError: a machine that lacks the instrument.
+    """
+    server, bench = service(machine), Bench(machine, seconds, tries)
+
+    def predict(rate, limit, window, replicas, trip, share):
+        played = queueing.play(server, rate, limit, window, ROOM, replicas)
+        value, parts = played.percentile(SHARES[share])
+        note = f"{played.shed:.0%} of the requests are turned away." if played.shed > 0.005 else ""
+        whole = value + trip
+        return Outcome(whole, "s", low=whole / (1 + BAND), high=whole / (1 - BAND), parts={**parts, "the link": trip},
+                       note=note)
+
+    def measure(rate, limit, window, replicas, trip, share):
+        if trip:
+            return Unavailable("A longer way adds its round trip to every answer and changes no queue, since requests "
+                               "do not wait for answers; Lab 4.4 measures links. Set it to 0 to measure.")
+        if refusal := too_few_cores(replicas):
+            return refusal
+        with bench.open():
+            return bench.sweep(rate, limit, window, replicas).percentile(SHARES[share])
+
+    return Experiment(
+        title=title,
+        quantity="Time of an answer",
+        unit="s",
+        axes=[
+            Axis("rate", "Requests that come", rates(machine), start=at(machine, 0.5), unit="requests/s", log=True),
+            Axis("limit", "Pictures in a batch, at most", LIMITS, start=LIMIT),
+            Axis("window", "A batch waits for more", WINDOWS, unit="s"),
+            Axis("replicas", "Replicas", REPLICAS),
+            Axis("trip", "Round trip of the network", TRIPS, unit="s"),
+            Axis("share", "Percentile", tuple(SHARES), start="p99"),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="{rate} in batches of up to {limit}: {share} is {value}, of which {part:waiting} is waiting.",
+        session=bench.open,
+    )
+
+
+def too_few_cores(replicas: int) -> Unavailable | None:
+    """Return why so many replicas cannot be measured here, or None where they can: each needs about two cores."""
+    from labkit.measure import device as devices
+
+    cores = devices.cores()
+    if replicas == 1 or cores >= 2 * replicas:
+        return None
+    return Unavailable(f"{replicas} replicas need about {2 * replicas} cores, one for the network and one for the rest "
+                       f"of each; this machine has {cores:g}. They would only take them from each other.")
+
+
+def points(machine: Machine, loads: Sequence[float], shares: Sequence[str] = tuple(SHARES), limit: int = LIMIT,
+           window: float = 0.0) -> list[Point]:
+    """Return points at some of `LOADS`, with one replica and no link."""
+    return [dict(rate=at(machine, load), limit=limit, window=window, replicas=1, trip=0.0, share=share)
+            for load in loads for share in shares]
+
+
+def curve(comparison: Comparison, share: str) -> tuple[list[float], list[float], list[Outcome]]:
+    """Return the rates at which a percentile was measured, what was predicted in seconds, and what was measured."""
+    rows = [row for row in comparison.rows if row.point["share"] == share and row.measured]
+    return ([row.point["rate"] for row in rows], [row.predicted.value for row in rows], [row.measured for row in rows])
+
+
+def knees(machine: Machine, comparison: Comparison) -> tuple[Outcome, Outcome]:
+    """Return the rate at which the median has trebled, predicted and measured, in requests a second."""
+    server = service(machine)
+    rate, _, found = curve(comparison, "p50")
+    value, low, high = queueing.crossing(rate, [outcome.value for outcome in found], queueing.TREBLED * server.idle)
+    predicted = queueing.knee(server, LIMIT, room=ROOM)
+    return Outcome(predicted, "requests/s"), Outcome(value, "requests/s", low=low, high=high)
+
+
+def closed_and_open(bench: Bench, load: float, clients: int, stall: float, seconds: float) -> dict[str, object]:
+    """Let the event loop of a server stop once, while it is asked in an open and in a closed loop; return the loads.
+
+    Args:
+        bench: open.
+        load: of the open loop, as a share of the capacity that the closed loop finds.
+        clients: of the closed loop.
+        stall: seconds for which the loop stands still.
+        seconds: for each of the two.
+    """
+    from time import sleep
+
+    [(server, generator)] = bench.pairs()
+    server.settle(limit=LIMIT, room=10_000)
+
+    def meanwhile():
+        sleep(seconds / 3)
+        server.stall(stall)
+
+    closed = generator.closed(server.port, clients, seconds, meanwhile=meanwhile)
+    opened = generator.open(server.port, load * closed.rate, seconds, meanwhile=meanwhile)
+    return {"closed loop": closed, "open loop": opened}
+
+
+def table(comparison: Comparison) -> str:
+    """Return predicted and measured percentiles side by side, a line for each rate."""
+    lines = [f"{'requests/s':>10}" + "".join(f"{share:>18}" for share in SHARES)]
+    for rate in dict.fromkeys(row.point["rate"] for row in comparison.rows):
+        cells = []
+        for share in SHARES:
+            row = next(row for row in comparison.rows if (row.point["rate"], row.point["share"]) == (rate, share))
+            measured = quantity(row.measured.value, "s") if row.measured else "too few"
+            cells.append(f"{quantity(row.predicted.value, 's')}, {measured}")
+        lines.append(f"{rate:>10g}" + "".join(f"{cell:>18}" for cell in cells))
+    return "\n".join(lines)
+
+
+def shortest(machine: Machine, rate: float, share: str = "p99") -> tuple[int, float]:
+    """Return the batch limit and the window that give the shortest predicted percentile with one replica."""
+    server = service(machine)
+    return min(((limit, window) for limit in LIMITS for window in WINDOWS), key=lambda way: queueing.play(
+        server, rate, *way, ROOM).percentile(SHARES[share])[0])
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point], tuple[float, float]]]:
+    """Return the experiments with the points that `labkit validate` measures and the goal of each.
+
+    No probe let requests come at random. Of p99.9 there are too few answers.
+    """
+    shares = ("p50", "p90", "p99")
+    below = [point for limit, window in ((LIMIT, 0.0), (8, 0.0), (2, 0.0), (LIMIT, 0.005))
+             for point in points(machine, (0.1, 0.35, 0.5), shares, limit, window)]
+    below += points(machine, (0.2, 0.65, 0.8), shares)
+    above = points(machine, (0.9, 1.0, 1.1, 1.5), shares)
+    return [
+        (answers(machine, 6.0, 3, title="Answers up to 80 % of the capacity"), below, BELOW),
+        (answers(machine, 6.0, 3, title="Answers from 90 to 150 % of the capacity"), above, ABOVE),
+    ]

@@ -1,0 +1,223 @@
+"""How long answers take when requests come at random and a server answers in batches.
+
+The server has two workers that take turns with each request: an event loop, which reads requests and writes answers one
+after the other, and the network, which computes a batch. There is no formula for the percentiles of such a queue, so its
+events are played through, with random arrivals of a fixed seed (discrete-event simulation). Where formulas exist, one
+request at a time and nothing else to do, tests hold the simulation to them: M/M/1, Pollaczek and Khinchine, and Little
+(doi:10.1287/opre.9.3.383).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from numbers import Real
+
+import numpy as np
+
+from labkit.predict.operators import along
+
+ARRIVALS = 8_000  # requests that a prediction plays through
+SEED = 33
+TREBLED = 3  # the knee: where half of the answers take longer than so many times an answer of an idle server
+_WARM_UP = 0.1  # share of the requests that find a server which has just started, and are left out
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a server needs for its work, in seconds.
+
+    Args:
+        computing: of the network for a batch: points (pictures, seconds).
+        spread: how long a batch takes over what is usual, in equally frequent steps; (1,) where it never varies.
+        handling: of the event loop for a request and its answer.
+        handing: between the event loop and the network, for a batch, there and back.
+        rest: of a request that passes both, for anything else: the client and the operating system.
+    """
+
+    computing: tuple[tuple[float, float], ...]
+    spread: tuple[float, ...] = (1.0,)
+    handling: float = 0.0
+    handing: float = 0.0
+    rest: float = 0.0
+
+    def batch(self, pictures: int) -> float:
+        """Return the seconds that a batch occupies the network, on average."""
+        return along(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
+
+    @property
+    def idle(self) -> float:
+        """The seconds of an answer when nobody else asks."""
+        return self.batch(1) + self.handling + self.rest
+
+
+@dataclass(frozen=True)
+class Played:
+    """What became of simulated requests.
+
+    Args:
+        seconds: of each answer, float64 (n,), NaN for a request that was turned away.
+        computing: the part of it in the network.
+        waiting: the part of it in queues.
+    """
+
+    seconds: np.ndarray
+    computing: np.ndarray
+    waiting: np.ndarray
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Seconds of the answers."""
+        return self.seconds[~np.isnan(self.seconds)]
+
+    @property
+    def shed(self) -> float:
+        """The share of requests that were turned away."""
+        return float(np.isnan(self.seconds).mean())
+
+    def percentile(self, percentile: float) -> tuple[float, dict[str, float]]:
+        """Return a percentile of the answers in seconds, and what it consists of: the mean of answers around it."""
+        order = np.argsort(self.seconds)[:len(self.answered)]
+        place = min(math.ceil(percentile / 100 * len(order)), len(order)) - 1
+        reach = max(1, min(place, len(order) - 1 - place, len(order) // 50))
+        near = order[max(place - reach, 0):place + reach + 1]
+        computing, waiting = float(self.computing[near].mean()), float(self.waiting[near].mean())
+        value, total = float(self.seconds[order[place]]), float(self.seconds[near].mean())
+        return value, {"computing": computing * value / total, "waiting": waiting * value / total,
+                       "HTTP": (total - computing - waiting) * value / total}
+
+
+def play(service: Service, rate: float, limit: int, window: float = 0.0, room: int = 64, replicas: int = 1,
+         count: int = ARRIVALS, seed: int = SEED) -> Played:
+    """Let requests come at random.
+
+    Args:
+        service: the server.
+        rate: requests a second, on average, at all replicas together.
+        limit: pictures in a batch, at most.
+        window: seconds that a batch waits for more after its first picture came.
+        room: pictures that may wait, at most.
+        replicas: servers that get the requests in turn.
+        count: requests, of which the first tenth is left out.
+        seed: of the arrivals.
+
+    Raises:
+        ValueError: a rate that is not finite and above 0, or a limit, room, count or number of replicas below 1, or a
+            window that is no number from 0 up.
+    """
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < math.inf:
+        raise ValueError(f"Arrivals need a finite rate above 0, not {rate!r}.")
+    if min(limit, room, replicas, count) < 1 or not 0 <= window < math.inf:
+        raise ValueError(f"A queue needs a limit, room, replicas and requests from 1 up and a window from 0 up, not "
+                         f"{limit!r}, {room!r}, {replicas!r}, {count!r} and {window!r}.")
+    return _play(service, float(rate), limit, window, room, replicas, count, seed)
+
+
+@lru_cache(maxsize=4096)
+def _play(service, rate, limit, window, room, replicas, count, seed) -> Played:
+    random = np.random.default_rng(seed)
+    gaps = random.exponential(1 / rate, count * replicas)
+    arrivals = np.cumsum(gaps)[::replicas].tolist()  # those of one of the replicas, which fare alike
+    lengths = np.array(service.spread)[random.integers(0, len(service.spread), count)].tolist()
+    usual = [0.0, *(along(service.computing, n) for n in range(1, limit + 1))]
+    half, handing = service.handling / 2, service.handing
+
+    seconds, computing = [math.nan] * count, [math.nan] * count
+    waiting: deque[tuple[float, int]] = deque()
+    batch: list[int] = []
+    loop = 0.0  # when the event loop has done what it has to do
+    ends = opens = math.inf  # when the batch is computed; when the window of the next one is over
+    arrived = number = 0
+    took = 0.0
+    while arrived < count or batch or waiting:
+        comes = arrivals[arrived] if arrived < count else math.inf
+        now = min(comes, ends, opens)
+        if now == ends:
+            loop = max(loop, now) + handing
+            done, batch, ends, spent = batch, [], math.inf, took
+        else:
+            done = []
+            if now == comes:
+                loop = max(loop, now) + half
+                if len(waiting) < room:
+                    waiting.append((loop, arrived))
+                else:
+                    loop += half
+                arrived += 1
+        if not batch and waiting:
+            opens = waiting[0][0] + window if window and len(waiting) < limit else -math.inf
+            if opens <= max(loop, now):
+                batch = [waiting.popleft()[1] for _ in range(min(limit, len(waiting)))]
+                took = usual[len(batch)] * lengths[number]
+                number += 1
+                ends, opens = max(loop, now) + took, math.inf
+        for one in done:
+            loop += half
+            seconds[one], computing[one] = loop - arrivals[one] + service.rest, spent
+    start = int(_WARM_UP * count)
+    seconds, computing = np.array(seconds[start:]), np.array(computing[start:])
+    other = service.handling + handing + service.rest
+    return Played(seconds, computing, np.maximum(seconds - computing - other, 0.0))
+
+
+def capacity(service: Service, limit: int, replicas: int = 1) -> float:
+    """Return the requests a second that servers can answer: as fast as the slower of network and event loop."""
+    network = limit / service.batch(limit)
+    return replicas * (min(network, 1 / service.handling) if service.handling else network)
+
+
+def knee(service: Service, limit: int, window: float = 0.0, room: int = 64) -> float:
+    """Return the rate from which half of the answers take more than `TREBLED` times as long as those of an idle server.
+
+    Found by halving an interval around the capacity, to 1 %; the arguments are those of `play`.
+    """
+    low, high = 0.1 * capacity(service, limit), 2.0 * capacity(service, limit)
+    while high > 1.01 * low:
+        middle = math.sqrt(low * high)
+        if play(service, middle, limit, window, room).percentile(50)[0] < TREBLED * (service.idle + window):
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(low * high)
+
+
+def crossing(rates: Sequence[float], seconds: Sequence[float], limit: float) -> tuple[float, float, float]:
+    """Return the rate at which measured times pass a limit, by a straight line between the logarithms, and its ends.
+
+    Args:
+        rates: rising.
+        seconds: at each.
+        limit: in seconds.
+
+    Raises:
+        ValueError: the times do not pass the limit.
+    """
+    for place in range(1, len(rates)):
+        (low, before), (high, after) = ((rates[k], seconds[k]) for k in (place - 1, place))
+        if before < limit <= after:
+            share = math.log(limit / before) / math.log(after / before)
+            return low + share * (high - low), low, high
+    raise ValueError(f"None of the rates from {rates[0]:g} to {rates[-1]:g} a second passes {limit:g} s.")
+
+
+def mean_wait(rate: float, mean: float, variation: float = 0.0) -> float:
+    """Return the mean seconds of waiting for a server that takes one request at a time (Pollaczek and Khinchine).
+
+    Args:
+        rate: random arrivals a second.
+        mean: seconds of one service.
+        variation: its variance over its mean squared: 0 where it never varies (M/D/1), 1 for M/M/1.
+
+    Returns:
+        Infinity from full load on.
+
+    Raises:
+        ValueError: a number that is negative or none.
+    """
+    if not (0 <= rate < math.inf and 0 <= mean < math.inf and 0 <= variation < math.inf):
+        raise ValueError(f"A queue needs finite numbers from 0 up, not {rate!r}, {mean!r} and {variation!r}.")
+    load = rate * mean
+    return math.inf if load >= 1 else load * mean * (1 + variation) / (2 * (1 - load))
