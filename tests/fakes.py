@@ -97,7 +97,23 @@ def queries() -> Costs:
                   "deviation": longer(0.5, usual[:2])})
 
 
+def latency() -> Costs:
+    """Return costs as `labkit.measure.latency` finds them: four threads share all but the starting, slow in eager."""
+    flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (1, 4, 8, 16, 32, 64)}
+    found = {"product": [[1e9, 1e9 / (8 * RATE)]], "read": [[2**20, 2**20 / (8 * NEAR)]]}
+    for label, threads in (("on one thread", 1), ("on all threads", 4)):
+        for kind in _FLOP:
+            first = {"conv32": 1, "conv16": 1, "conv8": 2, "dense": 64}[kind]
+            for channels in (first, 4 * first, 16 * first, 64 * first):
+                found[f"eager {label} {kind} {channels}"] = [
+                    [b, START + b * _FLOP[kind](channels) / RATE / threads] for b in (1, 8, 64)]
+        for width, work in flop.items():
+            found[f"runtime {label} {width}"] = [[b, START / 4 + b * work / RATE / threads] for b in (1, 8, 64)]
+    return costs(found)
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
-    kept = {"operators": operators(), "layers": layers(), "sessions": sessions(), "queries": queries(), **tour()}
+    kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
+            "queries": queries(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

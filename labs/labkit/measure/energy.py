@@ -113,11 +113,12 @@ class Nvml:
                 with suppress(ValueError):
                     watts.append(float(line))
                     first.set()
+            first.set()  # it ended
 
         thread = threading.Thread(target=listen, daemon=True)
         thread.start()
         try:
-            if not first.wait(_FIRST_S):
+            if not first.wait(_FIRST_S) or not watts:
                 raise OSError(f"{self._command[0]} reports no power of this GPU.")
             begin, known = time.perf_counter(), len(watts)
             yield spent

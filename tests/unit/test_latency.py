@@ -1,0 +1,531 @@
+"""Lab 3.1: percentiles that say how sure they are, neighbours that always leave, joules from fake counters."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fakes
+import labkit
+import psutil
+import pytest
+import torch
+from labkit import clock
+from labkit.checks import latency as check
+from labkit.experiment import Unavailable
+from labkit.experiments import latency as lab
+from labkit.explorer import Explorer
+from labkit.measure import cold, compiled, energy, exported, latency, neighbour, pace, runtime
+from labkit.measure import device as devices
+from labkit.measure.helper import HelperFailed
+from labkit.networks import resnet
+from labkit.networks.cats import CatNet
+from labkit.predict import latency as predicted
+from labkit.predict import network, percentiles, power
+from torch.utils.flop_counter import FlopCounterMode
+
+FOUR = {"cores": 4}
+NO_PERCENTILE = [0, 100, -1, 100.1, math.nan, math.inf, "99", None, True]
+NO_NUMBER = [0, -1, 1.5, "2", None]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.fixture
+def times():
+    return lab.time(fakes.machine(identity=FOUR), budget=0.05)
+
+
+# Percentiles
+
+
+@pytest.mark.parametrize("percentile", [0.1, 10, 50, 90, 99, 99.9, 99.99])
+def test_a_percentile_needs_samples_until_all_can_miss_it_in_one_case_of_twenty(percentile):
+    share, needed = max(percentile, 100 - percentile) / 100, percentiles.needed(percentile)
+    assert share**needed <= 0.05 < share ** (needed - 1)
+
+
+def test_a_p99_9_needs_2995_samples():
+    assert percentiles.needed(99.9) == 2_995
+    assert percentiles.needed(99.9, sure=0.99) > percentiles.needed(99.9)
+
+
+def test_too_few_samples_are_refused_with_the_number_that_is_needed():
+    with pytest.raises(percentiles.TooFew, match=r"299 are needed") as refused:
+        percentiles.percentile([1.0] * 298, 99)
+    assert refused.value.needed == 299
+    assert percentiles.percentile(list(range(299)), 99)[2] == 298
+    with pytest.raises(percentiles.TooFew):
+        percentiles.percentile([], 50)
+
+
+@pytest.mark.parametrize("percentile", NO_PERCENTILE, ids=repr)
+def test_what_is_no_percentile_is_refused(percentile):
+    for ask in (percentiles.needed, lambda p: percentiles.percentile([1.0] * 100, p), lab.Tail([1.0] * 100).at):
+        with pytest.raises(ValueError, match="above 0 and below 100"):
+            ask(percentile)
+
+
+@pytest.mark.parametrize("sure", [0, 1, -0.5, 2, math.nan])
+def test_what_is_no_certainty_is_refused(sure):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        percentiles.needed(99, sure)
+
+
+@pytest.mark.parametrize(("percentile", "count"), [(50, 40), (90, 100), (99, 400), (10, 60)])
+def test_each_end_of_the_interval_holds_in_95_cases_of_100(percentile, count):
+    """Of samples whose true percentile is known; five standard deviations of 1,000 trials are allowed."""
+    chance, trials = random.Random(percentile), 1_000
+    true = -math.log(1 - percentile / 100)
+    ends = [percentiles.percentile([chance.expovariate(1) for _ in range(count)], percentile)[1:]
+            for _ in range(trials)]
+    slack = 5 * math.sqrt(0.95 * 0.05 / trials)
+    assert sum(low <= true for low, _ in ends) / trials > 0.95 - slack
+    assert sum(high >= true for _, high in ends) / trials > 0.95 - slack
+    assert sum(low <= true <= high for low, high in ends) / trials < 0.995, "wider than it needs to be"
+
+
+def test_an_interval_lies_around_its_value_whatever_the_order_and_narrows_with_more_samples():
+    chance = random.Random(1)
+    samples = [chance.lognormvariate(0, 1) for _ in range(8_000)]
+    for percentile in (1, 50, 90, 99, 99.9):
+        value, low, high = percentiles.percentile(samples, percentile)
+        assert low <= value <= high
+        assert percentiles.percentile(sorted(samples, reverse=True), percentile) == (value, low, high)
+        assert sum(s <= value for s in samples) >= percentile / 100 * len(samples)
+    widths = [percentiles.percentile(samples[:count], 90) for count in (100, 8_000)]
+    assert widths[1][2] - widths[1][1] < widths[0][2] - widths[0][1]
+
+
+def test_a_tail_says_what_it_cannot_carry():
+    tail = lab.Tail([1e-3] * 400 + [1.0] * 10)
+    assert tail.at(50).value == 1e-3 and tail.at(99).value == 1.0
+    assert tail.ratio(99).value == pytest.approx(1_000)
+    assert "2,995" in tail.at(99.9).reason and "2,995" in tail.ratio(99.9).reason
+    assert "too few" in lab.tails({"some": tail})
+
+
+# Ways of running
+
+
+@pytest.mark.parametrize("way", latency.WAYS)
+def test_every_way_answers_and_every_answer_is_clocked(way):
+    threads = torch.get_num_threads()
+    with latency.ready(way, 4, threads=1, batch=2) as call:
+        found = latency.each(call, 200)
+    assert len(found) == 200 and min(found) > 0
+    assert torch.get_num_threads() == threads
+
+
+def test_answers_are_clocked_one_by_one_and_within_a_limit():
+    slow = latency.each(lambda: time.sleep(0.002), 1_000, limit=0.1)
+    assert 0 < len(slow) < 100 and min(slow) >= 0.0015
+
+
+@pytest.mark.parametrize("number", NO_NUMBER, ids=repr)
+def test_numbers_below_one_are_refused_in_words(number):
+    for way in latency.WAYS:
+        for setting in ("batch", "threads"):
+            with pytest.raises(ValueError, match="from 1 up"), latency.ready(way, 4, **{setting: number}):
+                pass
+        with pytest.raises(ValueError, match="1 or more"), latency.ready(way, number):
+            pass
+    with pytest.raises(ValueError, match="One answer or more"):
+        latency.each(lambda: None, number)
+    with pytest.raises(ValueError, match="from 1 up"), neighbour.busy(number):
+        pass
+
+
+def test_another_way_and_no_time_are_refused():
+    with pytest.raises(ValueError, match="no way of running 'scripted'"), latency.ready("scripted", 4):
+        pass
+    for limit in (0, -1, math.nan):
+        with pytest.raises(ValueError, match="above 0"):
+            latency.each(lambda: None, 1, limit=limit)
+
+
+def test_the_runtime_answers_alike_on_any_number_of_threads(tmp_path):
+    path, noise = exported.write(CatNet(16), tmp_path / "cats.onnx"), runtime.noise(8)
+    one, two = (runtime.Network(path, threads=threads, tried=False)(noise) for threads in (1, 2))
+    assert abs(one - two).max() < 1e-4
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", None], ids=["empty", "something else", "cut off"])
+def test_a_file_that_is_no_whole_network_is_refused_tried_or_not(content, tmp_path):
+    path = exported.write(CatNet(4), tmp_path / "cats.onnx")
+    path.write_bytes(path.read_bytes()[:1500] if content is None else content)
+    for tried in (True, False):
+        with pytest.raises(runtime.Unusable, match=r"cats\.onnx"):
+            runtime.Network(path, tried=tried)
+
+
+def test_a_network_of_another_shape_is_refused(tmp_path):
+    path = tmp_path / "other.onnx"
+    with pytest.raises(runtime.Unusable, match="32"):
+        runtime.Network(exported.write(CatNet(4, size=64), path))
+
+
+def test_there_is_a_gpu_or_a_reason():
+    found = latency.gpu()
+    assert (devices.best().type == "cpu") == isinstance(found, Unavailable)
+
+
+# The instrument and the prediction
+
+
+@pytest.fixture(scope="module")
+def costs():
+    with pytest.MonkeyPatch.context() as patch:
+        in_a_hurry(patch)
+        return latency.calibrate(latency.CPU)
+
+
+def in_a_hurry(patch):
+    """Let probes be short and taken once, however busy the machine is: enough to see that they are all there."""
+    patch.setattr(latency, "_BUDGET", 0.005)
+    patch.setattr(clock, "_TURN", 0.003)
+    patch.setattr(pace, "_TRIES", 1)
+    patch.setattr(pace, "_LOOKS", 0)
+
+
+def test_the_instrument_measures_all_that_it_names(costs):
+    costs.check(latency.NAMES)
+    for way in ("eager on one thread conv8 128", "runtime on one thread 64"):
+        curve = costs.curve(way)
+        assert curve[-1][1] > 4 * curve[0][1], "64 pictures take longer than one"
+
+
+def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
+    monkeypatch.setattr(latency, "all_threads", lambda: 1)
+    monkeypatch.setattr(latency, "BATCHES", (1,))
+    in_a_hurry(monkeypatch)
+    costs = latency.calibrate(latency.CPU)
+    costs.check(latency.NAMES)
+    assert costs.missing.keys() == {name for name in latency.NAMES if latency.ALL in name}
+    machine = fakes.machine(costs={"latency": costs}, identity={"cores": 1})
+    experiment = lab.time(machine)
+    assert experiment.axis("threads").values == (1,)
+    assert all(experiment.predict(**point).value > 0 for point in experiment.points())
+    assert all(point["threads"] == 1 for _, points in lab.validation(machine) for point in points)
+
+
+def test_names_agree_with_the_prediction():
+    assert (latency.EAGER, latency.RUNTIME, latency.ONE, latency.ALL) == (
+        predicted.EAGER, predicted.RUNTIME, predicted.ONE, predicted.ALL)
+    assert (cold.EAGER, cold.RUNTIME) == latency.WAYS
+    assert predicted.NARROWEST in latency.WIDTHS and predicted.NARROWEST in latency.WHOLE
+    assert latency.NAMES and set(fakes.latency().curves) == set(latency.NAMES)
+
+
+def test_eager_is_the_sum_of_its_layers_and_no_run_is_below_the_floor(times):
+    costs = fakes.latency()
+    layers = network.cats(16)
+    alone = 4 * fakes.START + sum(layer.flop for layer in layers) / fakes.RATE
+    assert predicted.seconds(costs, "eager", 16, 1, 1, 4) == pytest.approx(alone, rel=0.1)
+    for point in times.points():
+        outcome = times.predict(**point)
+        assert 0 < outcome.parts["the floor"] <= outcome.value
+        assert min(outcome.parts.values()) >= 0
+
+
+def test_threads_lie_between_one_and_all(times):
+    assert times.axis("threads").values == (1, 2, 4)
+    for way in lab.WAYS:
+        one, two, four = (times.predict(width=64, batch=64, way=way, threads=n).value for n in (1, 2, 4))
+        assert four < two < one < 5 * four
+    for threads in (0, 5):
+        with pytest.raises(ValueError, match="from 1 to 4"):
+            predicted.seconds(fakes.latency(), "eager", 16, 1, threads, 4)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 6, 2.5, 96])
+def test_the_slider_has_one_thread_and_all(cores):
+    values = lab.time(fakes.machine(identity={"cores": cores})).axis("threads").values
+    assert values[0] == 1 and values[-1] == int(cores)
+
+
+def test_a_prediction_shows_in_an_explorer_and_a_point_can_be_measured(times):
+    assert "Its floor" in Explorer(times, x="width", colour="way").text()
+    for way in lab.WAYS:
+        outcome = times.measure(width=8, batch=1, way=way, threads=1)
+        assert outcome.value > 0 and outcome.clock > 0
+
+
+def test_points_of_the_validation_were_not_calibrated():
+    ((experiment, points),) = lab.validation(fakes.machine(identity=FOUR))
+    for point in points:
+        experiment.check(point)
+        assert point["width"] not in latency.WHOLE or point["batch"] not in latency.BATCHES
+
+
+def test_a_time_is_at_the_calibrated_pace():
+    timing, speed = latency.seconds("runtime", 4, 1, 1, calibrated=1e-3, budget=0.05)
+    assert isinstance(timing, clock.Timing) and timing.median > 0 and speed > 0
+
+
+# Neighbours, cold starts, the compiler
+
+
+def test_neighbours_are_busy_and_leave():
+    with neighbour.busy(2):
+        there = psutil.Process().children()
+        before = [sum(process.cpu_times()[:2]) for process in there]
+        time.sleep(0.6)
+        after = [sum(process.cpu_times()[:2]) for process in there]
+    assert len(there) == 2
+    assert all(now > then for then, now in zip(before, after, strict=True))
+    assert not any(process.is_running() for process in there)
+
+
+def test_neighbours_leave_when_something_goes_wrong_beside_them():
+    with pytest.raises(KeyboardInterrupt), neighbour.busy(1):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal on Windows")
+def test_neighbours_leave_when_their_parent_is_killed():
+    code = ("import psutil, time\nfrom labkit.measure import neighbour\n"
+            "with neighbour.busy(1):\n    print(psutil.Process().children()[0].pid, flush=True)\n    time.sleep(60)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(labkit.__file__).parents[1])}) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.send_signal(signal.SIGKILL)
+        child.wait(10)
+
+
+@pytest.mark.parametrize(("neighbours", "processors", "factor"), [(0, 2, 1), (1, 2, 1), (2, 2, 1.5), (8, 2, 4.5)])
+def test_a_fair_share_is_that_of_everybody(neighbours, processors, factor):
+    assert lab.fair(neighbours, processors) == factor
+
+
+@pytest.mark.parametrize("way", [cold.EAGER, cold.RUNTIME])
+def test_a_cold_start_has_its_phases_and_then_is_steady(way):
+    found = cold.start(way, 4)
+    assert tuple(found.phases) == cold.PHASES and min(found.phases.values()) >= 0
+    assert found.first > 10 * found.steady > 0
+    assert found.phases["importing"] > found.phases["first answer"]
+
+
+def test_a_cold_start_has_a_limit_and_only_two_ways():
+    with pytest.raises(HelperFailed, match="did not answer"):
+        cold.start(cold.EAGER, 4, patience=0.01)
+    with pytest.raises(ValueError, match="'eager' or 'runtime', not 'warm'"):
+        cold.start("warm", 4)
+
+
+def test_without_a_compiler_nothing_is_compiled(monkeypatch):
+    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    assert "C++ compiler" in compiled.run(4).reason
+
+
+def test_compiling_has_a_limit(monkeypatch):
+    monkeypatch.setattr(compiled, "compiler", lambda: "c++")
+    assert "within 0.01 s" in compiled.run(4, patience=0.01).reason
+
+
+# Joules
+
+
+def zone(root, name, joules, place, largest=262_143_328_850):
+    folder = root / place
+    folder.mkdir(parents=True)
+    for file, content in (("name", name), ("energy_uj", int(1e6 * joules)), ("max_energy_range_uj", largest)):
+        (folder / file).write_text(f"{content}\n")
+    return folder / "energy_uj"
+
+
+@pytest.fixture
+def linux(monkeypatch):
+    monkeypatch.setattr(energy.sys, "platform", "linux")
+
+
+def test_joules_are_those_of_all_processors_and_of_nothing_else(tmp_path, linux):
+    counters = [zone(tmp_path, name, 100, place) for name, place in (
+        ("package-0", "intel-rapl:0"), ("package-1", "intel-rapl:1"), ("core", "intel-rapl:0:0"),
+        ("psys", "intel-rapl:2"), ("package-0", "intel-rapl-mmio:0"))]
+    counter = energy.processor(tmp_path)
+    with counter.watch() as spent:
+        for file, joules in zip(counters, (103, 102, 900, 900, 900), strict=True):
+            file.write_text(str(int(1e6 * joules)))
+    assert spent.joules == pytest.approx(5) and spent.seconds > 0
+
+
+def test_a_counter_may_start_again_at_zero(tmp_path, linux):
+    file = zone(tmp_path, "package-0", 0.9, "intel-rapl:0", largest=999_999)
+    with energy.processor(tmp_path).watch() as spent:
+        file.write_text("400000")
+    assert spent.joules == pytest.approx(0.5)
+    for start in range(10):
+        for step in range(10):
+            assert energy.since(start, (start + step) % 10, 9) == step
+
+
+@pytest.mark.parametrize("broken", ["", "many", "1.5"])
+def test_a_counter_that_cannot_be_read_is_a_reason(broken, tmp_path, linux):
+    assert "no energy counter" in energy.processor(tmp_path / "nowhere").reason
+    zone(tmp_path, "package-0", 1, "intel-rapl:0").write_text(broken)
+    assert "cannot be read" in energy.processor(tmp_path).reason
+
+
+def test_a_counter_without_its_range_is_a_reason(tmp_path, linux):
+    zone(tmp_path, "package-0", 1, "intel-rapl:0").with_name("max_energy_range_uj").unlink()
+    assert "cannot be read" in energy.processor(tmp_path).reason
+
+
+def test_a_counter_of_the_administrator_is_a_reason(tmp_path, linux, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    zone(tmp_path, "package-0", 1, "intel-rapl:0")
+    monkeypatch.setattr(energy.Rapl, "_read", refuse)
+    assert "administrator" in energy.processor(tmp_path).reason
+
+
+def test_apples_counter_is_a_reason(tmp_path, monkeypatch):
+    zone(tmp_path, "package-0", 1, "intel-rapl:0")
+    monkeypatch.setattr(energy.sys, "platform", "darwin")
+    assert "macOS" in energy.processor(tmp_path).reason
+
+
+def gpu_that_says(*lines):
+    """Return a command that prints these lines again and again, as nvidia-smi does."""
+    code = f"import time\nwhile True:\n    print({chr(10).join(lines)!r}, flush=True)\n    time.sleep(0.02)"
+    return [sys.executable, "-c", code]
+
+
+def test_a_gpus_joules_are_its_mean_power_times_the_time():
+    sensor = energy.gpu(gpu_that_says("100.00", "[N/A]", "200.00"))
+    with sensor.watch() as spent:
+        time.sleep(0.3)
+    assert 130 < spent.joules / spent.seconds < 170
+
+
+def test_a_gpu_that_is_silent_or_absent_is_a_reason(monkeypatch):
+    monkeypatch.setattr(energy, "_FIRST_S", 1.0)
+    for command in (gpu_that_says("[Not Supported]"), [sys.executable, "-c", "pass"], ["no-such-program"]):
+        assert "no NVIDIA GPU" in energy.gpu(command).reason
+
+
+def test_joules_of_an_answer_are_counted_with_and_without_those_of_idling(tmp_path, linux):
+    file = zone(tmp_path, "package-0", 0, "intel-rapl:0")
+
+    def call():
+        time.sleep(0.01)
+        file.write_text(str(int(file.read_text()) + 2_000_000))
+
+    found = energy.of_answers(call, energy.processor(tmp_path), seconds=0.1)
+    assert 1 <= found.answers <= 10
+    assert found.each == pytest.approx(2) and found.above_idle == pytest.approx(2)
+    assert found.by == energy.Rapl.by
+    idle = energy.Energy(10, energy.Spent(30, 2.0), energy.Spent(10, 1.0), "a test")
+    assert idle.each == 3 and idle.above_idle == 1
+    assert energy.Energy(10, energy.Spent(1, 2.0), energy.Spent(10, 1.0), "a test").above_idle == 0
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 21, math.nan])
+def test_joules_are_counted_within_limits(seconds, tmp_path, linux):
+    zone(tmp_path, "package-0", 0, "intel-rapl:0")
+    with pytest.raises(ValueError, match="up to 20"):
+        energy.of_answers(lambda: None, energy.processor(tmp_path), seconds)
+
+
+def test_the_model_has_a_band_and_grows_with_time_and_threads():
+    value, low, high = power.joules(1.0, 1)
+    assert low < value < high
+    assert power.joules(3.0, 4) == pytest.approx((12 * value, 12 * low, 12 * high))
+    assert lab.modelled(1.0, 1).low == low
+    for bad in (0, -1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="time above 0"):
+            power.joules(bad, 1)
+    for bad in (*NO_NUMBER, True):
+        with pytest.raises(ValueError, match="number of threads"):
+            power.watts(bad)
+
+
+# Published devices
+
+
+def test_resnet_50_has_the_published_operations_and_weights():
+    net = resnet.ResNet50().eval()
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        scores = net(torch.rand(1, *resnet.PICTURE))
+    assert scores.shape == (1, resnet.CLASSES) and scores.isfinite().all() and scores.std() > 0
+    assert counter.get_total_flops() == pytest.approx(resnet.OPERATIONS, rel=0.01)
+    assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(lab.RESNET_WORK[1], rel=0.01)
+
+
+def test_this_processor_answers_resnet_50():
+    found = lab.resnet(1, budget=0.2)
+    assert found.value > resnet.OPERATIONS / 1e13 and found.low <= found.value <= found.high
+
+
+@pytest.mark.parametrize("model", [lab.RESNET, lab.RETINANET])
+def test_published_devices_come_fastest_first_and_above_their_floor(model):
+    found = lab.devices(model)
+    assert len(found) >= 3 and found == sorted(found, key=lambda device: device.seconds)
+    for device in found:
+        assert device.kind in lab.KINDS.values() and device.watts > 0
+        assert device.joules == device.seconds * device.watts
+        assert device.floor is None or device.floor < device.seconds
+    assert {"built to train", "built to infer"} <= {device.kind for device in found}
+
+
+def test_a_network_that_nobody_published_is_refused():
+    with pytest.raises(ValueError, match="ResNet-50"):
+        lab.devices("CatNet")
+
+
+# Exercises
+
+
+def test_right_answers_pass_and_wrong_ones_get_a_hint(times, capsys):
+    assert check.needed(29_956, 99.99) is True
+    assert check.needed(10_000, 99.99) is False
+    assert check.fan_out(63.4, 100, 99) is True
+    assert check.fan_out(1.0, 100, 99) is False
+    accepted = [width for width in (0, *lab.WIDTHS) if check.threads_pay(width, times)]
+    assert len(accepted) >= 1
+    assert check.threads_pay(64, times) is False and check.threads_pay(5, times) is False
+    usual = times.predict(width=32, batch=1, way="runtime", threads=1).value
+    assert check.long_enough([usual] * 2_995, times, 32, 99.9) is True
+    assert check.long_enough([usual] * 2_994, times, 32, 99.9) is False
+    assert check.long_enough([1e3 * usual] * 3_000, times, 32, 99.9) is False
+    assert "2,995" in capsys.readouterr().out
+
+
+def test_no_threads_pay_where_they_cost(capsys):
+    """A machine on which two threads take longer at every width."""
+    costs = fakes.latency()
+    slow = {name: [[b, 2 * s] for b, s in curve] if "on all" in name else curve
+            for name, curve in costs.curves.items()}
+    slow |= {name: [[b, 2 * s] for b, s in costs.curve(name.replace("on all threads", "on one thread"))]
+             for name in slow if "on all threads" in name}
+    experiment = lab.time(fakes.machine(costs={"latency": fakes.costs(slow)}, identity={"cores": 2}))
+    assert check.threads_pay(0, experiment) is True
+    assert check.threads_pay(8, experiment) is False
+
+
+@pytest.mark.parametrize("answer", ["12", "", [], {}, object(), math.nan, 1j, b"", lambda: 1, [True], ["1"] * 3_000],
+                         ids=lambda answer: repr(answer)[:20])
+def test_nonsense_is_refused_and_breaks_nothing(answer, times, capsys):
+    for ask in (lambda: check.needed(answer, 99.9), lambda: check.threads_pay(answer, times),
+                lambda: check.fan_out(answer, 100, 99), lambda: check.long_enough(answer, times, 32, 99.9)):
+        assert ask() is False
+    assert "Right" not in capsys.readouterr().out
+
+
+def test_no_answer_is_neither_right_nor_wrong(times, capsys):
+    for ask in (lambda: check.needed(None, 99.9), lambda: check.threads_pay(None, times),
+                lambda: check.fan_out(None, 100, 99), lambda: check.long_enough(None, times, 32, 99.9)):
+        assert ask() is None
