@@ -1,4 +1,4 @@
-"""The course's instruments beside the field's own tools: a BLAS, STREAM, `fio` and `iperf3`.
+"""The course's instruments beside the field's own tools: a BLAS, STREAM, `fio`, `iperf3`, and MLPerf's LoadGen.
 
 Ours and theirs run in turn, A B A B …, in one run, and are compared pair by pair, so that a machine that changes its
 speed changes it for both. A tool that is missing is skipped, with the command that installs it.
@@ -43,7 +43,7 @@ from time import perf_counter, sleep
 
 import torch
 from labkit import clock
-from labkit.measure import loopback, memory, products, storage
+from labkit.measure import loadgen, loopback, memory, products, queries, sessions, storage
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -54,6 +54,7 @@ RESUME = "Python needs about 2 µs to take up its work again after each wait, a 
 LUCK = "Each buffer lies in memory in more or fewer pieces, and the device takes them one by one: see the range."
 READS = ((4**6, "random", RESUME), (4**8, "random", LUCK), (4**10, "sequential", LUCK))  # bytes, pattern, why
 READ_S = 0.1  # seconds of reads on each side of a pair
+SHARES = (50, 90, 95, 97, 99, 99.9)  # percentiles that LoadGen reports
 STREAM = 2**31  # bytes of one TCP stream
 REST_S = 0.04  # between turns: OpenBLAS's idle threads spin for 2**26 ticks (OPENBLAS_THREAD_TIMEOUT), 26 ms at 2.6 GHz
 PLACES = "It matters on which processors the system runs the two processes: see the range."
@@ -289,6 +290,27 @@ def iperf3_rates(output: str) -> tuple[float, float]:
     return found["end"]["sum_received"]["bits_per_second"] / 8, best / 8
 
 
+# LoadGen
+
+
+def mlperf() -> Iterator[Comparison]:
+    """Compare the percentiles that we count over LoadGen's trace with those that it reports, run by run."""
+    if reason := loadgen.missing():
+        raise Missing(reason)
+    with tempfile.TemporaryDirectory() as folder:
+        network = sessions.file("fp32", 32, folder)
+        for settings in (loadgen.Settings(loadgen.SINGLE, 1, 10_000), loadgen.Settings(loadgen.MULTI, 1, 2_000),
+                         loadgen.Settings(loadgen.SERVER, 1, 4_000), loadgen.Settings(loadgen.OFFLINE, 1, 15_000, 64)):
+            contention = clock.Contention()
+            try:
+                log = loadgen.run(network, queries.pictures(), settings)
+            except loadgen.Failed as trouble:
+                raise Missing(str(trouble)) from trouble
+            ratios = [log.reported(share) / log.percentile(share) for share in SHARES]
+            yield Comparison(f"percentiles of {settings.scenario}, over LoadGen's own", ratios, NEAR,
+                             "Both count the same answers: one of the two counts wrongly.", contention.share())
+
+
 # Tools
 
 
@@ -312,4 +334,4 @@ def output(*command: str) -> str:
         raise Missing(f"{command[0]} failed: {said[-200:]}") from trouble
 
 
-ALL = (own_products, other_products, stream, fio, iperf3)
+ALL = (own_products, other_products, stream, fio, iperf3, mlperf)

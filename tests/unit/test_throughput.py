@@ -175,7 +175,8 @@ loadgen.Network = Network
 @needs_loadgen
 @pytest.mark.parametrize(("does", "words"), [("raise RuntimeError('out of paint')", "RuntimeError: out of paint"),
                                              ("os.kill(os.getpid(), 9)", "it ended"),
-                                             ("return None", "did not answer")])
+                                             ("return None", "answer has the shape"),
+                                             ("pictures = pictures[1:]", "answer has the shape")])
 @pytest.mark.parametrize("scenario", [SINGLE, OFFLINE])
 def test_a_network_that_fails_ends_the_run_with_words(does, words, scenario, in_place, file):
     in_place(FAILING.format(does))
@@ -202,7 +203,8 @@ def test_a_network_that_never_answers_is_ended_after_the_limit(in_place, file, m
 def written(tmp_path):
     """A small log of two queries, as LoadGen writes it, in a folder."""
     facts = {"effective_scenario": SERVER, "result_validity": "VALID", "result_query_count": 2, "num_errors": 0,
-             "result_mean_latency_ns": 2_000_000}
+             "effective_min_duration_ms": 1, "effective_min_query_count": 1, "result_min_duration_met": True,
+             "result_min_queries_met": True, "early_stopping_met": True, "result_mean_latency_ns": 2_000_000}
     (tmp_path / mlperf_log.DETAIL).write_text("".join(
         f':::MLLOG {json.dumps({"key": key, "value": value, "time_ms": 1.0})}\n' for key, value in facts.items()))
     events = [{"name": "Sample", "cat": "default", "ph": "b", "pid": 1, "id": k, "ts": 1000.0 + 500 * k,

@@ -168,7 +168,7 @@ def supply_and_demand(here: Mapping[str, float], published: Mapping[str, float],
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_xscale("log")
         axes.set_xlabel("bytes a second")
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.25, 1.35), ncols=2)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.25, 1.2), ncols=2)
         figure.tight_layout()
         plt.close(figure)
     return figure

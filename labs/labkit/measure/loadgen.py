@@ -127,6 +127,8 @@ def ask(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, folder:
             for start in range(0, len(queries), size):
                 some = queries[start:start + size]
                 scores = np.ascontiguousarray(network(pictures[[sample.index for sample in some]]))
+                if scores.ndim != 2 or len(scores) != len(some):
+                    raise ValueError(f"{len(some)} samples were asked, and the answer has the shape {scores.shape}")
                 width, place = scores.nbytes // len(some), scores.ctypes.data
                 loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, place + row * width, width)
                                               for row, sample in enumerate(some)])  # `scores` lives until here

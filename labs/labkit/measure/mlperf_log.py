@@ -15,6 +15,9 @@ import numpy as np
 
 DETAIL, TRACE = "mlperf_log_detail.txt", "mlperf_log_trace.json"
 _MARK = ":::MLLOG "
+_NEEDED = {"effective_scenario", "effective_min_duration_ms", "effective_min_query_count", "result_validity",
+           "result_query_count", "result_min_duration_met", "result_min_queries_met", "early_stopping_met",
+           "num_errors"}  # which whole logs have, whatever the scenario
 _CUT_OFF = "LoadGen's {} is cut off or damaged: {}. The run did not end as it should. Run it again."
 
 
@@ -145,7 +148,7 @@ def _facts(path: Path) -> dict[str, object]:
                 facts[entry["key"]] = entry["value"]
             except (ValueError, LookupError, TypeError):
                 raise CutOff(_CUT_OFF.format(path.name, f"line {number} is no whole entry")) from None
-    if missing := {"result_validity", "result_query_count", "num_errors"} - facts.keys():
+    if missing := _NEEDED - facts.keys():
         raise CutOff(_CUT_OFF.format(path.name, f"it has no {' and no '.join(sorted(missing))}"))
     return facts
 
