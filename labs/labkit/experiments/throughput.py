@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labkit import catalogue, portrait
+from labkit import catalogue, clock, portrait
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.experiments.paced import banded
 from labkit.machine import Machine
@@ -166,7 +166,7 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 1.0) -> E
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
         if scenario == SERVER:
-            found = _paced(machine, lambda: peak(site, plan, deadline, seconds))
+            found = _paced(machine, lambda: peak(site, plan, deadline, seconds), tries=1)
             return found if isinstance(found, Unavailable) else _highest(*found)
         settings = plan.settings(scenario, seconds, batch, deadline)
         found = _paced(machine, lambda: site.run(form, width, settings))
@@ -327,9 +327,11 @@ def _without(machine: Machine) -> str:
     return "Without what being asked costs: LoadGen is not here." if machine.cost("queries").missing else ""
 
 
-def _paced(machine: Machine, run: Callable[[], object]) -> tuple[object, float] | Unavailable:
-    """Return what a run gives and the machine's speed around it, as a fraction of the calibrated pace."""
-    from labkit import clock
+def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
+    """Return what a run gives, the machine's speed around it as a fraction of the calibrated pace, and a note.
+
+    A run is repeated, up to so many tries, while other programs keep the processors busy.
+    """
     from labkit.measure import sessions
 
     pacemaker = sessions.pacemaker()
@@ -339,18 +341,21 @@ def _paced(machine: Machine, run: Callable[[], object]) -> tuple[object, float] 
 
     before = now()
     try:
-        found = run()
+        found, share = loadgen.undisturbed(run, tries)
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
-    return found, machine.cost("sessions").pace / ((before + now()) / 2)
+    speed = machine.cost("sessions").pace / ((before + now()) / 2)
+    said = []
+    if share > clock.CONTENDED:
+        said.append(f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again.")
+    if abs(speed - 1) > 0.1:
+        said.append(f"The machine kept {speed:.2f} of its calibrated pace.")
+    if isinstance(found, Log) and not found.valid:
+        said.append(f"LoadGen: invalid, since {'; '.join(found.objections)}.")
+    return found, speed, " ".join(said)
 
 
-def _note(speed: float, log: Log) -> str:
-    drift = f"The machine kept {speed:.2f} of its calibrated pace." if abs(speed - 1) > 0.1 else ""
-    return " ".join(filter(None, [drift, "" if log.valid else f"LoadGen: invalid, since {'; '.join(log.objections)}."]))
-
-
-def _slow(log: Log, speed: float) -> Outcome:
+def _slow(log: Log, speed: float, note: str) -> Outcome:
     share = PERCENTILE[log.scenario]
     value = log.reported(share)
     try:
@@ -358,17 +363,17 @@ def _slow(log: Log, speed: float) -> Outcome:
     except percentiles.TooFew:
         low, high = value, float(log.latencies[-1])
     low, high = min(low, value), max(high, value)
-    return Outcome(value * speed, "s", low=low * speed, high=high * speed, note=_note(speed, log), clock=value)
+    return Outcome(value * speed, "s", low=low * speed, high=high * speed, note=note, clock=value)
 
 
-def _rate(log: Log, speed: float) -> Outcome:
-    return Outcome(log.rate / speed, "pictures/s", note=_note(speed, log), clock=log.rate)
+def _rate(log: Log, speed: float, note: str) -> Outcome:
+    return Outcome(log.rate / speed, "pictures/s", note=note, clock=log.rate)
 
 
-def _highest(found: Peak, speed: float) -> Outcome | Unavailable:
+def _highest(found: Peak, speed: float, note: str) -> Outcome | Unavailable:
     if not found.low:
         return Unavailable("LoadGen called no rate valid, however low: the slowest hundredth misses the deadline.")
     high = found.high if math.isfinite(found.high) else found.low
     value = (found.low + high) / 2
-    return Outcome(value / speed, "pictures/s", low=found.low / speed, high=high / speed, clock=value,
-                   note=f"Between the highest valid and the lowest invalid rate of {len(found.runs)} runs.")
+    said = f"Between the highest valid and the lowest invalid rate of {len(found.runs)} runs. {note}".rstrip()
+    return Outcome(value / speed, "pictures/s", low=found.low / speed, high=high / speed, note=said, clock=value)

@@ -15,9 +15,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from labkit.clock import CONTENDED, Contention
 from labkit.measure import mlperf_log
 from labkit.measure.helper import Helper, HelperFailed, say
 from labkit.measure.runtime import SIDE, Network, as_input
@@ -30,6 +32,7 @@ OFFICIAL_S = 600.0  # that an official run lasts at least (`mlperf.conf`: min_du
 _START_S = 30.0  # for the process to start, and for LoadGen to write its logs
 _LONGEST = 2  # times the asked duration: then LoadGen issues no more, and a little later the process is ended
 _WARM_UP = 20  # answers before LoadGen starts
+T = TypeVar("T")
 
 
 class Failed(RuntimeError):
@@ -80,8 +83,8 @@ def missing() -> str:
     except ValueError:  # it is blocked
         found = None
     return "" if found else (
-        "MLPerf's LoadGen is not installed here. 'pip install mlcommons-loadgen' brings it for Linux and Windows on x86 "
-        "and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to be "
+        "MLPerf's LoadGen is not installed here. 'pip install mlcommons-loadgen' brings it for Linux and Windows on "
+        "x86 and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to be "
         "built from its source.")
 
 
@@ -113,6 +116,19 @@ def run(file: str | Path | None, images: np.ndarray, settings: Settings) -> mlpe
             raise Failed(f"LoadGen's run in {settings.scenario} was ended: {trouble}") from trouble
         except mlperf_log.CutOff as trouble:
             raise Failed(str(trouble)) from trouble
+
+
+def undisturbed(call: Callable[[], T], tries: int = 3) -> tuple[T, float]:
+    """Call until other programs leave the processors alone, at most so many times.
+
+    Returns:
+        What the least disturbed call returned, and the share of the processors' time that others had meanwhile.
+    """
+    found = []
+    while len(found) < tries and (not found or found[-1][1] > CONTENDED):
+        contention = Contention()
+        found.append((call(), contention.share()))
+    return min(found, key=lambda pair: pair[1])
 
 
 def ask(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, folder: Path, settings: Settings) -> None:

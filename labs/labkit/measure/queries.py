@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import mean, median, pstdev
 
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 
 from labkit import clock
-from labkit.clock import Contention
 from labkit.costs import Costs
 from labkit.measure import exported, loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, SINGLE, STREAMS, Settings
@@ -40,11 +40,10 @@ def calibrate(device: torch.device) -> Costs:
     """
     if reason := loadgen.missing():
         return Costs.unavailable(NAMES, reason)
-    contention = Contention()
     with tempfile.TemporaryDirectory() as folder:
         file = exported.write(CatNet(WIDTH), Path(folder) / "narrow.onnx")
         try:
-            return _costs(file, contention)
+            return _costs(file)
         except loadgen.Failed as trouble:
             return Costs.unavailable(NAMES, str(trouble))
 
@@ -54,20 +53,20 @@ def pictures() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (POOL, 3, SIDE, SIDE), np.uint8)
 
 
-def _costs(file: Path, contention: Contention) -> Costs:
-    network, curves = Network(file), {name: [] for name in NAMES}
+def _costs(file: Path) -> Costs:
+    network, curves, shares = Network(file), {name: [] for name in NAMES}, []
     pacemaker = network.sampler(1)
     paces = [_median(pacemaker)]
     for done, (scenario, samples) in enumerate(((SINGLE, 1), (MULTI, STREAMS), (OFFLINE, BATCH))):
         report(done / 3, f"Calibrating: LoadGen's {scenario}")
         alone = _median(network.sampler(samples))
-        expected = BATCH / alone if scenario == OFFLINE else 1 / alone
-        log = loadgen.run(file, pictures(), Settings(scenario, _RUN_S, expected, BATCH))
+        settings = Settings(scenario, _RUN_S, BATCH / alone if scenario == OFFLINE else 1 / alone, BATCH)
+        log, share = loadgen.undisturbed(partial(loadgen.run, file, pictures(), settings))
         paces.append(_median(pacemaker))
-        alone = min(alone, _median(network.sampler(samples)))  # the faster of before and after: less disturbed
+        shares.append(share)
         for name, seconds in {"alone": alone, **_found(log)}.items():
             curves[name].append([samples, seconds])
-    return Costs(curves, pace=median(paces), drift=max(paces) / min(paces), contention=contention.share(),
+    return Costs(curves, pace=median(paces), drift=max(paces) / min(paces), contention=mean(shares),
                  date=datetime.now(UTC).isoformat(timespec="seconds"))
 
 
