@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -142,6 +143,19 @@ def test_without_loadgen_everything_says_so_and_the_predictions_stay(hidden, mon
     assert not found.rows[0].measured and "mlcommons-loadgen" in found.rows[0].measured.reason
     rates = asked.rates(here)
     assert all(rates.predict(**{**rates.start, "scenario": scenario}) for scenario in SCENARIOS)
+
+
+@pytest.mark.parametrize(("shares", "calls", "kept"), [([0.1, 0.9], 1, 0), ([0.6, 0.1], 2, 1), ([0.6, 0.4, 0.5], 3, 1)])
+def test_a_call_that_others_disturbed_is_made_again_and_the_least_disturbed_counts(shares, calls, kept, monkeypatch):
+    made = []
+
+    class Contention:
+        def share(self):
+            return shares[len(made) - 1]
+
+    monkeypatch.setattr(loadgen, "Contention", Contention)
+    assert loadgen.undisturbed(lambda: made.append(len(made)) or len(made) - 1) == (kept, shares[kept])
+    assert len(made) == calls
 
 
 # What is asked fails
@@ -461,4 +475,9 @@ def test_right_answers_pass_and_wrong_ones_get_a_hint(here, capsys, logs):
         assert ask(answer) is True and ask(None) is None
         assert not any(ask(wrong) for wrong in (-3, 1e9, "x", math.nan, [1]))
     assert check.doubted(None) is None and check.doubted("a log") is False
-    assert check.doubted(logs[SINGLE]) is (not logs[SINGLE].valid)
+    assert check.doubted(logs[OFFLINE]) is False
+    few = {**logs[OFFLINE].facts, "result_validity": "INVALID", "early_stopping_met": False,
+           "result_min_duration_met": True, "result_min_queries_met": True}
+    assert check.doubted(dataclasses.replace(logs[OFFLINE], facts=few)) is True
+    short = {**few, "result_min_duration_met": False}
+    assert check.doubted(dataclasses.replace(logs[OFFLINE], facts=short)) is False

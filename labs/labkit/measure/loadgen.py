@@ -84,8 +84,8 @@ def missing() -> str:
         found = None
     return "" if found else (
         "MLPerf's LoadGen is not installed here. 'pip install mlcommons-loadgen' brings it for Linux and Windows on "
-        "x86 and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to be "
-        "built from its source.")
+        "x86 and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to "
+        "be built from its source.")
 
 
 def run(file: str | Path | None, images: np.ndarray, settings: Settings) -> mlperf_log.Log:
