@@ -112,8 +112,15 @@ def latency() -> Costs:
     return costs(found)
 
 
+def serving() -> Costs:
+    """Return costs as `labkit.measure.serving` finds them: a batch costs little more than a picture."""
+    spread = [[5.0 + 10 * step, 6e-3 * (0.95 + 0.01 * step)] for step in range(10)]
+    return costs({"computing": [[b, 6e-3 + 3e-4 * (b - 1)] for b in (1, 2, 3, 4, 6, 8)], "spread": spread,
+                  "handling": [[1, 5e-4]], "handing": [[1, 2e-4]], "rest": [[1, 3e-4]]})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
-            "queries": queries(), **tour()}
+            "queries": queries(), "serving": serving(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
+from labkit.clock import CONTENDED, Contention
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
 from labkit.machine import Machine
 from labkit.predict import queueing
@@ -55,25 +54,28 @@ class Sweep:
         load: `labkit.measure.arrivals.Load`.
         slow: how long the network took for a picture, as a multiple of the calibrated time. The arrivals and the window
             were stretched by it, so that all times are, and can be brought back.
-        warm: which of its answers count: those that were asked for after the first tenth of the time.
+        busy: the share of the processors' time that other programs used meanwhile, 0 to 1.
     """
 
     load: object
     slow: float
-    warm: np.ndarray
+    busy: float
 
     def percentile(self, share: float) -> Outcome | Unavailable:
         """Return a percentile of the answers in seconds, at the calibrated pace, or how many more it would need."""
+        warm = self.load.seconds[self.load.late & (self.load.status == 200)]
         try:
-            value, low, high = percentile(self.load.seconds[self.warm].tolist(), share)
+            value, low, high = percentile(warm.tolist(), share)
         except TooFew as trouble:
             return Unavailable(str(trouble))
-        notes = [f"{int(self.warm.sum()):,} answers."]
+        notes = [f"{len(warm):,} answers."]
         if shed := self.load.count(503):
             notes.append(f"{shed / len(self.load.due):.0%} of the requests were turned away.")
         if abs(self.slow - 1) > 0.1:
-            notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated; the rate "
-                         "was adapted, and the times are at the calibrated pace.")
+            notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated; the "
+                         "rate was adapted, and the times are at the calibrated pace.")
+        if self.busy > CONTENDED:
+            notes.append(f"Other programs used {self.busy:.0%} of the processor meanwhile.")
         return Outcome(value / self.slow, "s", low=low / self.slow, high=high / self.slow, note=" ".join(notes),
                        clock=value)
 
@@ -119,18 +121,20 @@ class Bench:
         return self._found[key]
 
     def _measured(self, rate, limit, window, replicas) -> Sweep:
-        """Measure between two looks at the machine's pace; once more, a few times, where it changed meanwhile."""
+        """Measure between two looks at the machine's pace; again, a few times, where it changed or others disturbed."""
         pairs = self.pairs(replicas)
         for attempt in range(self._tries):
+            contention = Contention()
             before = self._slow(pairs)
             for server, _ in pairs:
                 server.settle(limit=limit, window=window * before, room=ROOM)
             ports = [server.port for server, _ in pairs]
             load = pairs[0][1].open(ports, rate / before, self._seconds, seed=100 * len(self._found) + attempt)
             after = self._slow(pairs)
-            if max(before, after) < (1 + WANDERED) * min(before, after):
+            busy = contention.share()
+            if max(before, after) < (1 + WANDERED) * min(before, after) and busy <= CONTENDED:
                 break
-        return Sweep(load, (before * after) ** 0.5, load.late & (load.status == 200))
+        return Sweep(load, (before * after) ** 0.5, busy)
 
     def _slow(self, pairs) -> float:
         from labkit.measure import serving as instrument
@@ -164,7 +168,7 @@ def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: st
         if trip:
             return Unavailable("A longer way adds its round trip to every answer and changes no queue, since requests "
                                "do not wait for answers; Lab 4.4 measures links. Set it to 0 to measure.")
-        if refusal := too_few_cores(replicas):
+        if (refusal := too_few_cores(replicas)) is not None:  # it is false
             return refusal
         with bench.open():
             return bench.sweep(rate, limit, window, replicas).percentile(SHARES[share])
@@ -212,13 +216,16 @@ def curve(comparison: Comparison, share: str) -> tuple[list[float], list[float],
     return ([row.point["rate"] for row in rows], [row.predicted.value for row in rows], [row.measured for row in rows])
 
 
-def knees(machine: Machine, comparison: Comparison) -> tuple[Outcome, Outcome]:
+def knees(machine: Machine, comparison: Comparison) -> tuple[Outcome, Outcome | Unavailable]:
     """Return the rate at which the median has trebled, predicted and measured, in requests a second."""
     server = service(machine)
+    predicted = Outcome(queueing.knee(server, LIMIT, room=ROOM), "requests/s")
     rate, _, found = curve(comparison, "p50")
-    value, low, high = queueing.crossing(rate, [outcome.value for outcome in found], queueing.TREBLED * server.idle)
-    predicted = queueing.knee(server, LIMIT, room=ROOM)
-    return Outcome(predicted, "requests/s"), Outcome(value, "requests/s", low=low, high=high)
+    try:
+        value, low, high = queueing.crossing(rate, [each.value for each in found], queueing.TREBLED * server.idle)
+    except ValueError as trouble:
+        return predicted, Unavailable(f"{trouble} Measure again, with other programs closed.")
+    return predicted, Outcome(value, "requests/s", low=low, high=high)
 
 
 def closed_and_open(bench: Bench, load: float, clients: int, stall: float, seconds: float) -> dict[str, object]:

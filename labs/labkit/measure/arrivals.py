@@ -1,9 +1,9 @@
 """A load generator in a process of its own: requests that come when they come, whether the server keeps up or not.
 
-*Open loop*: the moments of all requests are drawn before the first is sent, as those of a Poisson process, and an answer
-counts from the moment when its request was due. A generator that waits for an answer before it asks again (*closed
-loop*) leaves out what would have been asked meanwhile; Tene calls it coordinated omission. Both are here, so that they
-can be set side by side. Connections are kept alive, and as many are opened as are needed.
+*Open loop*: the moments of all requests are drawn before the first is sent, as those of a Poisson process, and an
+answer counts from the moment when its request was due. A generator that waits for an answer before it asks again
+(*closed loop*) leaves out what would have been asked meanwhile. Both are here, so that they can be set side by side.
+Connections are kept alive, and as many are opened as are needed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import asyncio
 import gc
 import json
 import math
+import os
+import queue
 import selectors
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ OK, SHED, LOST = 200, 503, 0
 _AHEAD_S = 0.05  # from the order to the first moment at which a request can be due
 _LINES = 900  # connections at once, at most: `select` takes 1,024 files
 _STARTING_S = 10.0
+_STALE_S = 0.5  # an idle connection older than this is not used: the server may be about to close it
 COLUMNS = ("due", "sent", "seconds", "status", "right", "batch", "waited", "computed", "handed")
 
 
@@ -189,7 +193,7 @@ class _Run:
         self.idle: list[list[_Line]] = [[] for _ in ports]
         self.lines, self.rows, self.open = 0, [], 0
         self._messages, self._choices, self._ports = messages, choices, ports
-        self._all_answered = asyncio.Event()
+        self._all_answered, self._dialling = asyncio.Event(), set()
         self.again: Callable[[], None] | None = None
 
     async def connect(self, server: int) -> _Line:
@@ -206,10 +210,15 @@ class _Run:
         row = [due - self.start, math.nan, math.nan, LOST, 0, 0, math.nan, math.nan, math.nan]
         self.rows.append(row)
         self.open += 1
-        if self.idle[server]:
-            self.idle[server].pop().send(number, row)
+        idle = self.idle[server]
+        while idle and self.loop.time() > idle[0].since + _STALE_S:
+            idle.pop(0).close()
+        if idle:
+            idle.pop().send(number, row)
         elif self.lines < _LINES:
-            asyncio.ensure_future(self._over_new_line(server, number, row))
+            task = self.loop.create_task(self._over_new_line(server, number, row))
+            self._dialling.add(task)
+            task.add_done_callback(self._dialling.discard)
         else:
             self.done(None, row)  # there are no more connections: it is lost
 
@@ -237,6 +246,7 @@ class _Run:
     def done(self, line: _Line | None, row: list) -> None:
         """Take a connection back after an answer, or without one."""
         if line is not None:
+            line.since = self.loop.time()
             self.idle[line.server].append(line)
         self.open -= 1
         if self.again is not None:
@@ -261,7 +271,10 @@ class _Line(asyncio.Protocol):
         self._number, self._buffer = 0, b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self._transport, self.since = transport, self._run.loop.time()
+
+    def close(self) -> None:
+        self._transport.close()
 
     def send(self, number: int, row: list) -> None:
         self._number, self._row = number, row
@@ -335,6 +348,13 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
+def _listen(orders: queue.SimpleQueue[str]) -> None:
+    """Pass the parent's orders on; end the process, in the middle of a load if need be, when the parent is gone."""
+    for line in sys.stdin:
+        orders.put(line)
+    os._exit(0)
+
+
 def main(path: str) -> None:
     """Run in the helper: load the pictures, then obey."""
     from safetensors.numpy import load_file
@@ -350,8 +370,10 @@ def main(path: str) -> None:
         with asyncio.Runner(loop_factory=_loop) as runner:
             return runner.run(_load(messages, choices, order))
 
+    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     say({})
-    serve(obey)
+    serve(obey, iter(orders.get, None))
 
 
 if __name__ == "__main__":

@@ -123,12 +123,13 @@ class Helper:
         return f"The helper process {self.module} did not answer: {what}.{last}"
 
 
-def serve(answer: Callable[[object], object]) -> None:
+def serve(answer: Callable[[object], object], lines: Iterable[str] | None = None) -> None:
     """Run in the helper: answer each message of the parent until it closes the line.
 
-    What `answer` returns is sent, unless it is None; an exception is sent as an error and ends nothing.
+    What `answer` returns is sent, unless it is None; an exception is sent as an error and ends nothing. The lines are
+    those of the standard input, unless somebody else reads that.
     """
-    for line in sys.stdin:
+    for line in sys.stdin if lines is None else lines:
         try:
             reply = answer(json.loads(line))
         except Exception as trouble:

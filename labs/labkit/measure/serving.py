@@ -36,17 +36,17 @@ _LEAST = 1e-6  # seconds: differences may come out below nothing
 
 
 @contextmanager
-def standing(width: int = WIDTH, **settings) -> Iterator[tuple[server.Server, arrivals.Generator]]:
+def standing(width: int | None = None, **settings) -> Iterator[tuple[server.Server, arrivals.Generator]]:
     """Run the web service with a network that has learned nothing, which takes as long, and a load generator.
 
     Args:
-        width: of the network.
+        width: of the network; `WIDTH` unless given.
         settings: of `labkit.measure.server.running`.
     """
     torch.manual_seed(0)
     pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, 3, 32, 32), np.uint8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        path = write(DenseCats(width), Path(folder) / "dense.onnx")
+        path = write(DenseCats(width or WIDTH), Path(folder) / "dense.onnx")
         choices = Network(path).answers(pictures)
         with server.running(path, **settings) as service, arrivals.running(pictures, choices) as generator:
             yield service, generator

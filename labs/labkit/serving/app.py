@@ -62,7 +62,7 @@ class Batcher:
     def settle(self, limit: int, window: float, room: int) -> None:
         """Change the settings; the arguments are those of the class."""
         if not all(isinstance(n, Integral) and not isinstance(n, bool) and n >= 1 for n in (limit, room)):
-            raise ValueError(f"A batch and the queue hold a whole number of pictures from 1 up, not {limit!r}, {room!r}.")
+            raise ValueError(f"Batch and queue hold whole numbers of pictures from 1 up, not {limit!r}, {room!r}.")
         if not isinstance(window, Real) or not 0 <= window < math.inf:
             raise ValueError(f"The window is a number of seconds from 0 up, not {window!r}.")
         self.limit, self.window, self.room = limit, window, room

@@ -3,9 +3,10 @@
 Uvicorn closes a connection that is silent between two requests, but waits for ever for the rest of a request's head: a
 few hundred slow clients, a byte every minute, would hold every connection that a server can have.
 
-An answer's head and body are written one after the other. Left to itself, TCP holds the second back until the first is
-confirmed, and the other side takes its time to confirm (Nagle's algorithm, RFC 896, and delayed acknowledgements): 40 ms
-for every answer. asyncio turns that off only for sockets that name their protocol, and a listening socket does not.
+An answer's head and body are written one after the other. Left to itself, TCP holds the second back until the first
+is confirmed, and the other side takes its time to confirm (Nagle's algorithm, RFC 896, and delayed acknowledgements):
+40 ms for every answer. asyncio turns that off only for sockets that name their protocol, and a listening socket does
+not.
 """
 
 from __future__ import annotations
