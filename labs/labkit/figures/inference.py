@@ -90,9 +90,10 @@ def latency_by_power(devices: Sequence[Device], here: Outcome, watts: tuple[floa
         for kind, marker, colour in zip(dict.fromkeys(d.kind for d in devices), "osD", COLOURS, strict=False):
             some = [device for device in devices if device.kind == kind]
             axes.plot([d.watts for d in some], [1e3 * d.seconds for d in some], marker, color=colour, label=kind)
-            for place, device in enumerate(some):
+            for device in some:
+                crowded = any(1 < other.watts / device.watts < 1.5 for other in some)
                 axes.annotate(device.name.removeprefix("NVIDIA ").removeprefix("Jetson "),
-                              (device.watts, 1e3 * device.seconds), (5, 4 if place else -11),
+                              (device.watts, 1e3 * device.seconds), (5, -11 if crowded else 4),
                               textcoords="offset points", fontsize=7, color=GREY)
         axes.plot(watts, [1e3 * here.value] * 2, color=COLOURS[3], linewidth=3, label="this processor, by a model")
         axes.set_xscale("log")
