@@ -13,12 +13,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from labkit import clock
 from labkit.clock import CONTENDED, Contention
 from labkit.measure import mlperf_log
 from labkit.measure.helper import Helper, HelperFailed, say
@@ -31,7 +32,7 @@ DEADLINE_S = 0.010  # of a query of Server, where a network has none of its own 
 OFFICIAL_S = 600.0  # that an official run lasts at least (`mlperf.conf`: min_duration)
 _START_S = 30.0  # for the process to start, and for LoadGen to write its logs
 _LONGEST = 2  # times the asked duration: then LoadGen issues no more, and a little later the process is ended
-_WARM_UP = 20  # answers before LoadGen starts
+_ALONE_S = 0.1  # to time the network by itself
 T = TypeVar("T")
 
 
@@ -75,6 +76,11 @@ class Settings:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"'{name}' must be a whole number from 1 up, not {value!r}.")
 
+    @property
+    def samples(self) -> int:
+        """How many samples the network answers at once."""
+        return {MULTI: STREAMS, OFFLINE: self.batch}.get(self.scenario, 1)
+
 
 def missing() -> str:
     """Return why there is no LoadGen here, or nothing where there is one."""
@@ -88,11 +94,11 @@ def missing() -> str:
         "be built from its source.")
 
 
-def run(file: str | Path | None, images: np.ndarray, settings: Settings) -> mlperf_log.Log:
+def run(file: str | Path, images: np.ndarray, settings: Settings) -> mlperf_log.Log:
     """Let LoadGen ask a network, in a process of its own.
 
     Args:
-        file: an ONNX file of the course; None for a network that answers nothing and takes no time.
+        file: an ONNX file of the course.
         images: byte pictures (n, 3, 32, 32) that are asked about; they stay in memory.
         settings: how.
 
@@ -106,12 +112,12 @@ def run(file: str | Path | None, images: np.ndarray, settings: Settings) -> mlpe
         raise Failed(reason)
     with tempfile.TemporaryDirectory(prefix="loadgen-", ignore_cleanup_errors=True) as folder:
         np.save(Path(folder) / "pictures.npy", images)
-        arguments = (str(file or ""), folder, json.dumps(asdict(settings)))
+        arguments = (str(file), folder, json.dumps(asdict(settings)))
         try:
             with Helper("labkit.measure.loadgen", *arguments) as helper:
-                helper.answer(_START_S)  # the network is open, and LoadGen starts
+                alone = helper.answer(_START_S)["alone"]
                 helper.answer(_LONGEST * settings.seconds + _START_S)
-            return mlperf_log.read(folder)
+            return replace(mlperf_log.read(folder), alone=alone)
         except HelperFailed as trouble:
             raise Failed(f"LoadGen's run in {settings.scenario} was ended: {trouble}") from trouble
         except mlperf_log.CutOff as trouble:
@@ -136,7 +142,7 @@ def ask(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, folder:
     import mlperf_loadgen as loadgen
 
     pictures = as_input(images)  # in memory before the clock starts, as MLPerf's rules allow
-    size = settings.batch if settings.scenario == OFFLINE else STREAMS
+    size = settings.samples
 
     def issue(queries):
         try:
@@ -177,14 +183,13 @@ def _settings(loadgen, folder: Path, settings: Settings) -> tuple:
 
 
 def main(file: str, folder: str, settings: str) -> None:
-    """Run in the helper: open the network, let LoadGen ask, and say when it is done."""
+    """Run in the helper: open the network, say what it takes by itself, let LoadGen ask, and say when it is done."""
     try:
-        images = np.load(Path(folder) / "pictures.npy")
-        network = Network(file) if file else lambda pictures: np.zeros((len(pictures), 3), np.float32)
-        for _ in range(_WARM_UP):
-            network(as_input(images[:1]))
-        say("ready")
-        ask(network, images, Path(folder), Settings(**json.loads(settings)))
+        images, wanted = np.load(Path(folder) / "pictures.npy"), Settings(**json.loads(settings))
+        network = Network(file)
+        sampler = network.sampler(wanted.samples)
+        say({"alone": clock.rounds({"alone": sampler}, budget=_ALONE_S)["alone"].median})
+        ask(network, images, Path(folder), wanted)
     except Exception as trouble:
         say({"error": f"{type(trouble).__name__}: {trouble}"})
         return

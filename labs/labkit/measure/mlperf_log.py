@@ -34,11 +34,13 @@ class Log:
         times: float64 (samples, 3): seconds at which each sample was due, was issued, and was done, by the moment at
             which it was due; 0 is the first.
         query: int64 (samples,): the number of each sample's query.
+        alone: seconds that the network took by itself, in the same process, before LoadGen began; NaN if not known.
     """
 
     facts: dict[str, object]
     times: np.ndarray
     query: np.ndarray
+    alone: float = math.nan
 
     @property
     def scenario(self) -> str:

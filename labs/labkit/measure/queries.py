@@ -28,6 +28,7 @@ NAMES = ("alone", "p50", "p90", "p99", "turn", "deviation")
 WIDTH, BATCH = 16, 64  # of the narrow network; samples that it answers at once in Offline
 POOL = 256  # pictures that are asked about
 _RUN_S = 0.7
+_ONE_S = 20e-6  # about what one sample takes: LoadGen prepares its queries for that
 _BUDGET_S = 0.15
 
 
@@ -54,24 +55,19 @@ def pictures() -> np.ndarray:
 
 
 def _costs(file: Path) -> Costs:
-    network, curves, shares = Network(file), {name: [] for name in NAMES}, []
-    pacemaker = network.sampler(1)
-    paces = [_median(pacemaker)]
-    for done, (scenario, samples) in enumerate(((SINGLE, 1), (MULTI, STREAMS), (OFFLINE, BATCH))):
+    curves, shares, paces = {name: [] for name in NAMES}, [], []
+    pacemaker = Network(file).sampler(1)
+    for done, (scenario, samples, alone) in enumerate(((SINGLE, 1, _ONE_S), (MULTI, STREAMS, STREAMS * _ONE_S),
+                                                       (OFFLINE, BATCH, _ONE_S))):
         report(done / 3, f"Calibrating: LoadGen's {scenario}")
-        alone = _median(network.sampler(samples))
-        settings = Settings(scenario, _RUN_S, BATCH / alone if scenario == OFFLINE else 1 / alone, BATCH)
+        settings = Settings(scenario, _RUN_S, 1 / alone, BATCH)
         log, share = loadgen.undisturbed(partial(loadgen.run, file, pictures(), settings))
-        paces.append(_median(pacemaker))
+        paces.append(clock.rounds({"pace": pacemaker}, budget=_BUDGET_S)["pace"].median)
         shares.append(share)
-        for name, seconds in {"alone": alone, **_found(log)}.items():
+        for name, seconds in {"alone": log.alone, **_found(log)}.items():
             curves[name].append([samples, seconds])
     return Costs(curves, pace=median(paces), drift=max(paces) / min(paces), contention=mean(shares),
                  date=datetime.now(UTC).isoformat(timespec="seconds"))
-
-
-def _median(sampler) -> float:
-    return clock.rounds({"alone": sampler}, budget=_BUDGET_S)["alone"].median
 
 
 def _found(log: Log) -> dict[str, float]:
