@@ -19,8 +19,9 @@ def wait() -> Experiment:
     def predict(people, every, work, percentile, instances):
         busy = people / every * work / INSTANCES[instances]
         if busy >= 1:
-            return Unavailable(f"{quantity(100 * busy, '%')} of what they can do is asked for: the queue grows without "
-                               "end.")
+            return Unavailable(
+                f"There is no p{percentile}: {people:,} people, each once in {every} s with {quantity(work, 's')} of "
+                f"work, ask for {quantity(100 * busy, '%')} of what can be done, and the queue grows without end.")
         parts = {"waiting": work * erlang.longest(INSTANCES[instances], busy, percentile / 100), "work": work}
         return Outcome(sum(parts.values()), "s", parts=parts, note=f"Busy for {quantity(100 * busy, '%')} of the time.")
 

@@ -68,12 +68,14 @@ def rate() -> Experiment:
     def predict(batch, context, model, card, cards):
         sheet, network = rows[CARDS[card]], MODELS[model]
         memory, conversation = cards * sheet["memory_bytes"], context * network.token
+        wanted = f"{batch:,} × {context:,} tokens do not fit {cards} × {card}"
         if network.weights > memory:
-            return Unavailable(f"The weights alone take {quantity(network.weights, 'B')}, and there are "
+            return Unavailable(f"{wanted}: the weights alone take {quantity(network.weights, 'B')} of the "
                                f"{quantity(memory, 'B')}.")
         room = predicted.held(memory, network.weights, conversation)
         if room < batch:
-            return Unavailable(f"Beside the weights there is room for {room:,} conversations of this length.")
+            return Unavailable(f"{wanted}: beside the weights, {quantity(network.weights, 'B')}, there is room for "
+                               f"{room:,} conversations of this length.")
         parts = predicted.step(network.weights, conversation, network.flop, batch,
                                cards * catalogue.peak(sheet, network.format), cards * sheet["memory_bytes_per_s"])
         seconds, binds = sum(parts.values()), max(parts, key=parts.get)

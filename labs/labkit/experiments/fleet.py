@@ -11,10 +11,10 @@ from labkit.units import quantity
 
 # What a device is called here; its system in data/mlperf-inference.csv; its row in data/hardware.csv, for the power.
 DEVICES = {
-    "Jetson Orin NX": ("Orin_NX_TRT", "NVIDIA Jetson Orin NX 16GB"),
-    "Jetson AGX Orin": ("Orin_TRT", "NVIDIA Jetson AGX Orin 64GB"),
     "L4": ("L4x1_TRT", "NVIDIA L4"),
     "A100 PCIe": ("A100-PCIe-80GBx1_TRT", "NVIDIA A100 PCIe 80GB"),
+    "Jetson Orin NX": ("Orin_NX_TRT", "NVIDIA Jetson Orin NX 16GB"),
+    "Jetson AGX Orin": ("Orin_TRT", "NVIDIA Jetson AGX Orin 64GB"),
 }
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
 LIMITS = {RESNET: 0.015, RETINANET: 0.1}  # s, in MLPerf's server scenario: its rules
@@ -50,7 +50,7 @@ def power() -> Experiment:
         each = [_in_time(row, deadline, scale) for scale in (1, 1 + BAND, 1 - BAND)]
         if not each[0]:
             return Unavailable(f"One picture alone takes {quantity(row['single_latency_s'], 's')} here: more than the "
-                               f"deadline of {quantity(deadline, 's')}.")
+                               f"deadline of {quantity(deadline, 's')}, whether 1 or {rate:,} are asked for.")
         many, least, most = (math.ceil(rate / one) if one else None for one in each)
         devices = "1 device" if many == 1 else f"{many:,} devices"
         note = f"{devices}, each up to {quantity(each[0], '/s')} in time. Rated power; the computers around it on top."
@@ -66,7 +66,7 @@ def power() -> Experiment:
         axes=[
             Axis("rate", "Pictures asked for", RATES, start=1000, unit="pictures/s", log=True),
             Axis("deadline", "Deadline of an answer", DEADLINES, start=0.015, unit="s", log=True),
-            Axis("device", "Device", tuple(DEVICES), start="L4"),
+            Axis("device", "Device", tuple(DEVICES)),
             Axis("network", "Network", tuple(LIMITS)),
         ],
         predict=predict,
