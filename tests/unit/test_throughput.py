@@ -430,6 +430,7 @@ def test_points_are_measured_at_the_calibrated_pace(here):
 @pytest.mark.slow
 def test_the_instrument_finds_that_being_asked_costs(monkeypatch):
     monkeypatch.setattr(queries, "_RUN_S", 0.2)
+    monkeypatch.setattr(queries, "_TURNS", 1)
     costs = queries.calibrate(torch.device("cpu"))
     assert isinstance(costs, Costs)
     costs.check(queries.NAMES)

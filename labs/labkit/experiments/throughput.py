@@ -110,7 +110,7 @@ class Plan:
         return Settings(scenario, seconds, expected, batch, deadline, queries)
 
 
-def latency(machine: Machine, site: Site | None = None, seconds: float = 1.0) -> Experiment:
+def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> Experiment:
     """Return the experiment on the percentile that MLPerf takes of a query's time: p90 of one sample, p99 of eight.
 
     Args:
@@ -145,7 +145,7 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 1.0) ->
     )
 
 
-def rates(machine: Machine, site: Site | None = None, seconds: float = 1.0) -> Experiment:
+def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> Experiment:
     """Return the experiment on the pictures that are answered in a second, by the way of asking.
 
     The arguments are those of `latency`; Server is run several times, to find the highest rate that is valid.
