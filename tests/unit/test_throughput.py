@@ -354,7 +354,8 @@ def test_a_query_is_the_network_and_what_being_asked_costs(here):
     assert parts["the network"] == pytest.approx(predicted.alone(here.cost("sessions"), "fp32", 64, 8))
     assert parts["being asked"] == pytest.approx(3e-5)
     outcome = asked.latency(here).predict(scenario=MULTI, width=64, form="fp32")
-    assert outcome.value == pytest.approx(sum(parts.values()) * 1.5)
+    usual, narrow = sum(parts.values()), 2e-4  # the narrow network's median for eight; its p99 lies 1e-4 above
+    assert outcome.value == pytest.approx(usual + 1e-4 * math.sqrt(usual / narrow))
     assert sum(outcome.parts.values()) == pytest.approx(outcome.value)
 
 
@@ -379,7 +380,7 @@ def test_runs_are_short_enough_for_their_logs(here):
         for width in asked.WIDTHS:
             settings = asked.Plan(here, "fp32", width).settings(scenario, 60.0, batch=64)
             samples = settings.seconds * settings.expected * (loadgen.STREAMS if scenario == MULTI else 1)
-            assert samples <= 1.01 * asked.MOST
+            assert samples <= 1.2 * asked.MOST
 
 
 class Pretended:

@@ -35,17 +35,21 @@ def asked(sessions: Costs, queries: Costs, form: str, width: int, samples: int) 
 
 
 def stretched(median: float, queries: Costs, name: str, samples: int) -> float:
-    """Return another time of a query, from its median, by the factor that the narrow network had.
+    """Return another time of a query, from its median and from how far the two lay apart for the narrow network.
+
+    The distance is taken to grow with the square root of the time: small delays that come at random, independently of
+    each other, spread like that.
 
     Args:
         median: in seconds.
-        queries: what `labkit.measure.queries` found; where there is no LoadGen, the factor is 1.
+        queries: what `labkit.measure.queries` found; where there is no LoadGen, the distance is 0.
         name: `"p90"` or `"p99"`, or `"turn"` for the mean time from one query to the next.
         samples: in a query.
     """
     if queries.missing:
         return median
-    return median * along(queries.curve(name), samples) / along(queries.curve("p50"), samples)
+    usual = along(queries.curve("p50"), samples)
+    return median + (along(queries.curve(name), samples) - usual) * math.sqrt(median / usual)
 
 
 def spread(queries: Costs) -> float:
