@@ -479,7 +479,7 @@ def test_littles_law():
     assert inside.mean() == pytest.approx(rate * played.seconds.mean(), rel=0.03)
 
 
-SERVICE = queueing.Service(((1, 0.006), (2, 0.0065), (4, 0.008), (8, 0.011)), (0.95, 1.0, 1.05), 5e-4, 3e-4, 2e-4)
+SERVICE = queueing.Service(((1, 0.006), (2, 0.0065), (4, 0.008), (8, 0.011)), (0.95, 1.0, 1.05), 5e-4, 3e-4, (1e-4, 3e-4))
 
 
 def test_more_arrivals_take_longer_and_batches_and_replicas_help():

@@ -30,9 +30,9 @@ def service(machine: Machine) -> queueing.Service:
     """Return what the instrument found of this machine's server."""
     costs = machine.cost("serving")
     alone = costs.curve("computing")[0][1]
-    one = {name: costs.curve(name)[0][1] for name in ("handling", "handing", "rest")}
-    return queueing.Service(tuple(map(tuple, costs.curve("computing"))),
-                            tuple(seconds / alone for _, seconds in costs.curve("spread")), **one)
+    return queueing.Service(
+        tuple(map(tuple, costs.curve("computing"))), tuple(seconds / alone for _, seconds in costs.curve("spread")),
+        costs.curve("handling")[0][1], costs.curve("handing")[0][1], tuple(s for _, s in costs.curve("rest")))
 
 
 def rates(machine: Machine) -> tuple[float, ...]:

@@ -2,7 +2,8 @@
 
 A real server and its load generator run meanwhile on the same cores as they do in the lab, so that what they take from
 each other is in the numbers. Clients ask in a closed loop, twice as many as a batch holds: every batch is full, and no
-queue builds up. No probe lets requests come at random, which is left to the prediction.
+queue builds up. Then requests come at equal distances, so that some are read while the network computes, which slows
+both. No probe lets requests come at random, which is left to the prediction.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from labkit.measure.runtime import Network
 from labkit.networks.dense import DenseCats
 from labkit.progress import report
 
-SECONDS = 12  # about how long it takes
+SECONDS = 14  # about how long it takes
 NAMES = ("computing", "spread", "handling", "handing", "rest")
 WIDTH = 4096  # of the network: its weights take 120 MB, far more than a core's caches
 SIZES = (1, 2, 3, 4, 6, 8)  # pictures in a batch
-STEPS = 20  # of the spread
-_EACH_S, _PACE_S = 0.8, 0.25
+_SHARES = [(step + 0.5) / 20 for step in range(20)]  # of a spread: twentieths
+_ROUNDS, _EACH_S, _PACE_S = 3, 0.3, 0.12
+_MEANWHILE, _STEADY_S = 1.3, 1.5  # requests in the time of a picture, at equal distances: they come while it computes
 _PICTURES = 64
 _LEAST = 1e-6  # seconds: differences may come out below nothing
 
@@ -62,38 +64,44 @@ def calibrate(device: torch.device) -> Costs:
     """Time the server on the processor, whatever the device.
 
     Returns:
-        `"computing"`: seconds of the network against the pictures in a batch. `"spread"`: how long a picture alone
-        would take, from the fastest twentieth of the batches to the slowest. For one request, `"handling"`: the event
-        loop's processor time, `"handing"`: between the loop and the network, there and back, and `"rest"`.
+        `"computing"`: seconds of the network against the pictures in a batch, on a straight line through the medians:
+        it fetches its weights once, and computes for each picture. `"spread"`: how long a picture alone would take,
+        from the fastest twentieth of the batches to the slowest. `"handling"`: the event loop's processor time for a
+        request. `"handing"`: between the loop and the network, there and back, for a batch. `"rest"`: what else a
+        request takes, from the fastest twentieth to the slowest.
     """
     with standing() as (service, generator):
         generator.closed(service.port, 8, _PACE_S)  # warm
-        contention, paces, sizes, ratios, handling = Contention(), [], [], [], []
-        for done, size in enumerate(SIZES):
-            report(done / len(SIZES), f"Calibrating: batches of {size}")
-            paces.append(pace(service, generator))
-            service.settle(limit=size)
-            before = service.spent()
-            load = generator.closed(service.port, 2 * size, _EACH_S)
-            handling.append((service.spent() - before) / len(load.due) / paces[-1])
-            full = np.unique(load.computed[load.batch == size])  # the pictures of a batch say the same
-            sizes.append([size, median(full) / paces[-1]])
-            ratios.append(np.quantile(full / median(full), (np.arange(STEPS) + 0.5) / STEPS))
-        service.settle(limit=1)
-        alone = generator.closed(service.port, 1, _EACH_S)
+        contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
+        for done in range(_ROUNDS):
+            for size in SIZES:
+                report(done / _ROUNDS, f"Calibrating: batches of {size}")
+                before = pace(service, generator)
+                service.settle(limit=size)
+                spent = service.spent()
+                load = generator.closed(service.port, 2 * size, _EACH_S)
+                spent = service.spent() - spent
+                paces.append((before * pace(service, generator)) ** 0.5)
+                full = np.unique(load.computed[load.batch == size])  # the pictures of a batch say the same
+                ratios[size].append(median(full) / paces[-1])
+                spreads.append(np.quantile(full / median(full), _SHARES))
+                handling.append(spent / len(load.due) / paces[-1])
+        service.settle(limit=SIZES[-1])
+        steady = generator.open(service.port, _MEANWHILE / pace(service, generator), _STEADY_S, even=True)
         share = contention.share()
     usual = median(paces)
     each = median(handling) * usual
-    handing = median(alone.handed)
-    rest = median(alone.seconds - alone.waited - alone.computed - alone.handed) - each
+    handing = float(np.nanmean(steady.handed))
+    rest = steady.seconds - steady.waited - steady.computed - steady.handed - each
+    line = np.polyfit(SIZES, [median(found) for found in ratios.values()], 1)
     return Costs(
         curves={
-            "computing": [[size, ratio * usual] for size, ratio in sizes],
-            "spread": [[100 * (step + 0.5) / STEPS, ratio * usual]
-                       for step, ratio in enumerate(np.median(ratios, 0).tolist())],
+            "computing": [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
+            "spread": [[100 * share, ratio * usual]
+                       for share, ratio in zip(_SHARES, np.median(spreads, 0).tolist(), strict=True)],
             "handling": [[1, each]],
-            "handing": [[1, float(handing)]],
-            "rest": [[1, max(float(rest), _LEAST)]],
+            "handing": [[1, handing]],
+            "rest": [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
         },
         pace=usual, drift=max(paces) / min(paces), contention=share,
         date=datetime.now(UTC).isoformat(timespec="seconds"))

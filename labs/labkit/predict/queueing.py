@@ -35,14 +35,14 @@ class Service:
         spread: how long a batch takes over what is usual, in equally frequent steps; (1,) where it never varies.
         handling: of the event loop for a request and its answer.
         handing: between the event loop and the network, for a batch, there and back.
-        rest: of a request that passes both, for anything else: the client and the operating system.
+        rest: of a request for anything else, the client and the operating system, in equally frequent steps.
     """
 
     computing: tuple[tuple[float, float], ...]
     spread: tuple[float, ...] = (1.0,)
     handling: float = 0.0
     handing: float = 0.0
-    rest: float = 0.0
+    rest: tuple[float, ...] = (0.0,)
 
     def batch(self, pictures: int) -> float:
         """Return the seconds that a batch occupies the network, on average."""
@@ -51,7 +51,7 @@ class Service:
     @property
     def idle(self) -> float:
         """The seconds of an answer when nobody else asks."""
-        return self.batch(1) + self.handling + self.rest
+        return self.batch(1) + self.handling + sum(self.rest) / len(self.rest)
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,7 @@ def _play(service, rate, limit, window, room, replicas, count, seed) -> Played:
     gaps = random.exponential(1 / rate, count * replicas)
     arrivals = np.cumsum(gaps)[::replicas].tolist()  # those of one of the replicas, which fare alike
     lengths = np.array(service.spread)[random.integers(0, len(service.spread), count)].tolist()
+    rest = np.array(service.rest)[random.integers(0, len(service.rest), count)].tolist()
     usual = [0.0, *(along(service.computing, n) for n in range(1, limit + 1))]
     half, handing = service.handling / 2, service.handing
 
@@ -161,10 +162,10 @@ def _play(service, rate, limit, window, room, replicas, count, seed) -> Played:
                 ends, opens = max(loop, now) + took, math.inf
         for one in done:
             loop += half
-            seconds[one], computing[one] = loop - arrivals[one] + service.rest, spent
+            seconds[one], computing[one] = loop - arrivals[one] + rest[one], spent
     start = int(_WARM_UP * count)
     seconds, computing = np.array(seconds[start:]), np.array(computing[start:])
-    other = service.handling + handing + service.rest
+    other = service.handling + handing + np.array(rest[start:])
     return Played(seconds, computing, np.maximum(seconds - computing - other, 0.0))
 
 
