@@ -479,7 +479,8 @@ def test_littles_law():
     assert inside.mean() == pytest.approx(rate * played.seconds.mean(), rel=0.03)
 
 
-SERVICE = queueing.Service(((1, 0.006), (2, 0.0065), (4, 0.008), (8, 0.011)), (0.95, 1.0, 1.05), 5e-4, 3e-4, (1e-4, 3e-4))
+SERVICE = queueing.Service(((1, 0.006), (2, 0.0065), (4, 0.008), (8, 0.011)), (0.95, 1.0, 1.05), 5e-4, 3e-4,
+                           (1e-4, 3e-4))
 
 
 def test_more_arrivals_take_longer_and_batches_and_replicas_help():
@@ -549,8 +550,8 @@ def test_predictions_cover_the_sliders_and_say_who_is_turned_away(here):
     near, far = (experiment.predict(**{**point, "trip": trip}) for trip in (0.0, 0.05))
     assert far.value == pytest.approx(near.value + 0.05)
     assert list(serving.rates(here)) == sorted(set(serving.rates(here)))
-    for _, points, goal in serving.validation(here):
-        assert points and all(experiment.check(point) for point in points) and goal[0] < goal[1]
+    for _, points in serving.validation(here):
+        assert points and all(experiment.check(point) for point in points)
 
 
 def test_what_cannot_be_measured_says_why(here, monkeypatch):

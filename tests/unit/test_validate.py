@@ -89,7 +89,7 @@ def test_every_module_of_experiments_with_a_measured_prediction_is_validated():
     folder = Path(next(iter(experiments.__path__)))
     with_validation = {path.stem for path in folder.glob("*.py") if "def validation(" in path.read_text("utf-8")}
     assert with_validation == set(validate.LABS.values())
-    assert validate.GOALS.keys() == validate.LABS.keys()
+    assert validate.LABS.keys() <= validate.GOALS.keys()
 
 
 @pytest.mark.parametrize(("title", "band"), BANDS.items())

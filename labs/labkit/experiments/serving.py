@@ -21,7 +21,6 @@ TRIPS = (0.0, 0.001, 0.01, 0.05)
 SHARES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
 LOADS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the capacity with batches of `LIMIT`
 LIMIT, ROOM = 4, 64
-BELOW, ABOVE = (0.15, 0.30), (0.30, 0.60)  # goals up to 80 % of the capacity, and above: median and 90th percentile
 BAND = 0.3  # nine predictions in ten are within it up to 80 % of the capacity
 WANDERED = 0.1  # a pace that changes by more than this spoils a point
 
@@ -272,8 +271,8 @@ def shortest(machine: Machine, rate: float, share: str = "p99") -> tuple[int, fl
         server, rate, *way, ROOM).percentile(SHARES[share])[0])
 
 
-def validation(machine: Machine) -> list[tuple[Experiment, list[Point], tuple[float, float]]]:
-    """Return the experiments with the points that `labkit validate` measures and the goal of each.
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures.
 
     No probe let requests come at random. Of p99.9 there are too few answers.
     """
@@ -283,6 +282,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point], tuple[fl
     below += points(machine, (0.2, 0.65, 0.8), shares)
     above = points(machine, (0.9, 1.0, 1.1, 1.5), shares)
     return [
-        (answers(machine, 6.0, 3, title="Answers up to 80 % of the capacity"), below, BELOW),
-        (answers(machine, 6.0, 3, title="Answers from 90 to 150 % of the capacity"), above, ABOVE),
+        (answers(machine, 6.0, 3, title="Answers up to 80 % of the capacity"), below),
+        (answers(machine, 6.0, 3, title="Answers from 90 to 150 % of the capacity"), above),
     ]

@@ -6,6 +6,7 @@ Some widths and batches are timed, with weights drawn by chance: the time does n
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,18 @@ def calibrate(device: torch.device) -> Costs:
         `"int8 static 16"` and so on, by format and width.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paced, curves = Paced(_sampler("fp32", *_PACEMAKER)), {}
+        paced, curves = Paced(pacemaker()), {}
         for done, name in enumerate(NAMES):
             report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
             form, width = name.rsplit(" ", 1)
             network = Network(file(form, int(width), folder))
             curves[name] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
         return paced.costs(curves)
+
+
+def pacemaker() -> Callable[[], float]:
+    """Return a sampler of the small network that every other is timed beside."""
+    return _sampler("fp32", *_PACEMAKER)
 
 
 def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace: float,
