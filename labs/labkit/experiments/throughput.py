@@ -30,7 +30,7 @@ WIDTHS = (4, 8, 16, 32, 48, 64)
 BATCHES = tuple(2**k for k in range(9))
 DEADLINES = (0.002, 0.005, 0.01, 0.015, 0.03, 0.1)
 _PACE_S = 0.15  # to see how fast the machine runs at the moment
-_AMPLE = 1.2  # times as many samples in Offline as are predicted, so that the run is not over too soon
+_AMPLE = 1.2  # times as many queries as are predicted, so that LoadGen does not run out of them
 FEWEST = 100  # queries in a run; in MultiStream as many as its percentile needs, 662, which `mlperf.conf` asks for too
 MOST = 40_000  # samples in a run: beyond them a log takes longer to read than the run took
 _SLACK = 0.06  # the search for the highest rate ends when it is known this well
@@ -106,9 +106,10 @@ class Plan:
         """Return how LoadGen is to ask, for about so many seconds and no more than `MOST` samples."""
         rate = self.rate(scenario, batch, deadline)
         seconds = min(seconds, MOST / max(rate, 1.0))
-        expected = max({MULTI: rate / STREAMS, OFFLINE: _AMPLE * rate}.get(scenario, rate), 1.0)
+        expected = rate / STREAMS if scenario == MULTI else rate
+        expected *= 1 if scenario == SERVER else _AMPLE
         queries = predicted.queries_needed(1) if scenario == MULTI else FEWEST
-        return Settings(scenario, seconds, expected, batch, deadline, queries)
+        return Settings(scenario, seconds, max(expected, 1.0), batch, deadline, queries)
 
 
 def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> Experiment:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 DETAIL, TRACE = "mlperf_log_detail.txt", "mlperf_log_trace.json"
+ERRORS = "errors"  # the key of the texts of all that LoadGen calls an error
 _MARK = ":::MLLOG "
 _NEEDED = {"effective_scenario", "effective_min_duration_ms", "effective_min_query_count", "result_validity",
            "result_query_count", "result_min_duration_met", "result_min_queries_met", "early_stopping_met",
@@ -49,12 +50,12 @@ class Log:
 
     @property
     def valid(self) -> bool:
-        """Whether LoadGen calls the run valid."""
-        return self.facts["result_validity"] == "VALID"
+        """Whether LoadGen calls the run valid, and reports no error."""
+        return self.facts["result_validity"] == "VALID" and self.facts["num_errors"] == 0
 
     @property
     def objections(self) -> list[str]:
-        """Why LoadGen calls the run invalid, in plain words; none for a valid run."""
+        """Why the run is not valid, in plain words; none for a valid run."""
         facts, found = self.facts, []
         if not facts.get("result_perf_constraints_met", True):
             deadline = facts["effective_target_latency_ns"] / 1e6
@@ -66,6 +67,7 @@ class Log:
         if not facts["early_stopping_met"]:
             found.append(f"{facts['result_query_count']:,} queries are too few to be sure of the percentile "
                          f"({' '.join(facts['early_stopping_result'].replace('*', '').split())})")
+        found += [f"LoadGen reports an error: {text}" for text in facts.get(ERRORS, ["no text"] * facts["num_errors"])]
         return found
 
     @property
@@ -148,6 +150,8 @@ def _facts(path: Path) -> dict[str, object]:
             try:
                 entry = json.loads(line.removeprefix(_MARK))
                 facts[entry["key"]] = entry["value"]
+                if entry.get("metadata", {}).get("is_error"):
+                    facts.setdefault(ERRORS, []).append(str(entry["value"]))
             except (ValueError, LookupError, TypeError):
                 raise CutOff(_CUT_OFF.format(path.name, f"line {number} is no whole entry")) from None
     if missing := _NEEDED - facts.keys():
