@@ -1,4 +1,5 @@
-"""The course's instruments beside the field's own tools: a BLAS, STREAM, `fio`, `iperf3`, and MLPerf's LoadGen.
+"""The course's instruments beside the field's own tools: a BLAS, STREAM, `fio`, `iperf3`, `hey`, and MLPerf's
+LoadGen.
 
 Ours and theirs run in turn, A B A B …, in one run, and are compared pair by pair, so that a machine that changes its
 speed changes it for both. A tool that is missing is skipped, with the command that installs it.
@@ -26,7 +27,9 @@ What was found on a virtual machine with two Zen 4 cores, where a ratio leaves i
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 import os
 import platform
 import shutil
@@ -43,7 +46,7 @@ from time import perf_counter, sleep
 
 import torch
 from labkit import clock
-from labkit.measure import loadgen, loopback, memory, products, queries, sessions, storage
+from labkit.measure import loadgen, loopback, manners, memory, products, queries, serving, sessions, storage
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -56,6 +59,8 @@ READS = ((4**6, "random", RESUME), (4**8, "random", LUCK), (4**10, "sequential",
 READ_S = 0.1  # seconds of reads on each side of a pair
 SHARES = (50, 90, 95, 97, 99, 99.9)  # percentiles that LoadGen reports
 STREAM = 2**31  # bytes of one TCP stream
+HTTP_RATE, HTTP_S, HTTP_PAIRS = 50, 3, 7  # requests a second, at equal distances; seconds on each side of a pair
+PERCENTILES = (0.5, 0.9)  # of which 150 answers tell enough
 REST_S = 0.04  # between turns: OpenBLAS's idle threads spin for 2**26 ticks (OPENBLAS_THREAD_TIMEOUT), 26 ms at 2.6 GHz
 PLACES = "It matters on which processors the system runs the two processes: see the range."
 _TRIES = 3  # for a pair, while other programs disturb
@@ -311,6 +316,46 @@ def mlperf() -> Iterator[Comparison]:
                              "Both count the same answers: one of the two counts wrongly.", contention.share())
 
 
+# HTTP
+
+
+def hey() -> Iterator[Comparison]:
+    """Compare our HTTP load generator with hey at a constant rate: percentiles of the same server's answers."""
+    need("hey")
+    found, shares = {share: [] for share in PERCENTILES}, []
+    with serving.standing() as (service, generator), tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture"
+        picture.write_bytes(manners.PICTURE)
+
+        def ours() -> list[float]:
+            return generator.open(service.port, HTTP_RATE, HTTP_S, even=True).answered.tolist()
+
+        def theirs() -> list[float]:
+            return hey_seconds(output(
+                "hey", "-n", str(round(HTTP_RATE * HTTP_S)), "-c", "1", "-q", str(HTTP_RATE), "-o", "csv", "-m", "POST",
+                "-T", "application/octet-stream", "-D", str(picture), f"http://127.0.0.1:{service.port}/classify"))
+
+        ours()
+        for _ in range(HTTP_PAIRS):
+            contention = clock.Contention()
+            both = [side() for side in (ours, theirs)]
+            shares.append(contention.share())
+            for share, ratios in found.items():
+                mine, other = (sorted(times)[math.ceil(share * len(times)) - 1] for times in both)
+                ratios.append(other / mine)
+    for share, ratios in found.items():
+        yield Comparison(f"p{100 * share:g} of {HTTP_RATE} requests a second, over hey", ratios, NEAR,
+                         "hey counts from sending, ours from when a request was due.", max(shares))
+
+
+def hey_seconds(output: str) -> list[float]:
+    """Return the seconds of each answer from hey's CSV; raises `Missing` where one failed."""
+    rows = list(csv.DictReader(output.splitlines()))
+    if not rows or any(row["status-code"] != "200" for row in rows):
+        raise Missing("hey got no answers, or others than 200")
+    return [float(row["response-time"]) for row in rows]
+
+
 # Tools
 
 
@@ -334,4 +379,4 @@ def output(*command: str) -> str:
         raise Missing(f"{command[0]} failed: {said[-200:]}") from trouble
 
 
-ALL = (own_products, other_products, stream, fio, iperf3, mlperf)
+ALL = (own_products, other_products, stream, fio, iperf3, mlperf, hey)

@@ -98,7 +98,17 @@ def test_a_ratio_above_one_means_that_ours_is_faster(monkeypatch):
     assert not field.compare("b", lambda: 2.0, lambda: 1.0, pairs=3, bar=0.05, why="").holds
 
 
-@pytest.mark.parametrize(("tool", "compares"), [("fio", field.fio), ("iperf3", field.iperf3), ("cc", field.stream)])
+def test_what_hey_says_of_its_answers():
+    head = "response-time,DNS+dialup,DNS,Request-write,Response-delay,Response-read,status-code,offset\n"
+    rows = "0.0084,0.0004,0.0000,0.0001,0.0078,0.0001,{},0.0201\n0.0067,0.0000,0.0000,0.0000,0.0066,0.0000,200,0.0402\n"
+    assert field.hey_seconds(head + rows.format(200)) == [0.0084, 0.0067]
+    for said in ("", head, head + rows.format(503)):
+        with pytest.raises(field.Missing, match="others than 200"):
+            field.hey_seconds(said)
+
+
+@pytest.mark.parametrize(("tool", "compares"), [("fio", field.fio), ("iperf3", field.iperf3), ("cc", field.stream),
+                                                ("hey", field.hey)])
 def test_a_tool_that_is_not_here_is_named_with_the_command_that_installs_it(tool, compares, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(field.Missing, match=r"(apt-get|brew) install"):

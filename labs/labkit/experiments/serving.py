@@ -277,11 +277,12 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     No probe let requests come at random. Of p99.9 there are too few answers.
     """
     shares = ("p50", "p90", "p99")
-    below = [point for limit, window in ((LIMIT, 0.0), (8, 0.0), (2, 0.0), (LIMIT, 0.005))
-             for point in points(machine, (0.1, 0.35, 0.5), shares, limit, window)]
-    below += points(machine, (0.2, 0.65, 0.8), shares)
+    below = points(machine, (0.1, 0.2, 0.35, 0.5, 0.65, 0.8), shares)
+    below += points(machine, (0.1, 0.35), shares, limit=2)
+    below += points(machine, (0.35, 0.8), shares, limit=8)
+    below += points(machine, (0.2, 0.5), shares, window=0.005)
     above = points(machine, (0.9, 1.0, 1.1, 1.5), shares)
     return [
-        (answers(machine, 6.0, 3, title="Answers up to 80 % of the capacity"), below),
-        (answers(machine, 6.0, 3, title="Answers from 90 to 150 % of the capacity"), above),
+        (answers(machine, 5.0, 3, title="Answers up to 80 % of the capacity"), below),
+        (answers(machine, 5.0, 3, title="Answers from 90 to 150 % of the capacity"), above),
     ]

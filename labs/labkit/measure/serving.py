@@ -73,15 +73,17 @@ def calibrate(device: torch.device) -> Costs:
     with standing() as (service, generator):
         generator.closed(service.port, 8, _PACE_S)  # warm
         contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
+        before = pace(service, generator)
         for done in range(_ROUNDS):
             for size in SIZES:
                 report(done / _ROUNDS, f"Calibrating: batches of {size}")
-                before = pace(service, generator)
                 service.settle(limit=size)
                 spent = service.spent()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
                 spent = service.spent() - spent
-                paces.append((before * pace(service, generator)) ** 0.5)
+                after = pace(service, generator)
+                paces.append((before * after) ** 0.5)
+                before = after
                 full = np.unique(load.computed[load.batch == size])  # the pictures of a batch say the same
                 ratios[size].append(median(full) / paces[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
