@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+ONGOING = 1_000  # requests that Ray lets into a replica: more than the queue has room for, so that the queue decides
+
 
 def deployment(network: str | Path, replicas: int = 1, **settings):
     """Return what `ray.serve.run` deploys.
@@ -30,7 +32,7 @@ def deployment(network: str | Path, replicas: int = 1, **settings):
 
     app = create(partial(Network, str(network)), **settings)
 
-    @serve.deployment(num_replicas=replicas)
+    @serve.deployment(num_replicas=replicas, max_ongoing_requests=ONGOING)
     @serve.ingress(app)
     class Cats:
         """Answers pictures."""
