@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from labkit import validate
 
@@ -15,10 +16,13 @@ def main(arguments: list[str] | None = None) -> int:
     check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
     check.add_argument("labs", nargs="*", metavar="LAB", help=f"some of {', '.join(validate.LABS)}; all unless given")
     check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
-    check.add_argument("--record", metavar="FILE", help="write every point to a CSV file as well")
+    check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
+                       "as well; what it holds of other labs stays")
     options = parser.parse_args(arguments)
     labs = tuple(dict.fromkeys(options.labs)) or tuple(validate.LABS)
     try:
+        if options.record and options.record.is_file():
+            validate.recorded(options.record)  # refused before anything is measured
         here = validate.calibrated(labs, options.again)
     except ValueError as refusal:
         print(refusal, file=sys.stderr)

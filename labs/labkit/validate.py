@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,9 @@ LABS = {"1.1": "tour", "1.2": "layers", "1.3": "step", "3.1": "latency", "3.2": 
         "4.1": "small_machine", "4.4": "offload"}
 GOALS = {**dict.fromkeys(LABS, (0.15, 0.30)), "1.1": (0.10, 0.20), "1.2": (0.10, 0.20),
          "Answers from 90 to 150 % of the capacity": (0.30, 0.60)}
+
+
+_COLUMNS = ("machine", "date", "lab", "experiment", "point", "predicted", "measured", "by_clock", "unit")
 
 
 @dataclass(frozen=True)
@@ -126,29 +129,45 @@ def line(found: Score) -> str:
             f"({len(found.errors)} points{left})")
 
 
-def record(found: Iterable[tuple[str, Comparison]], machine: Machine, path: Path) -> None:
+def record(found: Sequence[tuple[str, Comparison]], machine: Machine, path: Path) -> None:
     """Write every predicted and measured point of what `validate` yielded to a CSV file, whole or not at all.
 
+    What the file holds of other labs of the same machine stays.
+
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be read or written.
+        ValueError: there is another file, which is no record.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["machine", "date", "lab", "experiment", "point", "predicted", "measured", "by_clock", "unit"])
+    labs, path = {lab for lab, _ in found}, Path(path)
+    rows = [row for row in (_rows(path) if path.exists() else ())
+            if row["machine"] == machine.name and row["lab"] not in labs]
     for lab, comparison in found:
         for row in comparison.rows:
             if row.error is not None:
                 point = ", ".join(f"{name} {value}" for name, value in row.point.items())
                 clock = row.measured.value if row.measured.clock is None else row.measured.clock
                 values = [f"{number:.4g}" for number in (row.predicted.value, row.measured.value, clock)]
-                table.writerow([machine.name, machine.date[:10], lab, comparison.experiment.title, point, *values,
-                                comparison.experiment.unit])
-    cache.write_atomically(Path(path), text.getvalue().encode())
+                values = [machine.name, machine.date[:10], lab, comparison.experiment.title, point, *values,
+                          comparison.experiment.unit]
+                rows.append(dict(zip(_COLUMNS, values, strict=True)))
+    text = io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(sorted(rows, key=lambda row: row["lab"]))
+    cache.write_atomically(path, text.getvalue().encode())
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        if tuple(table.fieldnames or ()) != _COLUMNS:
+            raise ValueError(f"{path.name} is not a record of predictions, which labkit validate --record writes.")
+        return list(table)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What `record` wrote: the machine's name, the date of its calibration, and a score for each experiment."""
+    """What `record` wrote: the machine's name, the date of its last calibration, and a score for each experiment."""
 
     machine: str
     date: str
@@ -163,8 +182,7 @@ def recorded(path: Path | None = None) -> Record:
         ValueError: it holds nothing that `record` wrote.
     """
     path = path or data_folder() / "measured" / "predictions.csv"
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows(path)
     try:
         errors = {}
         for row in rows:
@@ -173,7 +191,6 @@ def recorded(path: Path | None = None) -> Record:
                 [abs(predicted - value) / abs(value) for value in measured])
         scores = tuple(Score(*key, *(tuple(sorted(column)) for column in zip(*found, strict=True)))
                        for key, found in errors.items())
-        return Record(rows[0]["machine"], rows[0]["date"], scores)
-    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError) as trouble:
-        raise ValueError(f"{path.name} is not a record of predictions: write it anew with labkit validate --record."
-                         ) from trouble
+        return Record(rows[0]["machine"], max(row["date"] for row in rows), scores)
+    except (IndexError, TypeError, ValueError, ZeroDivisionError) as trouble:
+        raise ValueError(f"{path.name} is not a record of predictions, or empty.") from trouble

@@ -9,13 +9,15 @@ import fakes
 import pytest
 from labkit import __main__, experiments, validate
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
-from labkit.experiments import layers, paced, small_machine, step, tour
+from labkit.experiments import latency, layers, paced, serving, small_machine, step, throughput, tour
 
 HERE = fakes.machine()
-TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, small_machine.time)
+TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, latency.time, throughput.latency,
+         throughput.rates, small_machine.time)
 BANDS = {experiment(HERE).title: paced.BAND for experiment in TIMES}
 BANDS |= {f"From a picture to its answer, over the {rung}": paced.BAND for rung in ("tunnel", "relay")}
 BANDS[small_machine.memory(0, 0).title] = small_machine.MEMORY_BAND
+BANDS["Answers up to 80 % of the capacity"] = serving.BAND
 
 
 def shape(value):
@@ -67,6 +69,27 @@ def test_the_command_prints_a_line_an_experiment_and_records_every_point(one_lab
     (score,) = record.scores
     assert (record.machine, score.lab, score.title) == (fakes.machine().name, "9.9", "A thing")
     assert score.median == pytest.approx(0.2) == score.p90 == score.clock and score.reached is False
+
+
+def test_recording_a_lab_again_leaves_the_others_as_they_are(one_lab, monkeypatch, tmp_path):
+    path, by_lab = tmp_path / "found.csv", {"9.9": 1.25, "8.8": 1.0}
+    for lab in ("9.9", "8.8", "9.9"):
+        one_lab(by_lab[lab])
+        monkeypatch.setattr(validate, "LABS", dict.fromkeys(by_lab, "thing"))
+        monkeypatch.setattr(validate, "GOALS", dict.fromkeys(by_lab, (0.1, 0.2)))
+        assert __main__.main(["validate", lab, "--record", str(path)]) == 0
+        by_lab["9.9"] = 2.0
+    assert [(score.lab, len(score.errors), score.median) for score in validate.recorded(path).scores] == [
+        ("8.8", 2, 0), ("9.9", 2, 0.5)]
+
+
+def test_a_file_that_is_no_record_is_refused_before_anything_is_measured(one_lab, tmp_path, capsys):
+    one_lab(1.0)
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
+    assert __main__.main(["validate", "9.9", "--record", str(tmp_path / "mine.csv")]) == 2
+    said = capsys.readouterr()
+    assert "mine.csv is not a record" in said.err and not said.out
+    assert (tmp_path / "mine.csv").read_text() == "a,b\n1,2\n"
 
 
 @pytest.mark.parametrize("content", ["", "machine,date\n", "a,b\n1,2\n", "machine,date,lab,experiment,point,predicted,"
