@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
+from labkit.book import forget_stale_runs
 from nbval.plugin import IPyNbCell
 
 CACHE = Path(__file__).parents[1] / "_build" / ".jupyter_cache"  # where jupyter-book looks for outputs
@@ -20,6 +21,8 @@ def pytest_sessionfinish(session, exitstatus):
     for item in session.items if exitstatus == 0 else ():
         if isinstance(item, IPyNbCell):
             ran.setdefault(item.parent, []).append(item)
+    if ran:
+        forget_stale_runs(CACHE)
     for lab, items in ran.items():
         if len(items) == sum(cell.cell_type == "code" for cell in lab.nb.cells):
             for number, item in enumerate(items, 1):

@@ -254,6 +254,7 @@ def test_what_the_book_shows_of_a_lab_is_the_run_that_was_tested(tmp_path, passe
     run = subprocess.run([sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", labs],
                          cwd=tmp_path)
     assert (run.returncode == 0) == passes
+    book.forget_stale_runs(tmp_path / "_build" / ".jupyter_cache")  # as the build does
     cache = get_cache(tmp_path / "_build" / ".jupyter_cache")
     if not passes:
         assert not cache.list_cache_records()
