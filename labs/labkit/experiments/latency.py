@@ -109,11 +109,11 @@ class Tail:
 
 def tails(answers: Mapping[str, Tail]) -> str:
     """Return a table of the percentiles of some answers, in microseconds, with their intervals."""
-    lines = [f"{'µs':<16}" + "".join(f"{f'p{p:g}':>25}" for p in PERCENTILES)]
-    for name, tail in answers.items():
-        found = [tail.at(p) for p in PERCENTILES]
+    lines = [f"{'µs':<6}" + "".join(f"{name:>25}" for name in answers)]
+    for percentile in PERCENTILES:
+        found = [tail.at(percentile) for tail in answers.values()]
         shown = [f"{1e6 * o.value:,.0f} ({1e6 * o.low:,.0f}–{1e6 * o.high:,.0f})" if o else "too few" for o in found]
-        lines.append(f"{name:<16}" + "".join(f"{text:>25}" for text in shown))
+        lines.append(f"{f'p{percentile:g}':<6}" + "".join(f"{text:>25}" for text in shown))
     return "\n".join(lines)
 
 

@@ -252,15 +252,15 @@ def closed_and_open(bench: Bench, load: float, clients: int, stall: float, secon
 
 
 def table(comparison: Comparison) -> str:
-    """Return predicted and measured percentiles side by side, a line for each rate."""
-    lines = [f"{'requests/s':>10}" + "".join(f"{share:>18}" for share in SHARES)]
+    """Return predicted and measured percentiles side by side in ms, a line for each rate."""
+    lines = [f"{'requests/s':>10}" + "".join(f"{share:>16}" for share in SHARES)]
     for rate in dict.fromkeys(row.point["rate"] for row in comparison.rows):
         cells = []
         for share in SHARES:
             row = next(row for row in comparison.rows if (row.point["rate"], row.point["share"]) == (rate, share))
-            measured = quantity(row.measured.value, "s") if row.measured else "too few"
-            cells.append(f"{quantity(row.predicted.value, 's')}, {measured}")
-        lines.append(f"{rate:>10g}" + "".join(f"{cell:>18}" for cell in cells))
+            measured = f"{1e3 * row.measured.value:.3g}" if row.measured else "too few"
+            cells.append(f"{1e3 * row.predicted.value:.3g}, {measured}")
+        lines.append(f"{rate:>10g}" + "".join(f"{cell:>16}" for cell in cells))
     return "\n".join(lines)
 
 
