@@ -11,7 +11,6 @@ from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unav
 from labkit.machine import Machine
 from labkit.predict import queueing
 from labkit.predict.percentiles import TooFew, percentile
-from labkit.units import quantity
 
 NEEDS = ("serving",)  # the instruments that the predictions stand on
 LIMITS = (1, 2, 4, 8)
