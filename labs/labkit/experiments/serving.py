@@ -185,7 +185,8 @@ def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: st
         ],
         predict=predict,
         measure=measure,
-        readout="{rate} in batches of up to {limit}: {share} is {value}, of which {part:waiting} is waiting.",
+        readout="{rate} in batches of up to {limit} (window {window}, replicas {replicas}, round trip {trip}): "
+                "{share} is {value}, of which {part:waiting} is waiting.",
         session=bench.open,
     )
 

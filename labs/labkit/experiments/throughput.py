@@ -185,7 +185,7 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> E
               Axis("deadline", "Deadline in Server", DEADLINES, start=loadgen.DEADLINE_S, unit="s", log=True)],
         predict=predict,
         measure=measure,
-        readout="{scenario}, {form}, {width}: {value}.",
+        readout="{scenario}, {form}, {width}, batches of {batch} in Offline, {deadline} in Server: {value}.",
     )
 
 
