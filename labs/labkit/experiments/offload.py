@@ -95,8 +95,8 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
         ],
         predict=predict,
         measure=measure,
-        readout="{strategy}: over a link of {round_trip} and {rate} that loses {loss}, with the edge's work done {slower}, "
-                "an answer takes {value} on average.",
+        readout="{strategy}: over a link of {round_trip} and {rate} that loses {loss}, with the edge's work done "
+                "{slower}, an answer takes {value} on average.",
         session=site.open,
     )
 
@@ -151,8 +151,8 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
         ],
         predict=predict,
         measure=measure,
-        readout="{strategy}: at {speed}, over {round_trip} and {rate}, with a deadline of {deadline}, the car stands after "
-                "{value}, of which it brakes for {part:braking}.",
+        readout="{strategy}: at {speed}, over {round_trip} and {rate}, with a deadline of {deadline}, the car stands "
+                "after {value}, of which it brakes for {part:braking}.",
         session=site.open,
     )
 
