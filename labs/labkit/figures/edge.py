@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from labkit.palette import COLOURS
 
-from .style import GREY, style
+from .style import GREY, plain, style
 
 if TYPE_CHECKING:
     from labkit.experiment import Outcome
@@ -130,9 +129,7 @@ def frontier(forms: Sequence[Form]) -> Figure:
                                   color=GREY)
             axes.set_xscale("log")
             axes.set_ylabel("right answers (%)")
-            axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
-            axes.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
+            plain(axes.xaxis)
         fast.set_xlabel("time of one picture (µs)")
         small.set_xlabel("size of the file (KiB)")
         fast.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)

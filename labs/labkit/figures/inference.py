@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from labkit.palette import COLOURS
 
-from .style import GREY, style
+from .style import GREY, plain, style
 
 if TYPE_CHECKING:
     from labkit.experiment import Outcome
@@ -69,6 +69,7 @@ def slower_than(runs: Mapping[str, Sequence[float]]) -> Figure:
                           va="center", fontsize=8, color=GREY)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        plain(axes.xaxis)
         axes.set_xlabel("time of an answer (ms)")
         axes.set_ylabel("share of answers that take longer")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.22))
@@ -215,6 +216,7 @@ def slow_shares(times: Mapping[str, Sequence[float]]) -> Figure:
             axes.step(1e3 * ordered, left, line, where="post", color=colour, label=name)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        plain(axes.xaxis)
         axes.set_xlabel("time (ms)")
         axes.set_ylabel("answers that took longer (%)")
         axes.legend(fontsize=8)

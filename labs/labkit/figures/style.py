@@ -8,6 +8,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import matplotlib
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from labkit.palette import COLOURS
 
@@ -33,3 +35,10 @@ def style() -> AbstractContextManager:
             "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
         }
     )
+
+
+def plain(axis: Axis) -> None:
+    """Label a logarithmic axis with plain numbers: one, two and five times the powers of ten."""
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
