@@ -110,7 +110,7 @@ def score(lab: str, comparison: Comparison) -> Score:
     """Return the score of a comparison that `validate` yielded."""
     rows = [row for row in comparison.rows if row.error is not None]
     reasons = [side.reason for row in comparison.rows for side in (row.predicted, row.measured) if not side]
-    return Score(lab, comparison.experiment.title, tuple(sorted(row.error for row in rows)),
+    return Score(lab, comparison.experiment.title, tuple(comparison.errors),
                  tuple(sorted(row.clock_error for row in rows)), len(comparison.rows) - len(rows),
                  reasons[0] if reasons and not rows else "")
 

@@ -5,9 +5,10 @@ An answer of `None` means that the reader has not answered yet; a check then say
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 
+SLACK = 1.05  # two times this near to each other are the same
 NOT_YET = "No answer yet: put yours where it says None and run the cell again."
 
 
@@ -35,6 +36,24 @@ def holds(answer, condition: Callable[[object], bool], *, right: str, hint: str)
     except Exception as trouble:  # whatever a reader's object does when it is used: the answer is wrong, not the cell
         return _say(False, f"{answer!r} cannot be checked ({trouble}). {hint}")
     return _say(good, right if good else hint)
+
+
+def pays_from(answer: int | None, gains: Mapping[int, float], *, right: str, hint: str) -> bool | None:
+    """Check the narrowest width on a slider from which something pays; 0 for none.
+
+    Args:
+        answer: the width.
+        gains: by width, how many times as fast it makes an answer.
+        right, hint: as in `holds`.
+    """
+    def fits(width):
+        if width == 0:
+            return max(gains.values()) <= SLACK
+        if width not in gains:
+            raise ValueError(f"the slider has the widths {', '.join(map(str, gains))}")
+        return gains[width] >= 1 / SLACK and all(gains[w] <= SLACK for w in gains if w < width)
+
+    return holds(answer, fits, right=right, hint=hint)
 
 
 def _say(good: bool, text: str) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from numbers import Real
 
-from labkit.checks import holds, number
+from labkit.checks import holds, number, pays_from
 from labkit.experiment import Experiment
 from labkit.experiments import latency
 from labkit.predict import percentiles, tail
 
-SLACK = 1.05  # two times this near to each other are the same
 _FAR = 30  # times off the prediction: no such network, or no seconds
 
 
@@ -29,15 +28,7 @@ def threads_pay(answer: int | None, experiment: Experiment) -> bool | None:
         return experiment.predict(threads=1, **at).value / experiment.predict(threads=most, **at).value
 
     gains = {width: gain(width) for width in latency.WIDTHS}
-
-    def fits(width):
-        if width == 0:
-            return max(gains.values()) <= SLACK
-        if width not in gains:
-            raise ValueError(f"the slider has the widths {', '.join(map(str, gains))}")
-        return gains[width] >= 1 / SLACK and all(gains[w] <= SLACK for w in gains if w < width)
-
-    return holds(answer, fits, right="below it, there is too little to share.", hint=(
+    return pays_from(answer, gains, right="below it, there is too little to share.", hint=(
         f"Set the way to the runtime and the batch to 1. Step through the widths with 1 thread and with {most}. Take "
         "the first width at which all threads take less time; 0 if there is none."))
 

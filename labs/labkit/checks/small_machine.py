@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from labkit.checks import holds, number
+from labkit.checks import holds, number, pays_from
 from labkit.datasets.cats import Pictures
 from labkit.experiment import Experiment, Unavailable
 from labkit.experiments import small_machine as small
 from labkit.predict import small_machine as predicted
 
-SLACK = 1.05  # two times this near to each other are the same
 LOST = 1.0  # percentage points that a mended network may lose
 
 
@@ -27,15 +26,7 @@ def faster_from(answer: int | None, experiment: Experiment) -> bool | None:
         return experiment.predict(form="fp32", **at).value / experiment.predict(form="int8 static", **at).value
 
     gains = {width: gain(width) for width in small.WIDTHS}
-
-    def fits(width):
-        if width == 0:
-            return max(gains.values()) <= SLACK
-        if width not in gains:
-            raise ValueError(f"the slider has the widths {', '.join(map(str, gains))}")
-        return gains[width] >= 1 / SLACK and all(gains[w] <= SLACK for w in gains if w < width)
-
-    return holds(answer, fits, right="below it, int8 saves less than the conversions cost.", hint=(
+    return pays_from(answer, gains, right="below it, int8 saves less than the conversions cost.", hint=(
         "Set the device to this machine and the batch to 1, and step through the widths with fp32 and with int8 "
         "static. Take the first width at which int8 takes less time; 0 if there is none."))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Row, Unavailable
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
 from labkit.predict import decoding as predicted
 from labkit.units import quantity
 
@@ -111,6 +111,4 @@ def published() -> Comparison:
         title="One conversation", quantity="Rate", unit="tokens/s", axes=[Axis("system", "System", tuple(found))],
         predict=predict, measure=lambda system: Outcome(found[system]["tokens_per_s"], "tokens/s", note="published"),
         readout="{system} writes {value}.")
-    points = [{"system": name} for name in found]
-    return Comparison(experiment, tuple(
-        Row(point, experiment.predict(**point), experiment.measure(**point)) for point in points))
+    return compare(experiment, [{"system": name} for name in found])

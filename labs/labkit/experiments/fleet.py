@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Row, Unavailable
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
 from labkit.predict import streams as predicted
 from labkit.units import quantity
 
@@ -90,8 +90,7 @@ def published(served: dict[str, str] = DIRECT) -> Comparison:
     experiment = Experiment(
         title="Answers in time", quantity="Rate", unit="/s", axes=[Axis("system", "System", tuple(served))],
         predict=predict, measure=measure, readout="Each accelerator of {system} answers {value} in time.")
-    points = [{"system": name} for name in served]
-    return Comparison(experiment, tuple(Row(point, predict(**point), measure(**point)) for point in points))
+    return compare(experiment, [{"system": name} for name in served])
 
 
 def _in_time(row: dict, deadline: float, scale: float) -> float:

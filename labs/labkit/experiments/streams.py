@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Row, Unavailable
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
 from labkit.predict import streams as predicted
 from labkit.units import quantity
 
@@ -75,9 +75,7 @@ def published() -> Comparison:
         title="Eight samples at once", quantity="Latency", unit="s", axes=[Axis("system", "System", tuple(systems))],
         predict=predict, measure=lambda system: Outcome(systems[system]["multi_latency_s"], "s", note="published"),
         readout="On {system}, eight samples take {value}.")
-    points = [{"system": name} for name in systems]
-    return Comparison(experiment, tuple(
-        Row(point, experiment.predict(**point), experiment.measure(**point)) for point in points))
+    return compare(experiment, [{"system": name} for name in systems])
 
 
 def _rows() -> dict:

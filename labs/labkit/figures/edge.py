@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from labkit.palette import COLOURS
 
-from .style import GREY, plain, style
+from .style import GREY, drawing, plain
 
 if TYPE_CHECKING:
     from labkit.experiment import Outcome
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
 def percentiles(runs: Mapping[str, Mapping[int, float]], deadline: float) -> Figure:
     """Show how long answers took: for each of `runs`, seconds by percentile, beside a deadline."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 0.42 * len(runs) + 1.2))
+    with drawing(figsize=(5, 0.42 * len(runs) + 1.2)) as (figure, axes):
         for place, found in enumerate(runs.values()):
             axes.plot([1e3 * seconds for seconds in found.values()], [place] * len(found), color=COLOURS[0])
         for share, marker in zip(next(iter(runs.values())), "osD", strict=False):
@@ -33,8 +31,6 @@ def percentiles(runs: Mapping[str, Mapping[int, float]], deadline: float) -> Fig
         axes.set_xlabel("time of an answer (ms)")
         axes.invert_yaxis()
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.4, 1.22), ncols=4)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -47,8 +43,7 @@ def outage(moments: Sequence[float], answers: Mapping[str, Sequence[float | None
         answers: for each who answered, the seconds of its answers, None for pictures that another answered.
         down: from when to when the link was down.
     """
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 3))
+    with drawing(figsize=(5, 3)) as (figure, axes):
         axes.axvspan(*down, color=GREY, alpha=0.2, linewidth=0, label="the link is down")
         for (who, seconds), marker, colour in zip(answers.items(), "osX", COLOURS, strict=False):
             there = [(moment, 1e3 * s) for moment, s in zip(moments, seconds, strict=True) if s is not None]
@@ -58,23 +53,18 @@ def outage(moments: Sequence[float], answers: Mapping[str, Sequence[float | None
         axes.set_xlabel("time since the start (s)")
         axes.set_ylabel("time of an answer (ms)")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.32), ncols=2)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def kept(round_trips: Sequence[float], shares: Sequence[float], turn: float) -> Figure:
     """Show which share of answers, in %, kept a deadline, against the link's round trip, beside the predicted turn."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 2.6))
+    with drawing(figsize=(5, 2.6)) as (figure, axes):
         axes.plot([1e3 * trip for trip in round_trips], shares, marker="o", label="measured")
         axes.axvline(1e3 * turn, color=COLOURS[1], linestyle="--", label="predicted turn")
         axes.set_ylim(-5, 105)
         axes.set_xlabel("round trip of the link (ms)")
         axes.set_ylabel("answers in time (%)")
         axes.legend(fontsize=8)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -88,8 +78,7 @@ def room(rows: Mapping[str, Outcome], limit: float, measured: Mapping[str, float
     """
     kinds = {"interpreter and libraries": "interpreter and libraries", "pictures": "pictures",
              "activations": "activations"}
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 0.5 * len(rows) + 1.3))
+    with drawing(figsize=(5, 0.5 * len(rows) + 1.3)) as (figure, axes):
         left = np.zeros(len(rows))
         for kind, colour in zip((*kinds, "weights and their kin"), COLOURS, strict=True):
             parts = [sum(part for name, part in row.parts.items() if kinds.get(name, "weights and their kin") == kind)
@@ -105,8 +94,6 @@ def room(rows: Mapping[str, Outcome], limit: float, measured: Mapping[str, float
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlabel("peak memory (MiB)")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.35, -0.3), ncols=2)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -116,8 +103,7 @@ def frontier(forms: Sequence[Form]) -> Figure:
     Networks in the same number format are joined; the number beside those in fp32 is their width.
     """
     kinds = dict.fromkeys(form.form for form in forms)
-    with style():
-        figure, (fast, small) = plt.subplots(2, 1, figsize=(5, 6), sharey=True)
+    with drawing(2, 1, figsize=(5, 6), sharey=True) as (figure, (fast, small)):
         for axes, across in ((fast, lambda f: 1e6 * f.time.value), (small, lambda f: f.size / 2**10)):
             for kind, marker, colour in zip(kinds, "osD^", COLOURS, strict=False):
                 found = [form for form in forms if form.form == kind]
@@ -133,8 +119,6 @@ def frontier(forms: Sequence[Form]) -> Figure:
         fast.set_xlabel("time of one picture (µs)")
         small.set_xlabel("size of the file (KiB)")
         fast.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -142,8 +126,7 @@ def time_by_operator(spent: Mapping[str, Mapping[str, float]], most: int = 3) ->
     """Show the operators that take most of a run, for each of `spent`: seconds by operator, the longest first."""
     rows = [(form, name, seconds) for form, times in spent.items() for name, seconds in list(times.items())[:most]]
     colours = dict(zip(spent, COLOURS, strict=False))
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 0.3 * len(rows) + 1))
+    with drawing(figsize=(5, 0.3 * len(rows) + 1)) as (figure, axes):
         for place, (form, _, seconds) in enumerate(rows):
             label = form if place % most == 0 else None
             axes.barh(place, 1e6 * seconds, 0.7, color=colours[form], label=label)
@@ -152,15 +135,12 @@ def time_by_operator(spent: Mapping[str, Mapping[str, float]], most: int = 3) ->
         axes.set_xlabel("time in one run (µs)")
         axes.invert_yaxis()
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.35, 1.16), ncols=3)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def fewer_bits(bits: Sequence[int], lines: Mapping[str, Sequence[Outcome]]) -> Figure:
     """Show the share of right answers in % against the bits of a weight, a line for each way to come there."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 3))
+    with drawing(figsize=(5, 3)) as (figure, axes):
         for (name, found), marker in zip(lines.items(), "osD^", strict=False):
             errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
             axes.errorbar(bits, [o.value for o in found], errors, marker=marker, capsize=3, label=name)
@@ -168,15 +148,12 @@ def fewer_bits(bits: Sequence[int], lines: Mapping[str, Sequence[Outcome]]) -> F
         axes.set_xlabel("bits of a weight")
         axes.set_ylabel("right answers (%)")
         axes.legend(fontsize=8)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def answer_times(published: Sequence[tuple[str, float, float]]) -> Figure:
     """Show the seconds of one answer against its operations, for tuples of kind of device, operations and seconds."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 3.6))
+    with drawing(figsize=(5, 3.6)) as (figure, axes):
         for kind, marker in zip(dict.fromkeys(kind for kind, _, _ in published), "osD^", strict=False):
             points = [(operations, seconds) for name, operations, seconds in published if name == kind]
             axes.plot(*zip(*points, strict=True), marker, markersize=5, label=kind, fillstyle="none")
@@ -185,6 +162,4 @@ def answer_times(published: Sequence[tuple[str, float, float]]) -> Figure:
         axes.set_xlabel("operations of one answer")
         axes.set_ylabel("time of one answer (s)")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.22), ncols=2)
-        figure.tight_layout()
-        plt.close(figure)
     return figure

@@ -5,10 +5,13 @@ The background is transparent and the text mid-grey.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import matplotlib
+from matplotlib import pyplot as plt
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from labkit.palette import COLOURS
@@ -35,6 +38,22 @@ def style() -> AbstractContextManager:
             "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
         }
     )
+
+
+@contextmanager
+def drawing(*shape: int, **options) -> Iterator[tuple[Figure, object]]:
+    """Draw in the course's style: yields a figure and its axes, and lays it out at the end.
+
+    The figure is closed then: a notebook shows the value of the cell, and only that.
+
+    Args:
+        shape, options: those of `matplotlib.pyplot.subplots`.
+    """
+    with style():
+        figure, axes = plt.subplots(*shape, **options)
+        yield figure, axes
+        figure.tight_layout()
+        plt.close(figure)
 
 
 def plain(axis: Axis) -> None:

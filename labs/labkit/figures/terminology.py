@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from labkit.palette import COLOURS
 from labkit.units import quantity
 
-from .style import GREY, style
+from .style import GREY, drawing, style
 
 if TYPE_CHECKING:
     from labkit.datasets.cats import Pictures
@@ -57,8 +57,7 @@ def contact_sheet(pictures: Pictures, columns: int = 12, titles: Sequence[str] |
 def by_coat(comparison: Comparison) -> Figure:
     """Show the share of cats recognised in each coat, a bar for each network, with 95 % intervals."""
     trained_on, coats = (axis.values for axis in comparison.experiment.axes)
-    with style():
-        figure, axes = plt.subplots(figsize=(8, 3.4))
+    with drawing(figsize=(8, 3.4)) as (figure, axes):
         for place, (name, hatch) in enumerate(zip(trained_on, ("", "///"), strict=True)):
             rows = {row.point["coat"]: row for row in comparison.rows if row.point["trained_on"] == name}
             found = [rows[coat].measured for coat in coats]
@@ -69,16 +68,13 @@ def by_coat(comparison: Comparison) -> Figure:
         axes.set_xticks(range(len(coats)), coats, rotation=30, ha="right")
         axes.set_ylabel("recognised as cats (%)")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def confusion(counts: Mapping[str, Sequence[int]], answers: Sequence[str]) -> Figure:
     """Show for each row of `counts` what share of its pictures got which answer, as a table with shades."""
     shares = np.array([np.array(row) / sum(row) for row in counts.values()])
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 0.42 * len(counts) + 0.8))
+    with drawing(figsize=(5, 0.42 * len(counts) + 0.8)) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for (row, column), share in np.ndenumerate(shares):
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", color="white" if share > 0.5 else "black")
@@ -86,15 +82,12 @@ def confusion(counts: Mapping[str, Sequence[int]], answers: Sequence[str]) -> Fi
         axes.set_yticks(range(len(counts)), counts)
         axes.set_xlabel("the network's answer")
         axes.spines[:].set_visible(False)
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def mending(extra: Sequence[int], lines: Mapping[str, Sequence[Outcome]]) -> Figure:
     """Show a share in % against the number of pictures added, a line for each kind of pictures shown."""
-    with style():
-        figure, axes = plt.subplots(figsize=(7, 3.2))
+    with drawing(figsize=(7, 3.2)) as (figure, axes):
         for (name, found), marker in zip(lines.items(), "osD^", strict=False):
             errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
             axes.errorbar(range(len(extra)), [o.value for o in found], errors, marker=marker, capsize=3, label=name)
@@ -102,8 +95,6 @@ def mending(extra: Sequence[int], lines: Mapping[str, Sequence[Outcome]]) -> Fig
         axes.set_xlabel("many-coloured pictures added (pictures)")
         axes.set_ylabel("right answers (%)")
         axes.legend()
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -111,8 +102,7 @@ def formats(machine: Machine) -> Figure:
     """Show the best measured rate of matrix products in each number format, with the factor over 32 bit."""
     curves = machine.cost("products").curves
     rates = {name: max(flop / seconds for flop, seconds in curve) for name, curve in curves.items()}
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 0.42 * len(rates) + 0.8))
+    with drawing(figsize=(5, 0.42 * len(rates) + 0.8)) as (figure, axes):
         bars = axes.barh(list(rates), list(rates.values()), height=0.6)
         labels = [f"{quantity(rate, 'FLOP/s')}, × {rate / rates['fp32']:.2g}" for rate in rates.values()]
         axes.bar_label(bars, labels, padding=4, color=GREY)
@@ -120,16 +110,13 @@ def formats(machine: Machine) -> Figure:
         axes.set_xlim(min(rates.values()) / 3, max(rates.values()) * 20)
         axes.set_xlabel("operations a second (FLOP/s), beside the factor over 32 bit")
         axes.invert_yaxis()
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def ladder(machine: Machine) -> Figure:
     """Show the measured bandwidth of reading a set of numbers again and again, against the set's size."""
     sizes, seconds = zip(*machine.cost("memory").curve("read"), strict=True)
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 2.8))
+    with drawing(figsize=(5, 2.8)) as (figure, axes):
         rates = [size / time / 1e9 for size, time in zip(sizes, seconds, strict=True)]
         axes.plot(sizes, rates, marker="o", markersize=4)
         axes.set_xscale("log", base=2)
@@ -137,8 +124,6 @@ def ladder(machine: Machine) -> Figure:
         axes.set_ylim(0)
         axes.set_xlabel("what is read again and again")
         axes.set_ylabel("bandwidth (GB/s)")
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -173,8 +158,7 @@ def roofline(here: Sequence[Roof], others: Sequence[Roof]) -> Figure:
 
 def moving(machine: Machine, moves: Mapping[str, tuple[str, str]]) -> Figure:
     """Show the time of moving bytes against how many they are, for each of `moves`: {label: (instrument, curve)}."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5, 3.4))
+    with drawing(figsize=(5, 3.4)) as (figure, axes):
         known = {label: machine.cost(instrument).curves.get(curve) for label, (instrument, curve) in moves.items()}
         for (label, curve), marker in zip(((n, c) for n, c in known.items() if c), "osD^vPX", strict=False):
             sizes, seconds = zip(*curve, strict=True)
@@ -186,15 +170,12 @@ def moving(machine: Machine, moves: Mapping[str, tuple[str, str]]) -> Figure:
         axes.set_xlabel("bytes moved")
         axes.set_ylabel("time (s)")
         axes.legend(fontsize=8, loc="upper left")
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def errors(found: Mapping[str, Sequence[float]]) -> Figure:
     """Show every error of some experiments as a dot, and their medians; `found` holds fractions by experiment."""
-    with style():
-        figure, axes = plt.subplots(figsize=(5.6, 0.5 * len(found) + 0.8))
+    with drawing(figsize=(5.6, 0.5 * len(found) + 0.8)) as (figure, axes):
         for row, values in enumerate(found.values()):
             axes.plot([100 * value for value in values], [row] * len(values), "o", color=COLOURS[0], alpha=0.35)
             axes.plot([100 * float(np.median(values))] * 2, [row - 0.3, row + 0.3], color=COLOURS[1], linewidth=2)
@@ -202,16 +183,13 @@ def errors(found: Mapping[str, Sequence[float]]) -> Figure:
         axes.set_xlim(0)
         axes.set_xlabel("error of the prediction (%)")
         axes.invert_yaxis()
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
 def neuron() -> Figure:
     """Show what one neuron does: it weighs what it reads, adds a bias, and bends the sum."""
     heights, box = (2.0, 1.0, 0.0), {"boxstyle": "circle,pad=0.45", "facecolor": COLOURS[0], "edgecolor": "none"}
-    with style():
-        figure, axes = plt.subplots(figsize=(5.6, 2.1))
+    with drawing(figsize=(5.6, 2.1)) as (figure, axes):
         for place, height in enumerate(heights, 1):
             axes.annotate("", (1.75, 1.0 + 0.12 * (height - 1.0)), (0.2, height), arrowprops={
                 "arrowstyle": "-|>", "color": COLOURS[0]})
@@ -228,8 +206,6 @@ def neuron() -> Figure:
         axes.set_xlim(-0.3, 5.5)
         axes.set_ylim(-0.45, 2.3)
         axes.set_axis_off()
-        figure.tight_layout()
-        plt.close(figure)
     return figure
 
 
@@ -242,8 +218,7 @@ def reached(flops: float, bandwidth: float, found: Mapping[str, Sequence[tuple[f
     """
     points = [point for group in found.values() for point in group]
     intensity = np.geomspace(min(x for x, _ in points) / 2, max(*(x for x, _ in points), flops / bandwidth) * 2, 100)
-    with style():
-        figure, axes = plt.subplots(figsize=(5.6, 3.6))
+    with drawing(figsize=(5.6, 3.6)) as (figure, axes):
         axes.plot(intensity, np.minimum(flops, intensity * bandwidth), color=GREY, linewidth=2, label="the roof")
         for (label, group), marker in zip(found.items(), "osD^vP", strict=False):
             axes.plot(*zip(*group, strict=True), marker, markersize=6, label=label, alpha=0.85)
@@ -252,6 +227,4 @@ def reached(flops: float, bandwidth: float, found: Mapping[str, Sequence[tuple[f
         axes.set_xlabel("operations for each byte that has to move (FLOP/byte)")
         axes.set_ylabel("rate reached (FLOP/s)")
         axes.legend(loc="lower right", fontsize=9)
-        figure.tight_layout()
-        plt.close(figure)
     return figure

@@ -30,7 +30,6 @@ BATCHES = (1, 8, 64)
 WIDTHS = (1, 4, 16, 64)  # of the networks whose layers are timed; the narrowest has next to nothing to compute
 WHOLE = (1, 4, 8, 16, 32, 64)  # of the networks that are timed whole
 ONE, ALL = "on one thread", "on all threads"
-_KINDS = ("conv32", "conv16", "conv8", "dense")
 _BUDGET = 0.03  # seconds for a probe
 _WARM_UP = 50  # answers before the first that counts
 CPU = torch.device("cpu")
