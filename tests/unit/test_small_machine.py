@@ -20,6 +20,7 @@ import onnx
 import psutil
 import pytest
 import torch
+from labkit.checks import SLACK
 from labkit.checks import small_machine as check
 from labkit.datasets import cats
 from labkit.experiment import Outcome, Unavailable
@@ -644,9 +645,9 @@ def test_faster_from():
     times = small.time(fakes.machine())
     gains = {w: times.predict(batch=1, width=w, **HERE).value
              / times.predict(batch=1, width=w, form="int8 static", device=small.THIS).value for w in small.WIDTHS}
-    first = next(w for w in small.WIDTHS if gains[w] > check.SLACK)
+    first = next(w for w in small.WIDTHS if gains[w] > SLACK)
     assert check.faster_from(first, times) is True
-    losing = [w for w in small.WIDTHS if gains[w] < 1 / check.SLACK]
+    losing = [w for w in small.WIDTHS if gains[w] < 1 / SLACK]
     for wrong in (0, 64, *losing, 10, "16", math.nan, -1):
         assert check.faster_from(wrong, times) is False
     assert check.faster_from(None, times) is None
