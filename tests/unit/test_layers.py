@@ -224,20 +224,6 @@ def test_an_h100_is_predicted_by_its_datasheet_and_never_measured(nothing_runs):
     assert isinstance(outcome, Unavailable) and "H100" in outcome.reason
 
 
-def test_a_network_is_timed_beside_the_calibrated_layer_most_like_its_own(monkeypatch):
-    costs, asked = fakes.layers(), []
-    for (width, depth, batch), beside in {(64, 1, 1): ("near", 64, 1), (200, 2, 100): ("near", 256, 128),
-                                          (1536, 16, 4): ("far", 2048, 2), (512, 128, 600): ("far", 512, 512)}.items():
-        found, pace = experiments.nearest(costs, width, depth, batch)
-        place, like, examples = found
-        assert (found, pace) == (beside, dict(costs.curve(f"{place} {like}"))[examples])
-    monkeypatch.setattr(measured, "timed", lambda *arguments: asked.append(arguments) or "timed")
-    for place in ("near", "far"):
-        assert measured.seconds(96, 2, 4, beside=(place, 1024, 2), pace=1e-3, budget=0.1) == "timed"
-    (_, near, pace, budget), (_, far, _, _) = asked
-    assert (pace, budget) == (1e-3, 0.1) and near() > 0 and far() > 0
-
-
 def test_a_machine_that_lacks_an_instrument_is_told_which():
     here = fakes.machine()
     for name in experiments.NEEDS:

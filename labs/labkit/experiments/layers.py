@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from labkit.costs import Costs
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row, Unavailable
-from labkit.experiments.paced import banded, like, paced
+from labkit.experiments.paced import banded, paced
 from labkit.machine import Machine
 from labkit.portrait import best, memory
 from labkit.predict import layers as predicted
@@ -148,18 +147,4 @@ def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:
     if needed > machine.memory / 2:
         return Unavailable(f"This network needs {quantity(needed, 'B')}, more than half of the "
                            f"{quantity(machine.memory, 'B')} here: choose fewer layers or neurons.")
-    beside, pace = nearest(machine.cost("layers"), width, depth, batch)
-    return paced(*measure.seconds(width, depth, batch, beside=beside, pace=pace, budget=budget))
-
-
-def nearest(costs: Costs, width: int, depth: int, batch: int) -> tuple[tuple[str, int, int], float]:
-    """Return the calibrated layer most like those of a network, `(place, width, batch)`, and its seconds.
-
-    It is the pacemaker of the measurement. Its weights are far where those of the network come from memory for the
-    greater part: memory has neighbours of its own, and does not keep the processor's pace.
-    """
-    away = predicted.away(costs.group("climb"), width,
-                          *(network.used(network.deep(width, layers), batch) for layers in (1, depth)))
-    place = "far" if away > 0.5 else "near"
-    *layer, pace = like(costs.group(place), width, batch)
-    return (place, *layer), pace
+    return paced(*measure.seconds(width, depth, batch, pace=machine.cost("layers").pace, budget=budget))

@@ -7,6 +7,7 @@ weights again and again (near), and with many copies in turn, whose weights have
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import cycle
 
 import torch
@@ -38,7 +39,7 @@ def calibrate(device: torch.device) -> Costs:
         seconds for a batch of 1 against the bytes of the weights that are used in turn, from one layer's on.
     """
     devices.settle()
-    paced = Paced(_pacemaker(device), budget=_BUDGET)
+    paced = Paced(pacemaker(device), budget=_BUDGET)
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
@@ -56,23 +57,25 @@ def calibrate(device: torch.device) -> Costs:
     return paced.costs(curves)
 
 
-def seconds(width: int, depth: int, batch: int, *, beside: tuple[str, int, int], pace: float,
-            budget: float = 0.4) -> tuple[clock.Timing, float]:
+def pacemaker(device: torch.device) -> Callable[[], float]:
+    """Return a sampler of the layer that every other is timed beside."""
+    width, batch = _PACEMAKER
+    return _sampler([DenseNet(width).to(device)], width, batch, device)
+
+
+def seconds(width: int, depth: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
     """Time one inference of a whole network at the calibrated pace; the result is `labkit.measure.pace.timed`'s.
 
     Args:
         width, depth: of a `labkit.networks.dense.DenseNet`.
         batch: examples.
-        beside: the calibrated layer that is the pacemaker: `"near"` or `"far"`, its width and its batch.
-        pace: seconds that it took when the machine was calibrated.
+        pace: seconds that the pacemaker took when the machine was calibrated.
         budget: seconds to spend.
     """
     device = devices.best()
     devices.settle()
     network = _sampler([DenseNet(width, depth).to(device)], width, batch, device)
-    place, like, examples = beside
-    layers = [DenseNet(like).to(device) for _ in range(SETS[-1] // (4 * like**2) if place == "far" else 1)]
-    return timed(network, _sampler(layers, like, examples, device), pace, budget)
+    return timed(network, pacemaker(device), pace, budget)
 
 
 def _sampler(networks, width, batch, device):
@@ -81,9 +84,3 @@ def _sampler(networks, width, batch, device):
 
     sample = clock.sampler(lambda: next(turns)(data), devices.sync(device))
     return torch.inference_mode()(sample)
-
-
-def _pacemaker(device):
-    """Return a sampler of the layer that every other is timed beside."""
-    width, batch = _PACEMAKER
-    return _sampler([DenseNet(width).to(device)], width, batch, device)
