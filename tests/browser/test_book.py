@@ -31,6 +31,13 @@ PAGES = pages_of(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
 LABS = [page for page in PAGES if page.startswith("labs/")]
 
 
+def pages_with(module: str) -> list[str]:
+    """Return the pages on which a widget stands; all of them while there is no built book to look at."""
+    built = {name: HTML / f"{name}.html" for name in PAGES}
+    return [name for name, file in built.items()
+            if not file.is_file() or f'data-module="{module}"' in file.read_text("utf-8")]
+
+
 @pytest.fixture(scope="module")
 def book():
     """The address of the built book, served as `make book` serves it."""
@@ -91,7 +98,7 @@ def test_page_is_readable(visit, name, mode, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CUT_OFF) == []
     # axe would fetch the style sheets again, from wrong addresses.
-    violations = Axe().run(page, options={"preload": False}).response["violations"]
+    violations = Axe().run(page, options={"preload": False, "resultTypes": ["violations"]}).response["violations"]
     grave = [(v["id"], n) for v in violations if v["impact"] in ("serious", "critical") for n in v["nodes"]]
     assert not grave, "\n".join(f"{rule}: {node['html'][:200]}\n{node['failureSummary']}" for rule, node in grave[:5])
 
@@ -126,7 +133,7 @@ def test_lab_has_a_living_widget(visit, name):
     assert hosts.count() == page.locator(".labkit-host .labkit").count()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", pages_with("explorer"))
 def test_every_control_changes_what_its_widget_says(visit, name):
     """Every slider, list and number field, moved as a hand would, changes the sentence under the chart."""
     page = visit(name)
@@ -151,7 +158,7 @@ def test_every_control_changes_what_its_widget_says(visit, name):
             assert said() != before, f"the field {field.get_attribute('aria-label')} of {name} is dead"
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", pages_with("quiz"))
 def test_quiz_answers_the_keyboard(visit, name):
     page = visit(name)
     for question in page.locator(".labkit-host[data-module=quiz] fieldset").all():
@@ -169,7 +176,7 @@ def test_quiz_answers_the_keyboard(visit, name):
         assert answer.inner_text() not in ("", first)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", pages_with("table"))
 def test_every_table_sorts_and_filters(visit, name):
     page = visit(name)
     for host in page.locator(".labkit-host[data-module=table]").all():
@@ -177,7 +184,7 @@ def test_every_table_sorts_and_filters(visit, name):
         for heading in host.locator("thead th").all():
             orders = set()
             for _ in range(2):
-                heading.get_by_role("button").press("Enter")
+                heading.locator("button").press("Enter")
                 orders.add(heading.get_attribute("aria-sort"))
             assert orders == {"ascending", "descending"}, f"{heading.inner_text()!r} of {name} does not sort"
         every, before = shown.count(), said.inner_text()
@@ -190,26 +197,25 @@ def test_every_table_sorts_and_filters(visit, name):
         assert shown.count() == 0 and said.inner_text() != before
         host.get_by_role("button", name="Show all").click()
         assert shown.count() == every and said.inner_text() == before
-        shown.first.get_by_role("button").press("Enter")
+        shown.first.locator("button").press("Enter")
         assert shown.count() == every + 1, f"a row of a table of {name} does not open"
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", pages_with("guess"))
 def test_guess_is_kept(visit, name):
     page = visit(name)
-    guesses = page.locator(".labkit-host[data-module=guess]")
-    for i in range(guesses.count()):
-        guess = guesses.nth(i)
+    guesses = page.locator(".labkit-host[data-module=guess]").all()
+    for guess in guesses:
         slider = guess.locator("input[type=range]")
         value, spoken = slider.input_value(), slider.get_attribute("aria-valuetext")
         slider.press("ArrowRight")
         assert slider.input_value() != value
         assert slider.get_attribute("aria-valuetext") != spoken
         guess.locator("input[type=number]").press("Enter")
-        said = guess.locator("[role=status]").inner_text()
-        assert said
-        page.reload(wait_until="networkidle")
-        assert guess.locator("[role=status]").inner_text() == said
+    said = [guess.locator("[role=status]").inner_text() for guess in guesses]
+    assert all(said)
+    page.reload(wait_until="networkidle")
+    assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
 
 
 @pytest.mark.parametrize("name", LABS)
