@@ -31,6 +31,9 @@ FIGURES = {
                       "offline_tokens_per_s", "accelerators"],
     "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
     "decoding": ["weights_bytes", "tokens_per_s"],
+    "precision-accuracy": ["wide_percent", "narrow_percent"],
+    "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
+    "training-runs": ["parameters", "tokens", "accelerator_hours"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)
 

@@ -1,0 +1,92 @@
+"""Number formats by their bits: what they can tell apart, and what gets lost on the way into them.
+
+A binary floating-point number is a sign, an exponent of e bits and a fraction of m bits (IEEE 754). Formats with
+infinities give the largest exponent to them; fp8 with four bits of exponent has none and keeps it (Micikevicius et
+al. 2022, arXiv:2209.05433, table 1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+
+@dataclass(frozen=True)
+class Format:
+    """A floating-point format.
+
+    Args:
+        exponent, fraction: its bits of each; a sign comes on top.
+        finite: whether all exponents are for numbers, so that there is no infinity, and one pattern for “no number”.
+    """
+
+    exponent: int
+    fraction: int
+    finite: bool = False
+
+    @property
+    def bits(self) -> int:
+        """All bits of a number."""
+        return 1 + self.exponent + self.fraction
+
+    @property
+    def step(self) -> float:
+        """The distance from 1 to the next number."""
+        return 2.0**-self.fraction
+
+    @property
+    def largest(self) -> float:
+        """The largest number."""
+        bias = 2 ** (self.exponent - 1) - 1
+        return (2 - 2 * self.step) * 2.0 ** (bias + 1) if self.finite else (2 - self.step) * 2.0**bias
+
+    @property
+    def smallest(self) -> float:
+        """The smallest number above 0 that has all its bits of fraction."""
+        return 2.0 ** (2 - 2 ** (self.exponent - 1))
+
+    @property
+    def least(self) -> float:
+        """The smallest number above 0 of all, with a single bit of fraction left."""
+        return self.smallest * self.step
+
+    @property
+    def least_update(self) -> float:
+        """The share of a weight that an update must exceed, for the rounded sum to differ from the weight.
+
+        It is half a step beside a power of two; just below the next power, half of that is enough.
+        """
+        return self.step / 2
+
+
+FORMATS = {
+    "fp64": Format(11, 52),
+    "fp32": Format(8, 23),
+    "tf32": Format(8, 10),
+    "bf16": Format(8, 7),
+    "fp16": Format(5, 10),
+    "fp8 E5M2": Format(5, 2),
+    "fp8 E4M3": Format(4, 3, finite=True),
+}
+
+
+def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict[str, float]:
+    """Return the shares of numbers that a format loses, where their logarithms are spread like a bell.
+
+    A number of at most half the least one becomes zero; what is beyond the largest becomes infinite, or the largest.
+
+    Args:
+        form: the format.
+        median: of the numbers' magnitudes.
+        spread: standard deviation of the magnitudes' logarithm to base 2: in octaves.
+        scale: by what all are multiplied beforehand.
+
+    Raises:
+        ValueError: a median, a spread or a scale that is not above 0 or not finite.
+    """
+    for name, number in {"median": median, "spread": spread, "scale": scale}.items():
+        if not 0 < number < math.inf:
+            raise ValueError(f"The {name} must be a number above 0, not {number}.")
+    bell = NormalDist(math.log2(median) + math.log2(scale), spread)
+    return {"too small": bell.cdf(math.log2(form.least) - 1), "too large": 1 - bell.cdf(math.log2(form.largest))}
