@@ -32,14 +32,16 @@ class Helper:
         module: what to run, as in `python -m`.
         arguments: for its command line.
         environment: variables to set besides this process's own.
+        within: a command that starts the one that follows it, elsewhere.
     """
 
-    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None,
+                 within: Iterable[str] = ()):
         place = str(Path(__file__).parents[2])
         path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
         self.module = module
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*within, sys.executable, "-m", module, *arguments],
             env={**os.environ, **(environment or {}), "PYTHONPATH": path},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
         self._lines: queue.Queue[str] = queue.Queue()
@@ -73,16 +75,24 @@ class Helper:
             HelperFailed: it said nothing for too long, reported an error, or ended; or one of the others ended.
         """
         end = monotonic() + patience
-        while True:
-            try:
-                line = self._lines.get(timeout=max(min(_GLANCE, end - monotonic()), 0))
-                break
-            except queue.Empty:
-                if monotonic() >= end:
-                    raise HelperFailed(self._why(f"it was silent for {patience:g} s")) from None
-                for other in others:
-                    if other._process.poll() is not None:
-                        raise HelperFailed(other._why("it ended")) from None
+        while (found := self.heard(max(min(_GLANCE, end - monotonic()), 0))) is None:
+            if monotonic() >= end:
+                raise HelperFailed(self._why(f"it was silent for {patience:g} s"))
+            for other in others:
+                if other._process.poll() is not None:
+                    raise HelperFailed(other._why("it ended"))
+        return found[0]
+
+    def heard(self, seconds: float) -> tuple[object] | None:
+        """Return the next message, alone in a tuple, or None if there is none within some seconds.
+
+        Raises:
+            HelperFailed: it reported an error, or ended.
+        """
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return None
         if not line:
             raise HelperFailed(self._why("it ended"))
         try:
@@ -91,7 +101,18 @@ class Helper:
             raise HelperFailed(self._why(f"it said {line.strip()!r}")) from None
         if isinstance(message, dict) and "error" in message:
             raise HelperFailed(message["error"])
-        return message
+        return (message,)
+
+    @property
+    def id(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
+    @property
+    def killed(self) -> int | None:
+        """The number of the signal that ended it, or None."""
+        code = self._process.poll()
+        return -code if code is not None and code < 0 else None
 
     def end(self) -> None:
         """End the process, by its closed input or, a second later, by force."""
