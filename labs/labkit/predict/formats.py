@@ -8,8 +8,13 @@ al. 2022, arXiv:2209.05433, table 1).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from statistics import NormalDist
+
+MOST = {"exponent": 11, "fraction": 52}  # bits of fp64
+LEAST = {"exponent": 2, "fraction": 1}
 
 
 @dataclass(frozen=True)
@@ -17,13 +22,23 @@ class Format:
     """A floating-point format.
 
     Args:
-        exponent, fraction: its bits of each; a sign comes on top.
+        exponent, fraction: its bits of each; a sign comes on top. The fraction is also called mantissa.
         finite: whether all exponents are for numbers, so that there is no infinity, and one pattern for “no number”.
+
+    Raises:
+        ValueError: an exponent outside 2 to 11 bits, or a fraction outside 1 to 52.
     """
 
     exponent: int
     fraction: int
     finite: bool = False
+
+    def __post_init__(self):
+        for part, most in MOST.items():
+            bits = getattr(self, part)
+            if not isinstance(bits, Integral) or isinstance(bits, bool) or not LEAST[part] <= bits <= most:
+                raise ValueError(f"A format's {part} has a whole number of bits from {LEAST[part]} to {most}, "
+                                 f"not {bits!r}.")
 
     @property
     def bits(self) -> int:
@@ -71,6 +86,14 @@ FORMATS = {
 }
 
 
+def named(name: str) -> Format:
+    """Return a format by its name; raises `ValueError` where there is none, with the names that there are."""
+    if name not in FORMATS:
+        raise ValueError(f"There is no number format {name!r} here. There are {', '.join(FORMATS)}, and "
+                         "Format(exponent, fraction) makes others.")
+    return FORMATS[name]
+
+
 def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict[str, float]:
     """Return the shares of numbers that a format loses, where their logarithms are spread like a bell.
 
@@ -90,3 +113,20 @@ def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict
             raise ValueError(f"The {name} must be a number above 0, not {number}.")
     bell = NormalDist(math.log2(median) + math.log2(scale), spread)
     return {"too small": bell.cdf(math.log2(form.least) - 1), "too large": 1 - bell.cdf(math.log2(form.largest))}
+
+
+def flushed(magnitudes: Mapping[int, float], form: Format, scale: float = 1.0) -> float:
+    """Return which share of counted numbers becomes zero in a format.
+
+    Args:
+        magnitudes: how many there are by power of two, rounded down: at -3 those from 1/8 to below 1/4.
+        form: the format.
+        scale: by what all are multiplied beforehand; a power of two.
+
+    Raises:
+        ValueError: no numbers, or a scale that is not above 0 or not finite.
+    """
+    total = sum(magnitudes.values())
+    if not total > 0 or not 0 < scale < math.inf:
+        raise ValueError(f"There must be numbers, and a scale above 0, not {total} and {scale}.")
+    return sum(count for power, count in magnitudes.items() if 2.0**power * scale < form.least / 2) / total
