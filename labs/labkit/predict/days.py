@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from labkit.predict.checked import above_zero
 
 EACH = 6  # FLOP for each parameter and token, forward and backward (Kaplan et al. 2020, arXiv:2001.08361, section 2.1)
 
 
 def operations(parameters: float, tokens: float) -> float:
     """Return the operations of training a language model once over its tokens; attention's own are left out."""
-    _positive(parameters=parameters, tokens=tokens)
+    above_zero(parameters=parameters, tokens=tokens)
     return EACH * parameters * tokens
 
 
@@ -25,7 +25,7 @@ def seconds(work: float, accelerators: int, peak: float, reached: float) -> floa
     Raises:
         ValueError: an amount that is not above 0 or not finite, or a share above 1.
     """
-    _positive(work=work, accelerators=accelerators, peak=peak, reached=reached)
+    above_zero(work=work, accelerators=accelerators, peak=peak, reached=reached)
     if reached > 1:
         raise ValueError(f"No accelerator reaches more than its peak: the share is at most 1, not {reached}.")
     return work / (accelerators * peak * reached)
@@ -33,11 +33,5 @@ def seconds(work: float, accelerators: int, peak: float, reached: float) -> floa
 
 def reached(work: float, accelerator_seconds: float, peak: float) -> float:
     """Return the share of its peak that a training reached, from the accelerators' seconds, all added up."""
-    _positive(work=work, accelerator_seconds=accelerator_seconds, peak=peak)
+    above_zero(work=work, accelerator_seconds=accelerator_seconds, peak=peak)
     return work / (accelerator_seconds * peak)
-
-
-def _positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not 0 < number < math.inf:
-            raise ValueError(f"'{name}' must be a number above 0, not {number}.")
