@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from labkit.predict.checked import above_zero
+
 
 def batch_seconds(latency: float, rate: float, batch: int) -> float:
     """Return the seconds that a batch takes.
@@ -21,7 +23,7 @@ def batch_seconds(latency: float, rate: float, batch: int) -> float:
     Raises:
         ValueError: a latency or a rate that is not above 0 or not finite, or no sample.
     """
-    _positive(latency=latency, rate=rate)
+    above_zero(latency=latency, rate=rate)
     if batch < 1:
         raise ValueError(f"A batch holds one sample or more, not {batch}.")
     return latency + (batch - 1) / rate
@@ -39,7 +41,7 @@ def shared(latency: float, rate: float, limit: float) -> int:
         latency, rate: as for `batch_seconds`.
         limit: seconds, the shorter of the deadline and the period of a stream.
     """
-    _positive(latency=latency, rate=rate, limit=limit)
+    above_zero(latency=latency, rate=rate, limit=limit)
     each = 1 / rate
     start = max(latency - each, 0.0)
     many = _floor((limit - 2 * start) / each)
@@ -51,21 +53,15 @@ def separate(latency: float, limit: float) -> int:
 
     The time for changing from one network to the next is left out.
     """
-    _positive(latency=latency, limit=limit)
+    above_zero(latency=latency, limit=limit)
     return _floor(limit / latency)
 
 
 def held(memory: float, weights: float) -> int:
     """Return how many sets of weights of `weights` bytes `memory` bytes hold, nothing else counted."""
-    _positive(memory=memory, weights=weights)
+    above_zero(memory=memory, weights=weights)
     return _floor(memory / weights)
 
 
 def _floor(count: float) -> int:
     return max(math.floor(count * (1 + 1e-9)), 0)  # 0.1 / 0.01 is ten, whatever its last binary digit says
-
-
-def _positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"'{name}' must be a finite number above 0, not {number!r}.")
