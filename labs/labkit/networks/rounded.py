@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from labkit.networks.quantised import weighted
-from labkit.predict.formats import FORMATS, Format
+from labkit.predict.formats import Format
 
-_FP32 = FORMATS["fp32"]
+EXPONENT, FRACTION = 8, 23  # bits of the 32-bit floats that do the emulation
+FP32_POWER = 127  # exponent of their largest
+MOST = 21  # bits of a fraction that can be emulated: rounding takes room for two more
 
 
 def to_format(numbers: Tensor, form: Format) -> Tensor:
@@ -24,30 +26,29 @@ def to_format(numbers: Tensor, form: Format) -> Tensor:
     What is too large becomes infinite, or the largest number where the format has no infinities.
 
     Raises:
-        ValueError: other numbers than 32-bit floats, or a format with more bits of a kind than those have.
+        ValueError: other numbers than 32-bit floats, or a format with more bits than can be emulated in them.
     """
     if numbers.dtype != torch.float32:
         raise ValueError(f"Rounding is emulated on 32-bit floats, not on {numbers.dtype}.")
-    if form.exponent > _FP32.exponent or form.fraction > _FP32.fraction:
-        raise ValueError(f"In 32-bit floats no format with {form.exponent} exponent and {form.fraction} fraction bits "
-                         f"can be emulated: {_FP32.exponent} and {_FP32.fraction} is all they have.")
-    if form == _FP32:
+    if (form.exponent, form.fraction) == (EXPONENT, FRACTION):
         return numbers
-    drop = _FP32.fraction - form.fraction
-    if drop:  # add half of the last bit that stays, a little less where it is even, and cut off what lies below
-        bits = numbers.detach().contiguous(memory_format=torch.preserve_format).view(torch.int32)
+    if form.exponent > EXPONENT or form.fraction > MOST:
+        raise ValueError(f"In 32-bit floats a format can be emulated with up to {EXPONENT} bits of exponent and {MOST} "
+                         f"of fraction, not {form.exponent} and {form.fraction}.")
+    numbers, drop = numbers.detach(), FRACTION - form.fraction
+    bits = numbers.view(torch.int32)
+    if form.exponent == EXPONENT:  # add half of the last bit that stays, a little less where it is even; cut the rest
         nearest = (bits >> drop).bitwise_and_(1).add_(bits).add_(2 ** (drop - 1) - 1).bitwise_and_(-(2**drop))
-        rounded = nearest.view(torch.float32)
-    else:
-        rounded = numbers.detach().clone()
-    # Below the least exponent numbers lie at equal distances: a large number added pushes what lies between out of 32
-    # bits, which rounds by the same rule, and taken away again it leaves the rest.
-    large = 1.5 * 2.0**_FP32.fraction * form.least
-    size = numbers.abs()
-    rounded = torch.where(size < form.smallest, (numbers + large).sub_(large).copysign_(numbers), rounded)
-    beyond = form.largest if form.finite else torch.inf
-    rounded = torch.where(rounded.abs() > form.largest, numbers.sign() * beyond, rounded)
-    return torch.where(size.isnan(), numbers, rounded)
+        return torch.where(numbers.isnan(), numbers, nearest.view(torch.float32))
+    # A number so much larger is added that what lies between two numbers of the format falls out of the 32 bits, by the
+    # same rule of rounding; taken away again, it leaves the rest. Below `smallest` these lie at equal distances.
+    power = (bits & 0x7F800000).view(torch.float32).clamp_(form.smallest, 2.0 ** (form.power + 1))
+    larger = power.mul_(1.5 * 2.0**drop)
+    rounded = (numbers + larger).sub_(larger).copysign_(numbers)
+    if form.finite:
+        return rounded.clamp_(-form.largest, form.largest)
+    room = 2.0 ** (FP32_POWER - form.power)  # what the format cannot hold, 32 bits cannot either so much further up
+    return rounded.mul_(room).div_(room)
 
 
 class _Rounding(torch.autograd.Function):

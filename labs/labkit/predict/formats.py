@@ -51,10 +51,14 @@ class Format:
         return 2.0**-self.fraction
 
     @property
+    def power(self) -> int:
+        """The exponent of the largest number."""
+        return 2 ** (self.exponent - 1) - (0 if self.finite else 1)
+
+    @property
     def largest(self) -> float:
         """The largest number."""
-        bias = 2 ** (self.exponent - 1) - 1
-        return (2 - 2 * self.step) * 2.0 ** (bias + 1) if self.finite else (2 - self.step) * 2.0**bias
+        return (2 - self.step * (2 if self.finite else 1)) * 2.0**self.power
 
     @property
     def smallest(self) -> float:
