@@ -97,6 +97,30 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def has_tf32(device: torch.device) -> bool:
+    """Return whether the device can multiply 32-bit floats with 10 bits of fraction: NVIDIA's, from Ampere on."""
+    return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@contextmanager
+def tf32(on: bool) -> Iterator[None]:
+    """Let NVIDIA's GPUs multiply 32-bit floats in TF32 inside the block, in matrix products and convolutions, or not.
+
+    PyTorch does so in convolutions unless told otherwise. Version 2.9 renamed the switches and refuses to mix the two.
+    """
+    new = hasattr(torch.backends.cuda.matmul, "fp32_precision")
+    name, value = ("fp32_precision", "tf32" if on else "ieee") if new else ("allow_tf32", on)
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv if new else torch.backends.cudnn
+    before = [getattr(switch, name) for switch in switches]
+    try:
+        for switch in switches:
+            setattr(switch, name, value)
+        yield
+    finally:
+        for switch, kept in zip(switches, before, strict=True):
+            setattr(switch, name, kept)
+
+
 def container_memory() -> int | None:
     """Return the bytes of memory that a control group allows, or None where none limits it (Linux, cgroups(7))."""
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):

@@ -61,7 +61,7 @@ def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:
     Raises:
         RuntimeError, TypeError, ValueError, NotImplementedError: the device or the framework lacks the format.
     """
-    if name == "tf32" and not _has_tf32(device):
+    if name == "tf32" and not devices.has_tf32(device):
         raise ValueError("only NVIDIA's GPUs have it, from the Ampere generation on")
     if name == "fp8" and device.type != "cuda":
         raise ValueError("the framework multiplies in it on some GPUs only")
@@ -72,7 +72,7 @@ def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:
     left, right = left.to(_DTYPES[name]), right.to(_DTYPES[name])
     run = {"int8": _int8, "fp8": _fp8}.get(name, _floats)(left, right)
     sample = clock.fastest(clock.sampler(run, devices.sync(device)))
-    return _with_tf32(sample, name == "tf32") if _has_tf32(device) else sample
+    return _with_tf32(sample, name == "tf32") if devices.has_tf32(device) else sample
 
 
 def _floats(left, right):
@@ -89,22 +89,12 @@ def _fp8(left, right):
     return lambda: torch._scaled_mm(left, columns, scale_a=one, scale_b=one, out_dtype=torch.bfloat16)
 
 
-def _has_tf32(device) -> bool:
-    return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device) >= (8, 0)
-
-
 def _with_tf32(sample, on):
-    """Run a sample with TF32 on or off; PyTorch 2.9 renamed the switch and refuses to mix the two."""
-    new = hasattr(torch.backends.cuda.matmul, "fp32_precision")
-    name, values = ("fp32_precision", ("ieee", "tf32")) if new else ("allow_tf32", (False, True))
+    """Run a sample with TF32 on or off."""
 
     def run():
-        switch, before = torch.backends.cuda.matmul, getattr(torch.backends.cuda.matmul, name)
-        setattr(switch, name, values[on])
-        try:
+        with devices.tf32(on):
             return sample()
-        finally:
-            setattr(switch, name, before)
 
     return run
 

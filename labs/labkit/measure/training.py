@@ -46,17 +46,27 @@ def optimiser(network: nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=rate, fused=parameters[0].device.type != "mps")
 
 
-def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labels: Tensor) -> Tensor:
-    """Run one training step on float pictures (n, 3, size, size) and labels (n,); return the loss."""
+def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labels: Tensor,
+         scaler: torch.amp.GradScaler | None = None) -> Tensor:
+    """Run one training step on float pictures (n, 3, size, size) and labels (n,); return the loss.
+
+    A scaler multiplies the loss, and so all gradients, before the way back, and divides the gradients afterwards.
+    """
     adam.zero_grad()
     loss = nn.functional.cross_entropy(network(pictures), labels)
-    loss.backward()
-    adam.step()
+    if scaler is None:
+        loss.backward()
+        adam.step()
+    else:
+        scaler.scale(loss).backward()
+        scaler.step(adam)
+        scaler.update()
     return loss.detach()
 
 
 def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4, batch: int = 128,
-          rate: float = 4e-3, seed: int = 0, device: torch.device | None = None) -> Run:
+          rate: float = 4e-3, seed: int = 0, device: torch.device | None = None,
+          scaler: torch.amp.GradScaler | None = None) -> Run:
     """Train a network in place, the learning rate falling along a half cosine.
 
     Args:
@@ -68,6 +78,7 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         rate: the learning rate at the start.
         seed: of the order of the pictures.
         device: where to train; the best that this machine has unless given.
+        scaler: of the loss, for gradients that a narrow format would lose; none unless given.
 
     Raises:
         ValueError: no pictures, labels of another number, or a batch, epochs or rate that is none.
@@ -95,7 +106,7 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
             total = torch.zeros((), device=device)
             for chosen in torch.randperm(len(images), generator=order).to(device).split(batch):
                 pictures = as_input(images[chosen])
-                total += step(network, adam, pictures, labels[chosen]) * len(chosen)
+                total += step(network, adam, pictures, labels[chosen], scaler) * len(chosen)
                 schedule.step()
             run.losses.append(float(total) / len(images))
         run.seconds, run.pictures = perf_counter() - start, epochs * len(images)
