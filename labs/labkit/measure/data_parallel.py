@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
-from statistics import mean, median
+from statistics import mean
 from time import perf_counter
 
 import torch
@@ -21,7 +21,6 @@ from labkit.costs import Costs, Curve
 from labkit.data_parallel.crew import Crew, CrewFailed, crew, room
 from labkit.data_parallel.work import Work
 from labkit.measure.pace import Paced
-from labkit.predict import data_parallel as predicted
 from labkit.predict import network
 from labkit.progress import report
 from labkit.shape import Shape
@@ -31,17 +30,20 @@ PROCESSES = 2
 DEPTH = 4  # dense layers
 WIDTHS = {"cats": (8, 16, 32), "dense": (256, 512, 1024)}
 BATCHES = (4, 16, 64, 256)
-LARGEST = 4e9  # FLOP of a step: more would take too long on a small machine
-EXCHANGED = (("cats", 8), ("cats", 32), ("dense", 256), ("dense", 512), ("dense", 1024))
+LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
+EXCHANGED = (64, 256, 512, 1024, 2048)  # widths of single dense layers, whose gradients fill one bucket each
 LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.data_parallel.crew.RUNGS`
+LOOPBACK = "loopback"
 ROUND_TRIPS = (0.001, 0.005, 0.02)
-SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over an emulated link without limits
+FAR = 4**11  # bytes: an all-reduce so large that what may be under way at once limits it, over a long link
+SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Work("cats", 16, batch=16)
-NAMES = ("exchange", "spread", *(f"{kind} {rung}" for kind in ("sum", "waiting") for rung in LINKS),
+NAMES = ("exchange", "spread", f"sum {LOOPBACK}",
+         *(f"{kind} {rung}" for kind in ("sum", "waiting", "far") for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
-_PACEMAKER = Work("cats", 8, batch=16)
+_PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S = 0.04  # seconds of steps, or of all-reduces, in one sample
 _BUDGET = 0.12
 
@@ -60,8 +62,8 @@ def calibrate(device: torch.device) -> Costs:
     """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; what adding up the
     gradients takes of a step, `"exchange"`, against their bytes; and the sorted times of many equal steps, `"spread"`.
 
-    Over each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`, and the shortest of them
-    against the link's round trip, `"waiting hook"`.
+    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`; and,
+    against the link's round trip, the shortest of them, `"waiting hook"`, and one of `FAR` bytes, `"far hook"`.
     """
     if not torch.distributed.is_available():
         return Costs.unavailable(NAMES, "This PyTorch was built without torch.distributed.")
@@ -77,18 +79,23 @@ def calibrate(device: torch.device) -> Costs:
                       for width in widths}
             report(0.6, "Calibrating: exchanging gradients")
             curves["exchange"] = _exchange(timed, pair)
-            spread = _spread(pair)
+            spread, sums = _spread(pair), _sums(pair)
         found, missing = _links()
         costs = timed.costs(curves, missing)
     except CrewFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
-    costs.curves.update(found, spread=spread)
+    costs.curves.update({**found, "spread": spread, "sum loopback": sums})
     return costs
 
 
 def pacemaker(there: Crew) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
     return sampler(there, _PACEMAKER, exchange=False)
+
+
+def pace(costs: Costs, processes: int) -> float:
+    """Return the seconds that the pacemaker took when the machine was calibrated, in a crew of so many processes."""
+    return costs.pace if processes > 1 else dict(costs.curve(f"alone cats {_PACEMAKER.width}"))[_PACEMAKER.batch]
 
 
 def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
@@ -125,13 +132,15 @@ def _steps(timed, there, name, width) -> Curve:
 
 
 def _exchange(timed, pair) -> Curve:
-    """Return what exchanging adds to a step, by the bytes of gradients; less what waiting for the slower one takes."""
-    found = []
-    for name, width in EXCHANGED:
-        what = work(name, width, BATCHES[0])
-        whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
-        found.append([what.gradients(), max(timed(lambda w=whole, a=apart: max(w() - a(), 1e-6)), 1e-6)])
-    return found
+    """Return what exchanging one bucket adds to a step, by its bytes: the lower of two looks, as noise adds to both."""
+    found = {}
+    for _ in range(2):
+        for width in EXCHANGED:
+            what = Work("dense", width, depth=1, batch=BATCHES[0])
+            whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
+            more = timed(lambda w=whole, a=apart: max(w() - a(), 1e-6))
+            found[what.gradients()] = min(more, found.get(what.gradients(), more))
+    return _rising(found)
 
 
 def _spread(pair) -> Curve:
@@ -147,35 +156,34 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
         report(0.8, f"Calibrating: all-reduce over {rung}")
         try:
             with crew(PROCESSES, shape=Shape(), rung=rung) as pair:
-                found[f"sum {rung}"] = rising([[size, _median(adding(pair, size))] for size in SIZES])
-                found[f"waiting {rung}"] = []
+                found[f"sum {rung}"] = _sums(pair)
+                waiting, far = found[f"waiting {rung}"], found[f"far {rung}"] = [], []
                 for trip in ROUND_TRIPS:
                     pair.reshape(Shape(trip))
-                    found[f"waiting {rung}"].append([trip, _median(adding(pair, SIZES[0]))])
+                    waiting.append([trip, _cleanest(adding(pair, SIZES[0]))])
+                    far.append([trip, _cleanest(adding(pair, FAR))])
         except CrewFailed as refusal:
-            missing |= {f"{kind} {rung}": str(refusal) for kind in ("sum", "waiting")}
+            missing |= {f"{kind} {rung}": str(refusal) for kind in ("sum", "waiting", "far")}
     return found, missing
 
 
-def _median(sample, budget: float = 0.25) -> float:
+def _cleanest(sample, budget: float = 0.25) -> float:
+    """Return the least of some samples: whatever disturbs an exchange makes it longer."""
     taken, end = [], perf_counter() + budget
     while len(taken) < 3 or perf_counter() < end:
         taken.append(sample())
-    return median(taken[1:])
+    return min(taken)
 
 
-def rising(curve: Curve) -> Curve:
-    """Return the curve with no point below an earlier one: more bytes do not take less time."""
-    highest = 0.0
-    return [[size, highest := max(highest, seconds)] for size, seconds in curve]
+def _sums(pair) -> Curve:
+    """Return the seconds of an all-reduce against its bytes."""
+    return _rising({size: _cleanest(adding(pair, size)) for size in SIZES})
 
 
-def moments(name: str, width: int) -> list[tuple[float, int]]:
-    """Return the buckets of a network by name and width (`labkit.predict.data_parallel.buckets`)."""
-    return predicted.buckets(layers(name, width))
-
-
-def most(costs: Costs, name: str, width: int) -> float:
-    """Return the largest share of a batch that was calibrated near a width."""
-    near = min(WIDTHS[name], key=lambda known: abs(math.log(known / width)))
-    return costs.curve(f"alone {name} {near}")[-1][0]
+def _rising(times: dict[int, float]) -> Curve:
+    """Return times by size as a curve on which fewer bytes never take longer than more."""
+    found, least = [], math.inf
+    for size in sorted(times, reverse=True):
+        least = min(least, times[size])
+        found.insert(0, [size, least])
+    return found

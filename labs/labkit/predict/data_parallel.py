@@ -68,18 +68,19 @@ def buckets(layers: Sequence[network.Layer], first: int = FIRST, most: int = BUC
     return [*found, (1.0, held)] if held else found
 
 
-def exposed(moments: Sequence[float], times: Sequence[float], end: float) -> float:
+def exposed(moments: Sequence[float], times: Sequence[float], end: float, latency: float = 0.0) -> float:
     """Return the seconds by which exchanging outlasts computing: buckets queue for the one link, in order.
 
     Args:
         moments: seconds at which each bucket is full.
-        times: seconds that exchanging it takes.
+        times: seconds for which each keeps the link busy.
         end: seconds at which computing is over.
+        latency: seconds that a bucket needs on top, during which the next may follow it.
     """
     free = 0.0
     for moment, seconds in zip(moments, times, strict=True):
         free = max(free, moment) + seconds
-    return max(0.0, free - end)
+    return max(0.0, free + latency - end) if moments else 0.0
 
 
 def slowest(samples: Sequence[float], draws: int) -> float:
@@ -100,23 +101,29 @@ def slowest(samples: Sequence[float], draws: int) -> float:
 
 
 def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tuple[float, float], nodes: int,
-          spread: Sequence[float] = (1.0,), busy: float = 0.0) -> dict[str, float]:
+          spread: Sequence[float] = (1.0,), *, latency: float = 0.0, busy: float = 0.0, handling: float = 0.0
+          ) -> dict[str, float]:
     """Return the parts of the seconds of a step.
 
     Args:
         computing: seconds that a node needs for its share of the batch, alone with it.
-        filled: for each bucket the share of the backward pass after which it is full, and the seconds that its
-            exchange takes without the processor's help.
+        filled: for each bucket the share of the backward pass after which it is full, and the seconds for which its
+            exchange keeps the link busy.
         backward: the shares of `computing` at which the backward pass begins and ends.
         nodes: how many.
-        spread: times of one node's steps, in units of their mean.
+        spread: times of one node's steps, in any unit.
+        latency: seconds that an exchange needs on top, as in `exposed`.
         busy: seconds of exchange that the processor has to spend itself, so that they cannot be hidden.
+        handling: seconds that the processor spends on handing over and taking back, which it can while a message
+            travels.
     """
+    if nodes == 1:
+        return {COMPUTING: computing, EXPOSED: 0.0, SLOWEST: 0.0}
     begin, end = (share * computing for share in backward)
     moments = [begin + moment * (end - begin) for moment, _ in filled]
-    waiting = exposed(moments, [seconds for _, seconds in filled], end) if nodes > 1 else 0.0
+    waiting = exposed(moments, [seconds for _, seconds in filled], end, latency)
     mean = sum(spread) / len(spread)
-    return {COMPUTING: computing, EXPOSED: waiting + (busy if nodes > 1 else 0.0),
+    return {COMPUTING: computing, EXPOSED: busy + max(handling, waiting),
             SLOWEST: computing * max(slowest(spread, nodes) / mean - 1, 0.0)}
 
 

@@ -1,0 +1,312 @@
+"""Lab 2.2: one network trained by several nodes: the time of a step, and the time until it has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+
+from labkit.costs import Costs
+from labkit.data_parallel.crew import Crew, crew, room
+from labkit.data_parallel.work import Work
+from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
+from labkit.experiments import cluster
+from labkit.experiments.paced import banded, paced
+from labkit.machine import Machine
+from labkit.measure import data_parallel as instrument
+from labkit.measure.data_parallel import LINKS, LOOPBACK
+from labkit.predict import collectives, convergence, data_parallel, links, network
+from labkit.predict.data_parallel import STRONG
+from labkit.predict.days import EACH
+from labkit.predict.operators import operation
+from labkit.progress import report
+from labkit.shape import Shape, on_the_wire
+from labkit.units import quantity
+
+NEEDS = ("data_parallel",)  # the instruments that the predictions stand on
+NODES = tuple(2**k for k in range(11))
+BATCHES = (8, 32, 96, 160, 512, 2048)
+ROUND_TRIPS = (0, 0.0001, 0.002, 0.01)
+RATES = (0.1, 1, 10, 100, 400)  # Gbit/s
+NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "dense, 4 × 384": ("dense", 384),
+            "dense, 4 × 768": ("dense", 768)}
+LARGE = "1.3 billion, on nodes of 8 H100"
+PARAMETERS, TOKENS = 1_315_950_592, 2048  # of the language model, and in one of its examples
+BACKWARD = (1 / 3, 1.0)  # the shares of computing at which the backward pass, twice the forward one, begins and ends
+HIDING = "hook"  # counts from when an exchange begins, so that its own time passes while the link would deliver
+_LONGEST_S = 1.0  # of a step that is measured
+_DELIVERED = 1 / 2  # of a round trip is what a message travels that nobody has to ask for
+
+
+def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experiment:
+    """Return the experiment on the time of one step.
+
+    Args:
+        machine: this machine, with what the instrument `data_parallel` finds.
+        rung: how the link is emulated where one is measured: `labkit.data_parallel.crew.RUNGS`.
+        budget: seconds to spend on measuring a point.
+
+    Raises:
+        ValueError: a machine that lacks the instrument, or the rung.
+    """
+    costs, bench = machine.cost("data_parallel"), Bench(rung)
+    costs.curve(f"sum {rung}")
+
+    def predict(nodes, batch, scaling, what, round_trip, rate):
+        each = nodes * (cluster.ACCELERATORS if what == LARGE else 1)
+        if scaling == STRONG and batch < each:
+            return Unavailable(f"{each:,} processes cannot share a batch of {batch:,}: some would have nothing to do.")
+        shape = _shape(round_trip, rate)
+        if what == LARGE:
+            return _large(nodes, data_parallel.share(batch, nodes, scaling), shape)
+        return banded(_parts(costs, rung, what, data_parallel.share(batch, nodes, scaling), nodes, shape))
+
+    def measure(nodes, batch, scaling, what, round_trip, rate):
+        if what == LARGE:
+            return Unavailable("There are no H100 here: this can only be predicted.")
+        if not (there := room(nodes)):
+            return there
+        shape = _shape(round_trip, rate)
+        if rung == LOOPBACK and shape != Shape():
+            return Unavailable("The processes talk over the loopback here. Choose no round trip and the fastest link, "
+                               "or a rung that emulates links.")
+        expected = predict(nodes, batch, scaling, what, round_trip, rate)
+        if not expected:
+            return expected
+        if expected.value > _LONGEST_S:
+            return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
+        with bench.open():
+            return _timed(bench, costs, predict(nodes, batch, scaling, what, 0, RATES[-1]).value,
+                          _work(what, data_parallel.share(batch, nodes, scaling)), nodes, shape, budget)
+
+    return Experiment(
+        title="One step by more nodes" + ("" if rung == LOOPBACK else f", over the rung {rung}"),
+        quantity="Time of one step",
+        unit="s",
+        axes=[
+            Axis("nodes", "Nodes", NODES, start=2, unit="nodes", log=True),
+            Axis("batch", "Batch", BATCHES, start=512, unit="examples", log=True),
+            Axis("scaling", "The batch is that of", data_parallel.SCALING),
+            Axis("what", "What is trained", (*NETWORKS, LARGE), start="cats, width 24"),
+            Axis("round_trip", "Round trip of the link", ROUND_TRIPS, unit="s"),
+            Axis("rate", "Bandwidth of the link", RATES, start=400, unit="Gbit/s", log=True),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="{what}, by {nodes}, with a batch of {batch} for {scaling}, over a link of {round_trip} and {rate}: a "
+                "step takes {value}, of which {part:exposed communication} are communication that shows.",
+        published=published(),
+        session=bench.open,
+    )
+
+
+def learning(machine: Machine, least: float, critical: float, what: str = "cats, width 12") -> Experiment:
+    """Return the experiment on the time until a network has learned: samples that it needs, by the time of a step.
+
+    Args:
+        machine: as in `time`.
+        least, critical: of the samples needed (`labkit.predict.convergence`).
+        what: one of `NETWORKS`.
+    """
+    steps = time(machine)
+
+    def predict(nodes, batch, round_trip, rate):
+        step = steps.predict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=round_trip, rate=rate)
+        if not step:
+            return step
+        count = convergence.steps(batch, least, critical)
+        return banded({name: count * seconds for name, seconds in step.parts.items()})
+
+    return Experiment(
+        title="Until the network has learned",
+        quantity="Time to accuracy",
+        unit="s",
+        axes=[axis for axis in steps.axes if axis.name in ("nodes", "batch", "round_trip", "rate")],
+        predict=predict,
+        readout="With {nodes} and a batch of {batch} for all of them, over a link of {round_trip} and {rate}, the "
+                "network has learned after {value}.",
+    )
+
+
+def adding(machine: Machine, size: int, nodes: int, rung: str = LOOPBACK, shape: Shape | None = None) -> float:
+    """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
+    line = Line(machine.cost("data_parallel"), rung, nodes, shape or Shape())
+    return line.own(size) + line.latency(size) + line.sending(size)
+
+
+class Line:
+    """What exchanging costs the processes of this machine.
+
+    Args:
+        costs: what the instrument `data_parallel` found.
+        rung: how the link is emulated.
+        nodes: processes, two or more.
+        shape: of the link.
+    """
+
+    def __init__(self, costs: Costs, rung: str, nodes: int, shape: Shape):
+        self._sums, self._nodes, self._shape = costs.curve(f"sum {rung}"), nodes, shape
+        self._rounds, self._hides = collectives.rounds(nodes), rung == HIDING
+        self._asked, self._window = asked(costs, rung), window(costs, rung)
+
+    def own(self, size: float) -> float:
+        """Return the seconds for which an all-reduce of `size` bytes keeps the processors busy."""
+        return collectives.around(self._sums, size, self._nodes)
+
+    def latency(self, size: float) -> float:
+        """Return the seconds that it takes longer because the link is long, however fast it is."""
+        waited = self._rounds * self._asked * self._shape.round_trip
+        if not self._hides:
+            return waited
+        return max(waited + self._sent(size) - self.own(size) - self.sending(size), 0.0)
+
+    def sending(self, size: float) -> float:
+        """Return the seconds that it takes longer because the link is slow, or waits for confirmations.
+
+        While a chunk passes the link, the processors already copy the next.
+        """
+        held_up = self._rounds * collectives.stalls(size / self._nodes, self._shape.round_trip, self._window)
+        return max(self._sent(size) - (self.own(size) - self.own(0)), held_up, 0.0)
+
+    def _sent(self, size: float) -> float:
+        return self._rounds * on_the_wire(round(size / self._nodes)) / self._shape.bandwidth
+
+
+def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Shape) -> dict[str, float]:
+    """Return the parts of a step's seconds on this machine, of which every node is a process."""
+    name, width = NETWORKS[what]
+    computing = operation(costs.group(f"{'alone' if nodes == 1 else 'together'} {name}"), width, each)
+    if nodes == 1:
+        return data_parallel.parts(computing, [], BACKWARD, 1)
+    line, full = Line(costs, rung, nodes, shape), _buckets(what)
+    sums, exchange = costs.curve("sum loopback"), costs.curve("exchange")
+    return data_parallel.parts(
+        computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
+        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]),
+        busy=sum(line.own(size) for _, size in full),
+        handling=sum(max(links.seconds(exchange, size) - links.seconds(sums, size), 0.0) for _, size in full))
+
+
+def asked(costs: Costs, rung: str) -> float:
+    """Return how many round trips of the link one round of the ring takes, as measured over an emulated link.
+
+    A message that nobody has to ask for takes half of one, which is what is used where no link could be emulated.
+    """
+    if not (curve := _emulated(costs, "waiting", rung)):
+        return _DELIVERED
+    (short, fast), (long, slow) = curve[0], curve[-1]
+    return max((slow - fast) / (long - short) / collectives.rounds(instrument.PROCESSES), 0.0)
+
+
+def window(costs: Costs, rung: str) -> float:
+    """Return the bytes that may be under way unconfirmed, as measured over an emulated link; infinite if it never held.
+    """
+    if not (curve := _emulated(costs, "far", rung)):
+        return float("inf")
+    (short, fast), (long, slow) = curve[0], curve[-1]
+    rounds = collectives.rounds(instrument.PROCESSES)
+    held_up = (slow - fast) / rounds - asked(costs, rung) * (long - short)
+    return collectives.window(instrument.FAR / instrument.PROCESSES, long - short, held_up)
+
+
+def _emulated(costs: Costs, kind: str, rung: str):
+    """Return the curve of a rung; of the best one that emulates a link where this one does not."""
+    found = (costs.curves.get(f"{kind} {name}") for name in dict.fromkeys((rung, *LINKS)))
+    return next(filter(None, found), None)
+
+
+@cache
+def _buckets(what: str) -> list[tuple[float, int]]:
+    return data_parallel.buckets(instrument.layers(*NETWORKS[what]))
+
+
+def _large(nodes: int, each: int, shape: Shape) -> Outcome:
+    """Return the step of the language model on nodes of eight H100, of published figures alone; a link for each."""
+    size = network.FLOAT * PARAMETERS
+    count = round(size / data_parallel.BUCKET)
+    between = collectives.Link(cluster.latency() + _DELIVERED * shape.round_trip,
+                               cluster.ACCELERATORS * shape.bandwidth)
+    bucket = collectives.two_levels(size / count, nodes, cluster.ACCELERATORS, cluster.inside(), between)
+    computing = each / cluster.ACCELERATORS * TOKENS * EACH * PARAMETERS / cluster.rate()
+    parts = data_parallel.parts(computing, [((place + 1) / count, bucket) for place in range(count)], BACKWARD, nodes)
+    return Outcome(sum(parts.values()), "s", parts=parts,
+                   note="From published rates and all-reduces, without stragglers: nobody has published those.")
+
+
+def published() -> list[Published]:
+    """Return the published steps of the language model, on links that are fast enough not to be the limit."""
+    return []
+
+
+class Bench:
+    """The processes that measurements need: kept between the points of a session, else ended at once.
+
+    Args:
+        rung: how the link between them is emulated.
+    """
+
+    def __init__(self, rung: str):
+        self.rung = rung
+        self._stack: ExitStack | None = None
+        self._crews: dict[int, Crew] = {}
+
+    @contextmanager
+    def open(self) -> Iterator[Bench]:
+        """Keep what is started until the outermost block ends."""
+        if self._stack:
+            yield self
+            return
+        with ExitStack() as self._stack:
+            try:
+                yield self
+            finally:
+                self._crews.clear()
+                stack, self._stack = self._stack, None
+                stack.close()
+
+    def crew(self, processes: int) -> Crew:
+        """Return that many processes, started now unless they are there."""
+        if processes not in self._crews:
+            rung = LOOPBACK if processes == 1 else self.rung
+            self._crews[processes] = self._stack.enter_context(crew(processes, rung=rung))
+        return self._crews[processes]
+
+
+def _timed(bench: Bench, costs: Costs, busy: float, work: Work, nodes: int, shape: Shape, budget: float) -> Outcome:
+    """Measure a step; what it takes without the link, `busy` seconds, is brought to the calibrated pace."""
+    from labkit.measure.pace import timed
+
+    report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
+    there = bench.crew(nodes)
+    if nodes > 1 and bench.rung != LOOPBACK:
+        there.reshape(shape)
+    sample, pacemaker = instrument.sampler(there, work), instrument.pacemaker(there)
+    sample(), pacemaker()  # networks are built at the first call
+    timing, speed = timed(sample, pacemaker, instrument.pace(costs, nodes), budget)
+    if shape == Shape():
+        return paced(timing, speed)
+    clock = timing.median / speed
+    value, low, high = (seconds / speed + (speed - 1) * min(seconds / speed, busy)
+                        for seconds in (timing.median, timing.low, timing.high))
+    return Outcome(value, "s", low=min(low, value), high=max(high, value), note=timing.note, clock=clock)
+
+
+def _work(what: str, each: int) -> Work:
+    return instrument.work(*NETWORKS[what], each)
+
+
+def _shape(round_trip: float, rate: float) -> Shape:
+    return Shape(round_trip, float("inf") if rate == RATES[-1] else rate * 1e9 / 8)
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures: batches, widths and links that were not
+    calibrated, on every rung that this machine allows.
+    """
+    points = [dict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=0, rate=RATES[-1])
+              for what in NETWORKS for batch in (32, 96, 160) for nodes in (1, 2)]
+    slow = [dict(nodes=2, batch=batch, scaling=STRONG, what=what, round_trip=trip, rate=rate)
+            for what, batch in zip(NETWORKS, (160, 96, 160, 32), strict=True)
+            for trip, rate in ((0.002, 1), (0.01, 400), (0, 1), (0.002, 0.1))]
+    costs = machine.cost("data_parallel")
+    return [(time(machine), points), *((time(machine, rung), slow) for rung in LINKS if f"sum {rung}" in costs.curves)]
