@@ -21,6 +21,7 @@ from pathlib import Path
 from time import monotonic
 
 import psutil
+import torch
 
 from labkit.data_parallel.train import ORDERS
 from labkit.data_parallel.work import History, Work, whole
@@ -44,7 +45,7 @@ _GLANCE_S = 0.02
 _AFTERMATH_S = 0.5  # seconds after a failure in which the others may tell why
 
 
-class CrewFailed(RuntimeError):
+class CrewFailed(HelperFailed):
     """The processes could not start, or one of them failed; the message says which rank, and why."""
 
 
@@ -234,17 +235,19 @@ def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None,
 
 
 def room(processes: int, threads: int = 1) -> int | Unavailable:
-    """Return the number of processes where each of their threads has a processor of its own, else why there is no room.
+    """Return the number of processes if this machine can run as many at once, else why it cannot.
 
     Raises:
         ValueError: a number that is no whole number from 1 up.
     """
     processes, threads, cores = whole("processes", processes), whole("threads", threads), devices.cores()
-    if processes * threads <= cores:
-        return processes
-    each = "" if threads == 1 else f" of {threads} threads each"
-    return Unavailable(f"{processes} processes{each} need {processes * threads} processors, and this machine has "
-                       f"{cores:g}: they would only wait for each other's turn.")
+    if not torch.distributed.is_available():
+        return Unavailable("This PyTorch was built without torch.distributed.")
+    if processes * threads > cores:
+        each = "" if threads == 1 else f" of {threads} threads each"
+        return Unavailable(f"{processes} processes{each} need {processes * threads} processors, and this one may use "
+                           f"{cores:g}: they would only wait for each other's turn.")
+    return processes
 
 
 def _members(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:

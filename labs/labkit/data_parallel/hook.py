@@ -10,15 +10,12 @@ from time import perf_counter, sleep
 import torch
 import torch.distributed as group
 
-from labkit.shape import Shape, on_the_wire
+from labkit.data_parallel import ring
+from labkit.shape import Shape
 
 
 class HeldBack:
     """The one link that every all-reduce of this process has to pass, one after the other.
-
-    A ring of n processes moves 2 (n - 1) pieces, each an n-th of the message, one after the other (Patarasuk and Yuan
-    2009, doi:10.1016/j.jpdc.2008.09.002). gloo first tells that it is ready for a piece, and the piece comes then: one
-    round trip for each.
 
     Args:
         processes: in the ring.
@@ -26,16 +23,15 @@ class HeldBack:
     """
 
     def __init__(self, processes: int, shape: Shape | None = None):
-        self.shape, self._pieces, self._processes = shape or Shape(), 2 * (processes - 1), processes
+        self.shape, self._processes = shape or Shape(), processes
         self._free = 0.0
         self._waiting: queue.Queue = queue.Queue()
         threading.Thread(target=self._deliver, daemon=True).start()
 
     def due(self, now: float, size: int) -> float:
         """Return when an all-reduce of `size` bytes that begins now is over; the link is busy until it is sent."""
-        sent = self._pieces * on_the_wire(-(-size // self._processes)) / self.shape.bandwidth
-        self._free = max(now, self._free) + sent
-        return self._free + self._pieces * self.shape.round_trip
+        self._free = max(now, self._free) + ring.sending(size, self._processes, self.shape)
+        return self._free + ring.waiting(size, self._processes, self.shape)
 
     def all_reduce(self, numbers: torch.Tensor) -> None:
         """Add up `numbers` over all processes, in place, and take as long as the link does."""

@@ -58,6 +58,10 @@ class Member:
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
         self._ready: dict[Work, tuple] = {}
         self._numbers = torch.zeros(0)
+        with together(self._others):
+            group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
+        if not (mine == processes * (processes + 1) / 2).all():
+            raise RuntimeError(f"The processes do not add up: rank {rank} got {mine.tolist()}.")
 
     def all_reduce(self, size: int, times: int) -> list[float]:
         """Add up `size` bytes of numbers over all processes, so many times back to back; return the seconds of each."""

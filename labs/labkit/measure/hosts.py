@@ -142,7 +142,7 @@ def _become(door: str, host: str, *command: str) -> None:
     namespaces.enter()
     cable = namespaces.device(host, PACKET)
     with suppress(OSError):
-        _CONGESTION.write_text("cubic")  # as most computers send (RFC 9438), whatever this one prefers
+        _CONGESTION.write_text("reno")  # the others take the delay of such large packets for a jam (HyStart, RFC 9406)
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(_PATIENCE_S)
         line.connect(door)
