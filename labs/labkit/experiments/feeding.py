@@ -42,10 +42,10 @@ WORKLOADS = {
 BERT = Workload(2500, 48, {V100: 0.968}, 1.0)  # the same repository, dlio_benchmark/configs/workload/bert_v100.yaml
 
 ACCELERATORS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-SIZES = tuple(2.0**k for k in (11, 17, 21, 27))  # bytes
+SIZES = (2.5, 115, 2830, 146_600)  # kB: of BERT, ResNet-50, CosmoFlow and 3D U-Net
 RATES = (20, 50, 300, 2000)
 CACHED = (0, 35, 65, 90, 100)  # %
-STORAGE = (1e9, 3e9, 10e9, 30e9, 100e9, 1e12)
+STORAGE = (1, 3, 10, 30, 100, 300, 1000)  # GB/s
 REACHED = 0.9  # of the pace that the formula promises: MLPerf's rule for pictures, which its results keep
 
 
@@ -53,10 +53,11 @@ def rate() -> Experiment:
     """Return the experiment on the samples a second that a cluster trains on, and what binds."""
 
     def predict(accelerators, size, each, cached, storage):
-        stages = {"storage": feeding.fetching(storage, size, cached / 100), "compute": accelerators * each}
+        size, share = size * 1e3, cached / 100
+        stages = {"storage": feeding.fetching(storage * 1e9, size, share), "compute": accelerators * each}
         binds, value = feeding.pace(stages)
         wait = 100 * feeding.stalled(stages)
-        asked = quantity(feeding.needed(accelerators * each, size, cached / 100), "B/s") if cached < 100 else "nothing"
+        asked = quantity(feeding.needed(accelerators * each, size, share), "B/s") if cached < 100 else "nothing"
         if binds == "storage":
             note = f"Storage binds: the accelerators wait for {quantity(wait, '%')} of the time, and ask for {asked}."
         else:
@@ -69,10 +70,10 @@ def rate() -> Experiment:
         unit="samples/s",
         axes=[
             Axis("accelerators", "Accelerators", ACCELERATORS, start=32, unit="accelerators", log=True),
-            Axis("size", "A sample", SIZES, start=2.0**17, unit="B", log=True),
+            Axis("size", "A sample", SIZES, start=115, unit="kB", log=True),
             Axis("each", "An accelerator takes", RATES, start=2000, unit="samples/s", log=True),
             Axis("cached", "Samples that lie in memory", CACHED, unit="%"),
-            Axis("storage", "Storage gives", STORAGE, start=10e9, unit="B/s", log=True),
+            Axis("storage", "Storage gives", STORAGE, start=10, unit="GB/s", log=True),
         ],
         predict=predict,
         readout="{accelerators} at {each} each, {size} a sample, {cached} of them in memory, and {storage} from "

@@ -49,5 +49,5 @@ def result() -> Experiment:
         ],
         predict=predict,
         readout="Cluster: {cluster}. Your load {load}, that of the others {others}, {teams}, {places} at a time in a "
-                "part, in the pool {longer} × as long: {value} until a job of 10 hours ends.",
+                f"part, in the pool {{longer}} × as long: {{value}} until a job of {HOURS} hours ends.",
     )
