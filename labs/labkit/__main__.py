@@ -18,7 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
     check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
                        "as well; what it holds of other labs stays")
+    check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
     options = parser.parse_args(arguments)
+    if options.published:
+        if options.labs or options.again or options.record:
+            parser.error("--published reads a table and measures nothing: give it no lab, --again or --record")
+        return published(options.published)
     labs = tuple(dict.fromkeys(options.labs)) or tuple(validate.LABS)
     try:
         if options.record and options.record.is_file():
@@ -39,6 +44,22 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as trouble:
             print(f"The points cannot be written to {options.record}: {trouble.strerror}.", file=sys.stderr)
             return 2
+    return 0
+
+
+def published(path: Path) -> int:
+    """Print how well published scaling is predicted; returns the exit status as `main` does."""
+    from labkit.experiments import published
+
+    try:
+        for line in published.report(path):
+            print(line)
+    except OSError as trouble:
+        print(f"{path} cannot be read: {trouble.strerror}.", file=sys.stderr)
+        return 2
+    except ValueError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
     return 0
 
 
