@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
@@ -12,14 +12,15 @@ from labkit.data_parallel.work import Work
 from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
 from labkit.experiments import cluster
 from labkit.experiments.paced import banded, paced
-from labkit.machine import Machine
+from labkit.machine import Machine, data_folder
 from labkit.measure import data_parallel as instrument
 from labkit.measure.data_parallel import LINKS, LOOPBACK
 from labkit.predict import collectives, convergence, data_parallel, links, network
-from labkit.predict.data_parallel import STRONG
+from labkit.predict.data_parallel import STRONG, WEAK
 from labkit.predict.days import EACH
 from labkit.predict.operators import operation
 from labkit.progress import report
+from labkit.published import rows
 from labkit.shape import Shape, on_the_wire
 from labkit.units import quantity
 
@@ -32,7 +33,9 @@ NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "den
             "dense, 4 × 768": ("dense", 768)}
 LARGE = "1.3 billion, on nodes of 8 H100"
 PARAMETERS, TOKENS = 1_315_950_592, 2048  # of the language model, and in one of its examples
+TABLE, SERIES = data_folder() / "published" / "training-scaling.csv", "llmfoundry|1b|h100_80gb|seq2048"
 BACKWARD = (1 / 3, 1.0)  # the shares of computing at which the backward pass, twice the forward one, begins and ends
+SHORT, BEND = 2**16, 2**25  # bytes: up to where latency rules, and beyond which a message no longer fits the caches
 HIDING = "hook"  # counts from when an exchange begins, so that its own time passes while the link would deliver
 _LONGEST_S = 1.0  # of a step that is measured
 _DELIVERED = 1 / 2  # of a round trip is what a message travels that nobody has to ask for
@@ -132,6 +135,23 @@ def adding(machine: Machine, size: int, nodes: int, rung: str = LOOPBACK, shape:
     """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
     line = Line(machine.cost("data_parallel"), rung, nodes, shape or Shape())
     return line.own(size) + line.latency(size) + line.sending(size)
+
+
+def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
+    """Return the latency and the bandwidth of a round, of measured all-reduces between two processes.
+
+    Short ones count by the fastest, for a process that is set aside costs more than they take; long ones, which are set
+    aside often enough to show what is usual, by the median.
+    """
+    return collectives.fit((instrument.PROCESSES, one.size, one.fastest if one.size <= SHORT else one.usual)
+                           for one in found if one.size <= BEND)
+
+
+def misfit(found: Sequence[instrument.Exchange], link: collectives.Link) -> list[float]:
+    """Return how far the fit is off at each size, as a fraction of what was measured."""
+    measured = [one.fastest if one.size <= SHORT else one.usual for one in found]
+    return [collectives.ring(one.size, instrument.PROCESSES, link) / seconds - 1
+            for one, seconds in zip(found, measured, strict=True)]
 
 
 class Line:
@@ -234,8 +254,20 @@ def _large(nodes: int, each: int, shape: Shape) -> Outcome:
 
 
 def published() -> list[Published]:
-    """Return the published steps of the language model, on links that are fast enough not to be the limit."""
-    return []
+    """Return the published steps of the language model, where the batch of a node is one of the slider's.
+
+    The network is not stated; they stand on the fastest link.
+    """
+    found = []
+    for row in rows(TABLE):
+        if row["series_id"] != SERIES:
+            continue
+        nodes, batch = int(row["nodes"]), int(row["global_batch"])
+        if nodes in NODES and batch / nodes in BATCHES:
+            point = dict(nodes=nodes, batch=batch // nodes, scaling=WEAK, what=LARGE, round_trip=0, rate=RATES[-1])
+            rate = float(row["value"]) * int(row["total_accelerators"])
+            found.append(Published(point, batch * TOKENS / rate, f"{nodes} nodes of 8 H100", row["source"]))
+    return found
 
 
 class Bench:

@@ -26,6 +26,7 @@ from .terminology import (
     reached,
     roofline,
 )
+from .training import exchange, samples_needed, steps, until_learned
 
 __all__ = [
     "GREY",
@@ -36,6 +37,7 @@ __all__ = [
     "confusion",
     "contact_sheet",
     "errors",
+    "exchange",
     "fewer_bits",
     "formats",
     "frontier",
@@ -51,11 +53,14 @@ __all__ = [
     "reached",
     "roofline",
     "room",
+    "samples_needed",
     "slow_shares",
     "slower_than",
+    "steps",
     "style",
     "supply_and_demand",
     "time_and_rate",
     "time_by_operator",
     "under_load",
+    "until_learned",
 ]

@@ -9,10 +9,11 @@ links are asked what a message costs over them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain
-from statistics import mean
+from statistics import mean, median
 from time import perf_counter
 
 import torch
@@ -43,6 +44,9 @@ NAMES = ("exchange", "spread", f"sum {LOOPBACK}",
          *(f"{kind} {rung}" for kind in ("sum", "waiting", "far") for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
+TARGET = 0.9  # of the test pictures right: where training stops
+BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
+MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S = 0.04  # seconds of steps, or of all-reduces, in one sample
 _BUDGET = 0.12
@@ -122,6 +126,76 @@ def adding(there: Crew, size: int) -> Callable[[], float]:
         return seconds
 
     return sample
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """All-reduces of one size, back to back.
+
+    Args:
+        size: bytes.
+        fastest: seconds of the fastest one: what it takes when nobody is set aside meanwhile.
+        usual: median seconds over blocks of them.
+    """
+
+    size: int
+    fastest: float
+    usual: float
+
+
+def exchanges(there: Crew, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
+    """Time all-reduces of some sizes, for about `budget` seconds each."""
+    found = []
+    for size in sizes:
+        once = max(min(there.all_reduce(size, 3)), 1e-6)
+        times = min(max(3, round(_BLOCK_S / once)), 300)
+        blocks, end = [], perf_counter() + budget
+        while len(blocks) < 3 or perf_counter() < end:
+            blocks.append(there.all_reduce(size, times))
+        found.append(Exchange(size, min(map(min, blocks)), median(map(mean, blocks))))
+    return found
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One training run until a share of the test pictures is right.
+
+    Args:
+        batch: pictures a step, over all processes together.
+        seed: of the weights and of the order of the pictures.
+        samples: pictures seen until then; None where it did not come to that.
+        seconds: of the training, without the looking.
+    """
+
+    batch: int
+    seed: int
+    samples: int | None
+    seconds: float
+
+
+def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
+    """Train the cat network from the start until it knows `target` of 1,024 other pictures.
+
+    Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
+    Panigrahi and Arora 2022, arXiv:2205.10287).
+
+    Args:
+        there: the processes, which share the batch.
+        width: of the network.
+        batch: pictures a step, over all processes together; as many for each.
+        seed: of the weights and of the order of the pictures.
+        target: a share from 0 to 1.
+
+    Raises:
+        ValueError: a batch that the processes cannot share out evenly.
+    """
+    if batch % there.processes:
+        raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
+    work = Work("cats", width, batch=batch // there.processes, seed=seed)
+    found = there.train(work, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+                        every=max(LOOK // batch, 1), target=target)
+    reached = found.accuracies[-1][1] >= target
+    return Lesson(batch, seed, found.samples if reached else None, found.seconds)
 
 
 def _steps(timed, there, name, width) -> Curve:
