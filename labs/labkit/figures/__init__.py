@@ -26,13 +26,15 @@ from .terminology import (
     reached,
     roofline,
 )
-from .training import exchange, samples_needed, steps, until_learned
+from .training import breaking, by_seed, exchange, samples_needed, sizes, speed_ups, steps, until_learned
 
 __all__ = [
     "GREY",
     "above_floor",
     "answer_times",
+    "breaking",
     "by_coat",
+    "by_seed",
     "cold_start",
     "confusion",
     "contact_sheet",
@@ -54,8 +56,10 @@ __all__ = [
     "roofline",
     "room",
     "samples_needed",
+    "sizes",
     "slow_shares",
     "slower_than",
+    "speed_ups",
     "steps",
     "style",
     "supply_and_demand",

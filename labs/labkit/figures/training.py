@@ -98,3 +98,100 @@ def until_learned(times: Mapping[int, Mapping[int, float]]) -> Figure:
         axes.set_ylabel("time until learned (s)")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.25), ncols=3)
     return figure
+
+
+def by_seed(found: Mapping[str, Sequence[float]], means: Mapping[str, Outcome]) -> Figure:
+    """Show the share of right answers of every training as a dot, and the mean of each way with its 95 % interval.
+
+    Args:
+        found: shares, 0 to 1, by way and seed.
+        means: the mean of each way, in %.
+    """
+    with drawing(figsize=(5, 0.42 * len(found) + 1)) as (figure, axes):
+        for place, (way, shares) in enumerate(found.items()):
+            axes.plot([100 * share for share in shares], [place] * len(shares), "o", color=COLOURS[0], alpha=0.5,
+                      markersize=5)
+            mean = means[way]
+            axes.errorbar(mean.value, place + 0.22, xerr=[[mean.value - mean.low], [mean.high - mean.value]], fmt="D",
+                          color=COLOURS[1], markersize=4, capsize=3)
+        axes.set_yticks(range(len(found)), list(found))
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlabel("right answers (%)")
+    return figure
+
+
+def speed_ups(predicted: Mapping[str, Mapping[int, float]], measured: Mapping[str, Mapping[int, float]],
+              processors: int) -> Figure:
+    """Show how many times as fast some threads are as one, by case: predicted as lines, measured as marks.
+
+    Args:
+        predicted, measured: by case, the factor by threads.
+        processors: how many there are; beyond them threads take turns.
+    """
+    with drawing(figsize=(5, 3)) as (figure, axes):
+        most = max(threads for found in measured.values() for threads in found)
+        axes.axvspan(processors, most + 0.2, color=GREY, alpha=0.15, linewidth=0)
+        axes.annotate("more threads than processors", (processors, 1), (4, -4), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", va="top", fontsize=8, color=GREY)
+        axes.plot([1, processors], [1, processors], color=GREY, linestyle=":", label="all of it shared")
+        for (case, found), marker, colour in zip(predicted.items(), "osD^", COLOURS, strict=False):
+            axes.plot(list(found), list(found.values()), color=colour, linewidth=1)
+            axes.plot(list(measured[case]), list(measured[case].values()), marker, color=colour, label=case)
+        axes.set_xticks(range(1, most + 1) if most <= 16 else sorted({1, processors, most}))
+        axes.set_ylim(0)
+        axes.set_xlabel("threads")
+        axes.set_ylabel("times as fast as one")
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.3), ncols=2)
+    return figure
+
+
+def sizes(counts: Mapping[int, int], marks: Mapping[str, float], label: str) -> Figure:
+    """Show how often numbers of a size occur, by power of two, with the limits of some formats.
+
+    Args:
+        counts: how many by power of two, rounded down.
+        marks: limits by name.
+        label: what the numbers are.
+    """
+    total = sum(counts.values())
+    with drawing(figsize=(5, 2.8)) as (figure, axes):
+        axes.bar([2.0**power for power in counts], [100 * count / total for count in counts.values()],
+                 width=[0.9 * 2.0**power for power in counts], align="edge", color=COLOURS[0])
+        axes.set_xscale("log", base=2)
+        top = axes.get_ylim()[1]
+        for place, (name, limit) in enumerate(marks.items()):
+            axes.axvline(limit, color=COLOURS[1], linestyle="--", linewidth=1)
+            axes.annotate(name, (limit, top * (1.02 - 0.11 * place)), (3, 0), textcoords="offset points", fontsize=8,
+                          color=COLOURS[1], va="top")
+        axes.set_xlabel(label)
+        axes.set_ylabel("share (%)")
+    return figure
+
+
+def breaking(bits: Sequence[int], lost: Mapping[str, Sequence[float]], right: Mapping[str, Sequence[Outcome]],
+             usual: float, label: str) -> Figure:
+    """Show what a format is predicted to lose, above, and what trainings in it reached, below, against its bits.
+
+    Args:
+        bits: along the axis.
+        lost: predicted shares, 0 to 1, for each way.
+        right: right answers in %, for each way.
+        usual: what fp32 reaches, in %.
+        label: what the bits are of.
+    """
+    with drawing(2, 1, figsize=(5, 4.4), sharex=True) as (figure, (above, below)):
+        for (way, shares), marker, colour in zip(lost.items(), "os", COLOURS, strict=False):
+            above.plot(bits, [100 * share for share in shares], marker=marker, color=colour, label=way)
+            found = right[way]
+            errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
+            below.errorbar(bits, [o.value for o in found], errors, marker=marker, color=colour, capsize=3)
+        below.axhline(usual, color=GREY, linestyle=":")
+        below.annotate("fp32", (bits[-1], usual), (0, -3), textcoords="offset points", ha="right", va="top", fontsize=8,
+                       color=GREY)
+        above.set_ylim(-5, 105)
+        above.set_ylabel("lost, predicted (%)")
+        below.set_ylabel("right answers (%)")
+        below.set_xlabel(label)
+        below.set_xticks(bits)
+        above.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.3), ncols=2)
+    return figure

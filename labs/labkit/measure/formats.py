@@ -8,17 +8,14 @@ arXiv:1710.03740); fp16 has its loss scaled, too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from labkit import clock
-from labkit.experiment import Unavailable
 from labkit.measure import device as devices
 
 FORMS = ("fp64", "fp32", "tf32", "bf16", "fp16")  # in which a convolution can be trained
-TOO_SLOW = 8  # times as long as fp32: more would be all that a lab has time for
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -41,10 +38,9 @@ class InFormat(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the scores."""
-        if self.form in _AUTOCAST:
-            with torch.autocast(pictures.device.type, _AUTOCAST[self.form]):
-                return self.network(pictures).float()
-        return self.network(pictures.double() if self.form == "fp64" else pictures)
+        with computing(self.form, pictures.device):
+            scores = self.network(entering(self.form, pictures))
+        return scores.float() if self.form in _AUTOCAST else scores
 
 
 def known(form: str) -> str:
@@ -52,6 +48,16 @@ def known(form: str) -> str:
     if form not in FORMS:
         raise ValueError(f"A network cannot be trained in {form!r} here, but in {', '.join(FORMS)}.")
     return form
+
+
+def computing(form: str, device: torch.device) -> AbstractContextManager:
+    """Return a context in which layers compute in a format, their weights kept as they are."""
+    return torch.autocast(device.type, _AUTOCAST[form]) if known(form) in _AUTOCAST else nullcontext()
+
+
+def entering(form: str, pictures: Tensor) -> Tensor:
+    """Return pictures in the type in which the first layer of a network in a format takes them."""
+    return pictures.double() if known(form) == "fp64" else pictures
 
 
 def between(form: str) -> torch.dtype:

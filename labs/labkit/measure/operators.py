@@ -14,7 +14,7 @@ from torch import nn
 from labkit import clock
 from labkit.costs import Costs
 from labkit.measure import device as devices
-from labkit.measure import training
+from labkit.measure import formats, training
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
@@ -51,11 +51,11 @@ def calibrate(device: torch.device) -> Costs:
     curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
-        for mode, call in (("infer", inference), ("train", _training)):
+        for mode, call in (("infer", inference), ("train", learning)):
             batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
             curves[f"{mode} {kind} {channels(kind, read, written)}"] = timed.curve({
                 batch: clock.sampler(call(kind, read, written, side, batch, device), sync) for batch in batches})
-    curves["optimiser"] = [[count, timed(clock.sampler(_optimiser(count, device), sync))] for count in _PARAMETERS]
+    curves["optimiser"] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
     return timed.costs(curves)
 
 
@@ -89,28 +89,52 @@ def inference(kind: str, read: int, written: int, side: int, batch: int,
     return run
 
 
-def _training(kind, read, written, side, batch, device):
-    """Forward and backward; the last layer also pays for the loss, the first needs no gradient of the picture."""
-    layer = _layer(kind, read, written, device)
-    picture = _input(kind, read, side, batch, device).requires_grad_(kind != "conv32")
+def learning(kind: str, read: int, written: int, side: int, batch: int, device: torch.device,
+             form: str = "fp32") -> Callable[[], None]:
+    """Return a call of one layer forward and backward, in a format of `labkit.measure.formats`.
+
+    The last layer also pays for the loss, the first needs no gradient of the picture; the rest is as in `inference`.
+    """
+    layer = formats.InFormat(_layer(kind, read, written, device), form).network
+    picture = _input(kind, read, side, batch, device)
+    if kind != "conv32":
+        picture = picture.to(formats.between(form)).requires_grad_()
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
-    slope = torch.rand_like(layer(picture)).detach()
+
+    def forward():
+        with formats.computing(form, device):
+            return layer(formats.entering(form, picture))
+
+    slope = torch.rand_like(forward()).detach()
 
     def run():
         layer.zero_grad()
         picture.grad = None
-        result = layer(picture)
+        result = forward()
         if kind == "dense":
-            nn.functional.cross_entropy(result, labels).backward()
+            nn.functional.cross_entropy(result.to(torch.promote_types(result.dtype, torch.float32)), labels).backward()
         else:
             result.backward(slope)
 
     return run
 
 
-def _optimiser(count, device):
-    """One Adam step over eight tensors, as many as the cat network has."""
-    weights = nn.ParameterList(torch.rand(count // 8, device=device) for _ in range(8))
+def update(count: int, device: torch.device, form: str = "fp32") -> Callable[[], None]:
+    """Return a call of one Adam step over `count` numbers in eight tensors, as many as the cat network has.
+
+    In formats that need it the gradients are divided by the loss's scale, and looked at for infinities.
+    """
+    kept = torch.float64 if form == "fp64" else torch.float32
+    weights = nn.ParameterList(torch.rand(count // 8, device=device, dtype=kept) for _ in range(8))
     for weight in weights:
         weight.grad = torch.rand_like(weight)
-    return training.optimiser(weights).step
+    adam, scaler = training.optimiser(weights), formats.scaler(form, device)
+    if scaler is None:
+        return adam.step
+    scaler.scale(torch.zeros((), device=device))
+
+    def run():
+        scaler.step(adam)
+        scaler.update()
+
+    return run

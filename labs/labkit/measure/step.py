@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from labkit import clock
 from labkit.measure import device as devices
-from labkit.measure import operators, training
+from labkit.measure import formats, operators, training
 from labkit.measure.pace import timed
 from labkit.networks.cats import CatNet
 
@@ -70,6 +72,19 @@ def _peak(record) -> int:
         alive += event.nbytes()
         highest = max(highest, alive)
     return highest
+
+
+def training_step(width: int, batch: int, device: torch.device, form: str) -> Callable[[], object]:
+    """Return a call of one training step in a format of `labkit.measure.formats`, its loss scaled where it must be.
+
+    Args:
+        width, batch: as in `seconds`.
+        device: where it runs.
+        form: the format.
+    """
+    network, pictures, labels, _ = _setting(width, batch, device)
+    network = formats.InFormat(network, form)
+    return partial(training.step, network, training.optimiser(network), pictures, labels, formats.scaler(form, device))
 
 
 def _setting(width, batch, device):

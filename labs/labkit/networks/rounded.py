@@ -63,7 +63,7 @@ class _Rounding(torch.autograd.Function):
 
 
 class Rounded(nn.Module):
-    """A network whose weights, activations and gradients are rounded to a format, wherever a layer reads or writes them.
+    """A network whose weights, activations and gradients are rounded to a format where a layer reads or writes them.
 
     Args:
         network: what is rounded; its parameters are shared, so training this trains it.

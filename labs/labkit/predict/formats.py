@@ -134,3 +134,19 @@ def flushed(magnitudes: Mapping[int, float], form: Format, scale: float = 1.0) -
     if not total > 0 or not 0 < scale < math.inf:
         raise ValueError(f"There must be numbers, and a scale above 0, not {total} and {scale}.")
     return sum(count for power, count in magnitudes.items() if 2.0**power * scale < form.least / 2) / total
+
+
+def rounded_away(changes: Mapping[int, float], form: Format) -> float:
+    """Return which share of counted updates is too small to change a weight that is kept in a format.
+
+    Args:
+        changes: how many updates there are by their size as a fraction of the weight, as in `flushed`.
+        form: the format.
+
+    Raises:
+        ValueError: no updates.
+    """
+    total = sum(changes.values())
+    if not total > 0:
+        raise ValueError("There are no updates to round away.")
+    return sum(count for power, count in changes.items() if 2.0**power < form.least_update) / total

@@ -53,20 +53,22 @@ def _channels(layer: network.Layer) -> int:
     return written if layer.kind == "conv32" else read
 
 
-def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int) -> dict[str, float]:
+def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int,
+          size: int = network.FLOAT) -> dict[str, float]:
     """Return the least seconds that the datasheet allows, split by what bounds each layer.
 
     Args:
         flops: peak rate in FLOP/s.
         bandwidth: peak memory bandwidth in bytes/s.
+        size: bytes of a number that a layer reads or writes; the optimiser's have `network.FLOAT` at least.
     """
     layers = network.cats(width)
     passes = [1 if mode == "inference" else (3 if place else 2) for place in range(len(layers))]
-    work = [(n * batch * layer.flop / flops, n * layer.moved(batch) / bandwidth)
+    work = [(n * batch * layer.flop / flops, n * layer.moved(batch) * size / network.FLOAT / bandwidth)
             for n, layer in zip(passes, layers, strict=True)]
     if mode != "inference":  # the update reads weight, gradient and moments, and writes weight and moments
         touched = (1 + 1 + ADAM_MOMENTS) + (1 + ADAM_MOMENTS)
-        work.append((0.0, touched * network.FLOAT * network.parameters(layers) / bandwidth))
+        work.append((0.0, touched * max(size, network.FLOAT) * network.parameters(layers) / bandwidth))
     return roofline.bounds(work)
 
 
