@@ -6,7 +6,11 @@ import math
 import random
 
 import pytest
-from labkit.predict import convergence
+from labkit import __main__
+from labkit import published as reading
+from labkit.experiments import growth, mlsysim_rival, published
+from labkit.explorer import Explorer
+from labkit.predict import compute_optimal, convergence, scaling, scaling_fit
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 BATCHES = (16, 64, 256, 1024, 4096)
@@ -57,3 +61,252 @@ def test_what_is_no_batch_and_no_count_is_refused(number):
 def test_one_batch_tells_nothing_of_the_next():
     with pytest.raises(ValueError, match=r"two batches or more"):
         convergence.fit([(16, 100), (16, 110)])
+
+
+# The model of scaling
+
+TYPICAL = scaling.Constants(fixed=-3.4, between=-4.8, stragglers=-4.5, seconds=0.6, parameters=0.16, typical=1.7,
+                            spread=-0.9, rest=-4.0, rest_spread=0.0, critical=1.5, noise=-2.8, time_noise=-1.5)
+SCALES = (8, 16, 64, 512)
+
+
+def grown(times, batch=(512, 1024, 4096, 32_768), known=2, **more):
+    """A series on nodes of eight whose first scales are known."""
+    return scaling.Series(accelerators=SCALES, nodes=tuple(n / 8 for n in SCALES), batch=batch, times=times,
+                          known=tuple(place < known for place in range(len(SCALES))), **more)
+
+
+def test_a_prediction_passes_through_the_largest_calibration_scale_and_never_reads_what_is_beyond():
+    rng = random.Random(1)
+    for whole in (False, True):
+        times = [1.0, 0.55, 0.15, 0.02]
+        before, = scaling.predict([grown(tuple(times), whole=whole)], TYPICAL)
+        assert before[1] == pytest.approx(times[1])
+        beyond = tuple(times[:2] + [rng.random(), rng.random()])
+        assert list(scaling.predict([grown(beyond, whole=whole)], TYPICAL)[0]) == pytest.approx(list(before))
+
+
+def test_a_series_that_scales_perfectly_is_predicted_to_go_on_nearly_so_and_a_bad_one_worse():
+    good, bad = (scaling.predict([grown((1, each, 1, 1), step=1.0)], TYPICAL)[0] for each in (0.5, 0.7))
+    assert good[1] / good[3] > 25 > bad[1] / bad[3]
+    assert all(1 <= a / b <= n / m for found in (good, bad)
+               for a, b, m, n in zip(found, found[1:], SCALES, SCALES[1:], strict=False))
+
+
+def test_short_steps_and_strong_scaling_suffer_more():
+    def last(**more):
+        return scaling.predict([grown((1, 1, 1, 1), known=1, **more)], TYPICAL)[0][-1]
+
+    assert last(step=0.1) > last(step=1.0) > last(step=20.0)
+    assert last(step=1.0, batch=(512,) * 4) > last(step=1.0)
+    assert last(step=1.0, parameters=100e9) > last(step=1.0, parameters=25e6)
+
+
+def test_time_to_train_pays_for_the_batch_and_for_the_rest_that_does_not_shrink():
+    def last(constants=TYPICAL, critical=None):
+        return scaling.predict([grown((100, 100, 1, 1), known=1, whole=True, critical=critical)], constants)[0][-1]
+
+    assert last(critical=1000) > 5 * last(critical=1e9)
+    more_rest = scaling.Constants(**{name: getattr(TYPICAL, name) for name in scaling.NAMES} | {"rest": 1.0})
+    assert last(more_rest, critical=1e9) > 1.1 * last(critical=1e9)
+
+
+def test_one_series_is_predicted_alike_alone_and_among_others():
+    alone = grown((1, 0.6, 1, 1), step=1.0)
+    short = scaling.Series((1, 2, 4), (1, 1, 1), None, (1, 0.6, 1), (True, True, False))
+    whole = grown((1, 0.6, 1, 1), whole=True)
+    together = scaling.predict([short, whole, alone], TYPICAL)
+    for one, found in zip((short, whole, alone), together, strict=True):
+        assert list(scaling.predict([one], TYPICAL)[0]) == pytest.approx(list(found))
+
+
+@pytest.mark.parametrize("number", NO_NUMBER)
+def test_runs_that_nobody_can_have_made_are_refused(number):
+    with pytest.raises(ValueError, match="finite numbers above 0"):
+        grown((1, number, 1, 1))
+    with pytest.raises(ValueError, match="one run that is known"):
+        grown((1, 1, 1, 1), known=0)
+
+
+def test_a_fit_finds_constants_that_predict_better_than_those_it_starts_from():
+    rng, made = random.Random(2), []
+    for _ in range(30):
+        step, batch = 10 ** rng.uniform(-1, 1), tuple(512 for _ in SCALES)
+        stack = scaling.Stack([grown((1, 1, 1, 1), batch=batch, step=step)])
+        shape = scaling.step(stack, TYPICAL, math.exp(-0.6 * math.log(step) + rng.gauss(0, 0.3)))[0]
+        made.append(grown(tuple(float(t) for t in shape), batch=batch, step=step))
+
+    def miss(constants):
+        return sum(abs(math.log(t / s)) for found, one in zip(scaling.predict(made, constants), made, strict=True)
+                   for t, s in zip(found, one.times, strict=True))
+
+    assert miss(scaling_fit.fit(made, [1.0] * len(made))) < 0.8 * miss(scaling_fit.START)
+
+
+# Tables of published scaling
+
+HEADER = ",".join(reading.COLUMNS)
+
+
+def table(tmp_path, *rows, header=HEADER):
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def row(accelerators, value, metric="train_throughput", unit="samples/s", batch="256", nodes="1", name="mine"):
+    cells = {"series_id": name, "workload": "ResNet-50", "accelerator": "card", "accelerators_per_node": "8",
+             "nodes": nodes, "total_accelerators": accelerators, "global_batch": batch, "metric": metric,
+             "value": value, "unit": unit, "source": "me"}
+    return ",".join(str(cells.get(column, "")) for column in reading.COLUMNS)
+
+
+GOOD = (row(1, 100), row(2, 190), row(4, 360), row(8, 650))
+
+
+def test_a_table_is_read_with_doubles_at_their_median_and_the_unusable_counted_by_reason(tmp_path):
+    odd = row(1, 100, metric="speed"), row(1, 40, metric="MFU"), row("", 100), row(2, 210), row(2, 200), row(1, 5, name="b")
+    (training,), left_out = reading.read(table(tmp_path, *GOOD, *odd))
+    assert training.scales == (1, 2, 4, 8) and training.value(2) == 200
+    assert sorted(left_out.values()) == [1, 1, 1, 1] and any("'speed'" in reason for reason in left_out)
+
+
+@pytest.mark.parametrize(("metric", "unit"), [("train_throughput", "samples/s"), ("throughput_per_gpu", "samples/s/GPU"),
+                                              ("step_time", "s"), ("time_to_train", "min"), ("steps_per_second", "/s")])
+def test_every_metric_is_brought_to_a_time_and_back(tmp_path, metric, unit):
+    values = {1: 8.0, 2: 7.0, 4: 6.0}
+    (training,), _ = reading.read(table(tmp_path, *(row(n, v, metric, unit) for n, v in values.items())))
+    assert training.published([run.time for run in training.runs]) == pytest.approx(values)
+    twice = training.published([2 * run.time for run in training.runs])
+    assert twice == pytest.approx({n: v * 2 if training.slower else v / 2 for n, v in values.items()})
+
+
+@pytest.mark.parametrize(("rows", "says"), [
+    ((), "has no rows"), ((*GOOD, row(16, "fast")), "line 6, column value: 'fast'"),
+    ((*GOOD, row(16, -1)), "line 6, column value: '-1'"), ((*GOOD, row(16, 0)), "column value"),
+    ((*GOOD, row(16, "")), "column value"), ((*GOOD, row(16, "nan")), "column value"),
+    ((*GOOD, row("many", 1)), "column total_accelerators: 'many'"), ((*GOOD, row(16, 1, nodes=-2)), "column nodes"),
+    ((*GOOD, "a,b"), "line 6: the row has fewer cells"), ((*GOOD, GOOD[0] + ",more"), "line 6: the row has more cells"),
+    (GOOD[:2], "no series with three scales"),
+], ids=repr)
+def test_what_is_wrong_with_a_table_is_said_with_its_line_and_column(tmp_path, capsys, rows, says):
+    path = table(tmp_path, *rows)
+    assert __main__.main(["validate", "--published", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert says in said and "mine.csv" in said
+
+
+def test_files_that_are_no_table_are_refused(tmp_path, capsys):
+    path = table(tmp_path, *GOOD, header=HEADER.replace("metric", "meter"))
+    assert __main__.main(["validate", "--published", str(path)]) == 2
+    assert "lacks the column metric" in capsys.readouterr().err
+    path.write_bytes(b"\xff\xfe\x00\x01")
+    assert __main__.main(["validate", "--published", str(path)]) == 2
+    path.write_text("")
+    assert __main__.main(["validate", "--published", str(path)]) == 2
+    assert __main__.main(["validate", "--published", str(tmp_path / "none.csv")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert __main__.main(["validate", "--published", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit):
+        __main__.main(["validate", "1.1", "--published", str(path)])
+
+
+def test_the_command_prints_every_family_beside_its_rivals(tmp_path, capsys):
+    assert __main__.main(["validate", "--published", str(table(tmp_path, *GOOD))]) == 0
+    said = capsys.readouterr().out
+    assert "1 series" in said and "1 of them were not part of the fit" in said
+    assert all(word in said for word in ("linear", "Amdahl", "held out", "goal 10% 25%"))
+    assert mlsysim_rival.installed() or "mlsysim is not installed" in said
+
+
+@pytest.mark.parametrize(("text", "benchmark", "batch", "samples"), [
+    ("35 (epoch_num, median)", "resnet", 100, 35 * 1_281_167), ("3072 (samples_count, median)", None, 8, 3072),
+    ("8000 (step_num, median)", None, 256, 2_048_000), ("2.54989e+06 (epoch_num, median)", "bert", 768, 2.54989e6),
+    ("1.2e+09 (epoch_num, median)", "gpt3", 2048, 1.2e9 / 2048), ("7 (epoch_num, median)", None, 8, None),
+    ("", "resnet", 8, None)])
+def test_samples_to_converge_are_read_in_whatever_they_are_counted(text, benchmark, batch, samples):
+    assert reading.converged(text, benchmark, batch) == (samples and pytest.approx(samples))
+
+
+# How well published scaling is predicted
+
+
+@pytest.fixture(scope="module")
+def found():
+    return published.points(published.course())
+
+
+def test_the_goals_are_nearly_reached_held_out_and_every_rival_is_beaten(found):
+    for score in published.scores(found):
+        if score.goal:
+            half, most, _ = score.errors[published.HELD_OUT]
+            assert half <= score.goal[0] and most <= score.goal[1] + 0.02
+            for rival in (published.LINEAR, published.AMDAHL):
+                assert half < 0.75 * score.errors[rival][0] and most < 0.75 * score.errors[rival][1]
+    shared = [point for point in found if point.said[published.MLSYSIM] is not None]
+    for score in published.scores(shared):
+        if score.goal:
+            assert score.errors[published.HELD_OUT][0] < score.errors[published.MLSYSIM][0]
+            assert score.errors[published.HELD_OUT][1] < score.errors[published.MLSYSIM][1]
+
+
+def test_the_constants_are_what_a_fit_to_the_table_gives():
+    again = published.fit(published.course())
+    assert list(again.vector) == pytest.approx(list(published.fitted()[""].vector), abs=0.02)
+
+
+def test_every_series_has_constants_that_were_fitted_without_it():
+    for training in published.course():
+        assert {training.origin, training.submitter} <= published.fitted().keys()
+
+
+def test_linear_and_amdahl_are_what_their_names_say():
+    training = next(one for one in published.course() if one.whole)
+    last, after = training.scales[1:3]
+    assert published.linear(training, 2)[after] == pytest.approx(training.value(last) * last / after)
+    serial = [training.value(n) - published.amdahl(training, 2)[after] for n in training.scales[:2]]
+    ratio = (1 / training.scales[0] - 1 / after) / (1 / last - 1 / after)
+    assert serial[0] / serial[1] == pytest.approx(ratio) and published.amdahl(training, 1) is None
+
+
+def test_published_convergence_lies_near_the_curve_of_the_critical_batch():
+    misses = []
+    for name in reading.critical_batches():
+        points = reading.convergence_points()[name]
+        least, critical = convergence.fit(points)
+        misses += [abs(convergence.samples(batch, least, critical) / count - 1) for batch, count in points]
+    assert sorted(misses)[len(misses) // 2] < 0.05 and sorted(misses)[int(0.9 * len(misses))] < 0.25
+
+
+# What grows
+
+
+def test_the_best_model_for_the_data_is_the_least_of_its_operations():
+    for tokens in (1e9, 1e12):
+        size = compute_optimal.best_parameters(tokens)
+        spent, best = compute_optimal.flop(size, tokens), compute_optimal.loss(size, tokens)
+        for other in (0.5, 0.9, 1.1, 2):
+            assert compute_optimal.loss(size * other, spent / 6 / size / other) > best
+        assert compute_optimal.operations(best) == pytest.approx(spent)
+        assert compute_optimal.best_tokens(spent) == pytest.approx(tokens)
+    with pytest.raises(ValueError, match=r"stays above 1\.69"):
+        compute_optimal.operations(1.69)
+
+
+def test_the_time_to_accuracy_has_a_best_batch_and_lies_near_what_was_published():
+    experiment = growth.accuracy()
+    for n in (64, 256, 1024):
+        times = [o.value for batch in growth.BATCHES
+                 if (o := experiment.predict(accelerators=n, batch=batch, benchmark="ResNet-50"))]
+        assert times[0] > min(times) < times[-1]
+    assert len(experiment.published) >= 4
+    for figure in experiment.published:
+        assert experiment.predict(**figure.point).value == pytest.approx(figure.value, rel=growth.BAND)
+    assert "leaves some" in experiment.predict(accelerators=4096, batch=1024, benchmark="BERT").reason
+    Explorer(experiment, x="accelerators")
+    Explorer(growth.data(), x="times", colour="model")
+
+
+def test_nine_in_ten_times_to_train_lie_within_the_band_that_is_shown(found):
+    errors = sorted(point.error(published.HELD_OUT) for point in found if point.training.whole)
+    assert errors[int(0.9 * len(errors))] <= growth.BAND

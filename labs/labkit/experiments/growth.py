@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import cache
 
 from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable
 from labkit.experiments import published
 from labkit.predict import compute_optimal as law
-from labkit.predict import convergence, scaling
+from labkit.predict import convergence
 from labkit.published import EPOCHS, Training, convergence_points, critical_batches
 from labkit.units import quantity
 
@@ -49,26 +48,14 @@ def _training(benchmark: str) -> Training:
     return next(one for one in published.course() if one.name == SERIES[benchmark] and one.whole)
 
 
-def _minutes(benchmark: str, points: list[tuple[int, int]]) -> list[float]:
-    """Return the predicted minutes to train at pairs of accelerators and batch, from the two smallest scales."""
-    training = _training(benchmark)
-    series = training.series(2)
-    known = sum(series.known)
-    asked = dataclasses.replace(
-        series,
-        accelerators=(*series.accelerators[:known], *(n for n, _ in points)),
-        nodes=(*series.nodes[:known], *(max(n / training.per_node, 1.0) for n, _ in points)),
-        batch=(*series.batch[:known], *(batch for _, batch in points)),
-        times=(*series.times[:known], *(1.0 for _ in points)),
-        known=(*series.known[:known], *(False for _ in points)))
-    constants = published.fitted()[training.origin]
-    return [float(time) for time in scaling.predict([asked], constants)[0][known:]]
-
-
 def accuracy() -> Experiment:
     """Return the experiment on the time to accuracy by accelerators and batch, for two benchmarks."""
     grid = [(n, batch) for n in ACCELERATORS for batch in BATCHES if batch >= n]
-    minutes = {name: dict(zip(grid, _minutes(name, grid), strict=True)) for name in SERIES}
+    minutes = {}
+    for name in SERIES:
+        per_node = _training(name).per_node
+        points = [(n, max(n / per_node, 1.0), batch) for n, batch in grid]
+        minutes[name] = dict(zip(grid, published.asked(_training(name), points), strict=True))
 
     def predict(accelerators, batch, benchmark):
         if batch < accelerators:

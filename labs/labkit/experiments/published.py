@@ -7,6 +7,7 @@ of fits from which one collection, MLPerf benchmark or submitter was left out.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -231,41 +232,80 @@ def label(training: Training) -> str:
     return f"{training.workload}, {training.accelerator} ({training.name})"
 
 
-def explorer(chosen: Sequence[Training]) -> Experiment:
-    """Return an experiment that draws one series of `chosen`, by the model and its rivals, with the published points.
-
-    All are of the same metric and unit; the constants are those that were fitted without the series' collection.
+def between(training: Training, accelerators: float) -> tuple[float, float | None]:
+    """Return nodes and batch at a scale: as published there, else on a line between the published ones, in logarithms.
     """
-    curves, names, scales = {}, {}, set()
-    for training, held in zip(chosen, predicted(chosen, 2, lambda one: one.origin), strict=True):
-        names[label(training)] = training
-        ends = {scale: training.value(scale) for scale in training.scales[:2]}
-        for who, said in ((MODEL, held), (LINEAR, ends | linear(training, 2)), (AMDAHL, ends | amdahl(training, 2))):
-            curves[label(training), who] = said
-        scales |= set(training.scales)
-    unit = "min" if chosen[0].whole else chosen[0].unit
+    here = [run for run in training.runs if run.accelerators == accelerators]
+    if here:
+        return here[-1].nodes, here[-1].batch
+    below = max((run for run in training.runs if run.accelerators < accelerators), key=lambda run: run.accelerators)
+    above = min((run for run in training.runs if run.accelerators > accelerators), key=lambda run: run.accelerators)
+    share = math.log(accelerators / below.accelerators) / math.log(above.accelerators / below.accelerators)
+    nodes = below.nodes * (above.nodes / below.nodes) ** share
+    known = below.batch and above.batch
+    return max(nodes, 1.0), below.batch * (above.batch / below.batch) ** share if known else None
+
+
+def asked(training: Training, points: Sequence[tuple[float, float, float | None]]) -> list[float]:
+    """Return the predicted times at accelerators, nodes and batch, from the two smallest scales, held out.
+
+    Where the series' batch is known, the points need one.
+    """
+    series = training.series(2)
+    known = sum(series.known)
+    ask = dataclasses.replace(
+        series,
+        accelerators=(*series.accelerators[:known], *(n for n, _, _ in points)),
+        nodes=(*series.nodes[:known], *(nodes for _, nodes, _ in points)),
+        batch=series.batch and (*series.batch[:known], *(batch for _, _, batch in points)),
+        times=(*series.times[:known], *(1.0 for _ in points)),
+        known=(*series.known[:known], *(False for _ in points)))
+    constants = fitted().get(training.origin, fitted()[""])
+    return [float(time) for time in scaling.predict([ask], constants)[0][known:]]
+
+
+def explorer(chosen: Sequence[Training]) -> Experiment:
+    """Return an experiment that draws one of some times to train, by the model and its rivals, and as published.
+
+    The constants are those that were fitted without the series' benchmark. Between published scales, the batch lies on
+    a line between those that were published.
+    """
+    scales = sorted({scale for training in chosen for scale in training.scales})
+    curves, names = {}, {label(training): training for training in chosen}
+    for name, training in names.items():
+        first, last = training.scales[:2]
+        inside = [scale for scale in scales if first <= scale <= training.scales[-1]]
+        times = asked(training, [(scale, *between(training, scale)) for scale in inside])
+        slow, fast = training.value(first), training.value(last)
+        serial = max(fast - (slow - fast) / (1 / first - 1 / last) / last, 0.0)
+        curves[name, MODEL] = dict(zip(inside, times, strict=True))
+        curves[name, LINEAR] = {scale: fast * last / scale for scale in inside}
+        curves[name, AMDAHL] = {scale: serial + (fast - serial) * last / scale for scale in inside}
 
     def predict(accelerators, series, by):
-        training, said = names[series], curves[series, by]
-        if accelerators not in said:
-            near = ", ".join(f"{scale:,.0f}" for scale in training.scales)
-            return Unavailable(f"This series was published at {near} accelerators.")
+        training, said = names[series], curves[series, by].get(accelerators)
+        if said is None:
+            return Unavailable(f"This series runs from {training.scales[0]:,.0f} to {training.scales[-1]:,.0f} "
+                               "accelerators.")
         if accelerators in training.scales[:2]:
-            return Outcome(said[accelerators], unit, note="A calibration scale, which the prediction has seen.")
-        published = training.value(accelerators)
-        return Outcome(said[accelerators], unit, note=f"Published: {published:,.4g} {unit}, so it is "
-                       f"{said[accelerators] / published - 1:+.0%} off.".replace("%", " %"))
+            note = f"A calibration scale; published: {training.value(accelerators):.3g} min."
+        elif accelerators in training.scales:
+            off = said / training.value(accelerators) - 1
+            note = f"Published: {training.value(accelerators):.3g} min, so this is {100 * off:+.0f} % off."
+        else:
+            note = "Nobody published this scale."
+        return Outcome(said, "min", note=note)
 
     return Experiment(
-        title="One series, predicted from its two smallest scales",
-        quantity="Time to train" if chosen[0].whole else "Rate", unit=unit,
-        axes=[Axis("accelerators", "Accelerators", tuple(sorted(scales)), log=True),
+        title="Time to train, from the two smallest scales", quantity="Time to train", unit="min",
+        axes=[Axis("accelerators", "Accelerators", tuple(int(scale) for scale in scales), log=True,
+                   start=int(chosen[0].scales[-1])),
               Axis("series", "Series", tuple(names)), Axis("by", "Prediction", (MODEL, LINEAR, AMDAHL))],
         predict=predict,
-        readout="{series}: with {accelerators} accelerators, {value} by {by}.",
-        published=[Published({"accelerators": scale, "series": name, "by": by}, training.value(scale),
-                             f"{name}: {scale:,.0f} accelerators", training.source)
-                   for name, training in names.items() for by in (MODEL, LINEAR, AMDAHL) for scale in training.scales],
+        readout="{series}: with {accelerators} accelerators, {value} by the prediction “{by}”.",
+        published=[Published({"accelerators": int(scale), "series": name, "by": MODEL}, training.value(scale),
+                             f"{scale:,.0f} accelerators", training.source)
+                   for name, training in names.items() for scale in training.scales],
     )
 
 
