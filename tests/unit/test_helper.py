@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 import torch
+from labkit.data_parallel import crew
 from labkit.measure import all_reduce, loopback
 from labkit.measure import device as devices
 from labkit.measure.helper import Helper, HelperFailed
@@ -179,37 +180,24 @@ def test_a_receiver_that_is_killed_ends_the_exchange():
 
 @gloo
 @two_processors
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_rank_that_is_killed_ends_the_other_in_seconds(rank):
-    with pytest.raises(HelperFailed), all_reduce.session() as exchange:
-        ranks = sorted(psutil.Process().children(), key=lambda process: process.create_time())
-        threading.Timer(0.3, ranks[rank].kill).start()
-        begin = time.monotonic()
-        while time.monotonic() - begin < 20:
-            exchange(all_reduce.SIZES[-1])
-        pytest.fail("it went on without the other")
-    assert time.monotonic() - begin < 20
-
-
-@gloo
-@two_processors
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        ("group.all_reduce = lambda numbers: None", "the sum is"),
-        ("if sys.argv[1] == '1': raise SystemExit('This rank has no address.')", "This rank has no address"),
-        ("if sys.argv[1] == '0': raise SystemExit('This rank has no address.')", "This rank has no address"),
+        ("group.all_reduce = lambda numbers: None", "do not add up"),
+        ("if rank['rank'] == 1: raise SystemExit('This rank has no address.')", "This rank has no address"),
+        ("if rank['rank'] == 0: raise SystemExit('This rank has no address.')", "This rank has no address"),
     ],
 )
 def test_ranks_that_do_not_work_together_are_missing_with_the_reason(trouble, words, monkeypatch, module):
     name = module(f"""
-import sys
+import json, sys
 import torch.distributed as group
+rank = json.loads(sys.argv[2])
 {trouble}
-from labkit.measure import all_reduce
-all_reduce.take_part(int(sys.argv[1]), sys.argv[2])
+from labkit.data_parallel import train
+train.obey(**rank)
 """)
-    starts(monkeypatch, all_reduce, name)
+    starts(monkeypatch, crew, name)
     begin = time.monotonic()
     costs = all_reduce.calibrate(CPU)
     assert time.monotonic() - begin < 40  # not the minute that they have to find each other

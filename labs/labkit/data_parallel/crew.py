@@ -24,7 +24,7 @@ import psutil
 import torch
 
 from labkit.data_parallel.train import ORDERS
-from labkit.data_parallel.work import History, Work, whole
+from labkit.data_parallel.work import History, Work, positive, whole
 from labkit.experiment import Unavailable
 from labkit.measure import device as devices
 from labkit.measure import hosts, namespaces
@@ -110,15 +110,15 @@ class Crew:
             target: an accuracy, 0 to 1, at which training ends; None: after all steps.
 
         Raises:
-            ValueError: steps or looks that are no whole numbers from 1 up, or a learning rate that is not above 0.
+            ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
             MemoryError: the work needs more memory than is free.
             CrewFailed: a process failed.
         """
-        if not 0 < rate < math.inf:
-            raise ValueError(f"The learning rate must be a number above 0, not {rate}.")
+        order = {"steps": whole("steps", steps), "rate": positive("the learning rate", rate),
+                 "every": None if every is None else whole("every", every),
+                 "target": None if target is None else positive("target", target, most=1)}
         _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
-        reports = self._do("train", work=work.as_dict(), steps=whole("steps", steps), rate=float(rate), target=target,
-                           every=None if every is None else whole("every", every))
+        reports = self._do("train", work=work.as_dict(), **order)
         return History.of(reports, work.batch)
 
     def reshape(self, shape: Shape) -> None:

@@ -21,7 +21,7 @@ import threading
 from dataclasses import asdict
 from time import monotonic, sleep
 
-from labkit.data_parallel.work import NETWORKS, History, Work, whole
+from labkit.data_parallel.work import NETWORKS, History, Work, positive, whole
 
 ORDERS = "--orders"
 PATIENCE_S, SILENCE_S = 60.0, 30.0  # seconds that others may come later, and may be silent in the middle of the work
@@ -32,7 +32,6 @@ _GLANCE_S = 0.5
 def main(arguments: list[str]) -> int:
     """Run one rank as the command line says; return the exit status."""
     options = _options(arguments)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     from labkit.data_parallel.meeting import Lost, Place, device
     from labkit.data_parallel.member import Member
 
@@ -40,12 +39,16 @@ def main(arguments: list[str]) -> int:
         work = Work(**{name: getattr(options, name) for name in asdict(Work())})
         for name in ("steps", "every"):
             whole(name, getattr(options, name))
+        for name, what in (("rate", "the learning rate"), ("patience", "patience"), ("silence", "silence")):
+            positive(what, getattr(options, name))
         place = Place()
     except ValueError as wrong:
         print(f"This cannot be run: {wrong}", file=sys.stderr)
         return 2
 
-    def tell(_, text):
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+    def tell(_, text=""):
         if text and place.rank == 0:
             print(text, flush=True)
 

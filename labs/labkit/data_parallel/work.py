@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,11 +47,6 @@ class Work:
         for name in ("width", "depth", "batch", "pictures"):
             whole(name, getattr(self, name))
         whole("seed", self.seed, least=0)
-
-    @classmethod
-    def of(cls, values: dict) -> Work:
-        """Return the work that `asdict` was taken of."""
-        return cls(**values)
 
     def as_dict(self) -> dict:
         """Return the fields as numbers and words that go over JSON."""
@@ -132,6 +128,14 @@ class History:
         losses = [sum(each) / len(reports) for each in zip(*(report["losses"] for report in reports), strict=True)]
         return cls(losses, reports[0]["accuracies"], reports[0]["seconds"], len(losses) * batch * len(reports),
                    [report["weights"] for report in reports])
+
+
+def positive(name: str, value: object, most: float = math.inf) -> float:
+    """Return a finite number above 0; raises `ValueError` for anything else, True included, or more than `most`."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= most or value == math.inf:
+        bound = "" if most == math.inf else f" up to {most:g}"
+        raise ValueError(f"{name} must be a number above 0{bound}, not {value!r}.")
+    return float(value)
 
 
 def whole(name: str, value: object, least: int = 1) -> int:

@@ -54,6 +54,10 @@ class Switch:
         """Take the links down: nothing passes, and nobody is told."""
         self._order(up=False)
 
+    def mend(self) -> None:
+        """Bring the links up again."""
+        self._order(up=True)
+
     def _order(self, **order) -> None:
         self._helper.tell(order)
         self._helper.answer()

@@ -76,28 +76,6 @@ def around(curve: Curve, size: float, processes: int) -> float:
     return rounds(processes) / rounds(2) * links.seconds(curve, 2 * size / processes)
 
 
-def stalls(size: float, round_trip: float, window: float) -> float:
-    """Return the seconds for which a message of `size` bytes is held up because only a window may be under way.
-
-    Whoever has sent a window waits for a round trip until the other has confirmed it (Jacobson, Braden and Borman
-    1992, RFC 1323, section 1.1).
-
-    Args:
-        size: bytes.
-        round_trip: of the link, in seconds.
-        window: bytes that TCP lets be under way unconfirmed; infinite for no limit.
-    """
-    return round_trip * max(size / window - 1, 0.0)
-
-
-def window(size: float, round_trip: float, held_up: float) -> float:
-    """Return the window in bytes from the seconds for which a message was held up: the inverse of `stalls`.
-
-    Less than half a round trip does not tell: then it is infinite.
-    """
-    return size / (1 + held_up / round_trip) if held_up > round_trip / 2 else math.inf
-
-
 def two_levels(size: float, nodes: int, each: int, inside: Link, between: Link) -> float:
     """Return the seconds of an all-reduce of `size` bytes among nodes that hold several accelerators.
 

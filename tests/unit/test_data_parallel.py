@@ -1,0 +1,510 @@
+"""Data-parallel processes: they train as one, in a notebook, under torchrun and on two hosts; and all of them end."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from statistics import median
+
+import psutil
+import pytest
+import torch
+from labkit.data_parallel import crew as crews
+from labkit.data_parallel import ring, train
+from labkit.data_parallel.crew import CrewFailed, crew
+from labkit.data_parallel.work import History, Work
+from labkit.measure import device as devices
+from labkit.measure import hosts
+from labkit.measure.helper import Helper
+from labkit.shape import Shape
+
+ROOT = Path(__file__).parents[2]
+GONE_S, END_S = 15, 60
+SMALL = Work("cats", width=4, batch=16, pictures=512)
+SLOW = Shape(round_trip=0.01, bandwidth=12.5e6)
+
+needs_two = [pytest.mark.skipif(devices.cores() < 2, reason="needs two processors"),
+             pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")]
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+
+
+def two(test):
+    for mark in needs_two:
+        test = mark(test)
+    return test
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left():
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.fixture(scope="module")
+def pair():
+    if devices.cores() < 2 or not torch.distributed.is_available():
+        pytest.skip("needs two processors and torch.distributed")
+    with crew(2) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["namespaces", "hook"])
+def linked(request):
+    """A pair on an emulated link."""
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(crew(2, shape=SLOW, rung=request.param))
+        except CrewFailed as refusal:
+            pytest.skip(str(refusal))
+
+
+@pytest.fixture(scope="module")
+def switch():
+    with ExitStack() as stack:
+        try:
+            yield stack.enter_context(hosts.switch())
+        except hosts.Refused as refusal:
+            pytest.skip(str(refusal))
+
+
+def ended(processes, seconds=GONE_S) -> bool:
+    return not psutil.wait_procs(processes, seconds)[1]
+
+
+# The work
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    ({"network": "birds"}, "choose one of cats, dense"), ({"batch": 0}, "batch must be a whole number from 1"),
+    ({"batch": 2.5}, "batch"), ({"batch": True}, "batch"), ({"width": -1}, "width"), ({"depth": "2"}, "depth"),
+    ({"pictures": 0}, "pictures"), ({"seed": -1}, "from 0 up"), ({"seed": math.nan}, "seed")])
+def test_work_that_cannot_be_is_refused(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        Work(**wrong)
+
+
+@pytest.mark.parametrize("work", [Work(), Work("dense", width=64, depth=3)])
+def test_work_goes_over_json_and_knows_its_size(work):
+    assert Work(**json.loads(json.dumps(work.as_dict()))) == work
+    assert work.parameters() == sum(values.numel() for values in work.build().parameters())
+    assert work.gradients() == 4 * work.parameters() < work.memory()
+
+
+def test_work_that_no_memory_holds_takes_none_to_count():
+    assert Work("dense", width=2**20, depth=8).gradients() > 2**45
+
+
+# The ring
+
+
+@pytest.mark.parametrize(("size", "processes", "trips"), [
+    (16, 1, 0), (16, 2, 2), (2**22, 2, 2), (2**22 + 1, 2, 3), (2**23, 2, 4), (16, 4, 6), (2**23, 4, 6), (2**24, 4, 12)])
+def test_gloo_waits_a_round_trip_for_every_two_segments(size, processes, trips):
+    assert ring.round_trips(size, processes) == trips
+
+
+def test_a_ring_sends_all_but_its_own_chunk_twice():
+    assert ring.sending(4000, 2, Shape(bandwidth=1000)) == 4
+    assert ring.sending(4000, 4, Shape(bandwidth=1000)) == 6
+    assert ring.sending(4000, 1, Shape(bandwidth=1000)) == 0
+
+
+def test_two_messages_share_the_link_and_wait_at_once():
+    from labkit.data_parallel.hook import HeldBack
+
+    link = HeldBack(2, Shape(round_trip=0.5, bandwidth=1000))
+    assert link.due(10.0, 1000) == 10 + 1 + 1
+    assert link.due(10.0, 2000) == 10 + 1 + 2 + 1  # sent after the first, its wait not
+    assert link.due(20.0, 1000) == 22
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("processes", [0, -1, 1.5, True, "2", None])
+def test_a_number_of_processes_that_is_none_is_refused(processes):
+    for ask in (crews.room, lambda count: crew(count).__enter__()):
+        with pytest.raises(ValueError, match="processes must be a whole number from 1"):
+            ask(processes)
+
+
+def test_more_processes_than_processors_are_refused_and_never_faked():
+    many = math.floor(devices.cores()) + 1
+    assert not crews.room(many) and f"{many} processes need {many} processors" in crews.room(many).reason
+    assert not crews.room(1, threads=many)
+    with pytest.raises(CrewFailed, match="need"), crew(many):
+        pytest.fail("it started")
+
+
+def test_a_rung_or_shape_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="namespaces, hook, loopback"), crew(1, rung="rope"):
+        pytest.fail("it started")
+    with pytest.raises(ValueError, match="can have no shape"), crew(1, rung="loopback", shape=SLOW):
+        pytest.fail("it started")
+
+
+@two
+def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
+    huge = psutil.virtual_memory().total
+    with pytest.raises(MemoryError, match="choose fewer or smaller"):
+        pair.all_reduce(huge)
+    with pytest.raises(MemoryError, match="free"):
+        pair.steps(Work("dense", width=2**18), 1)
+    with pytest.raises(ValueError, match="which has no shape"):
+        pair.reshape(SLOW)
+    for ask, words in ((lambda: pair.all_reduce(0), "size"), (lambda: pair.all_reduce(16, True), "times"),
+                       (lambda: pair.steps(SMALL, 0), "count"), (lambda: pair.train(SMALL, 2.5), "steps"),
+                       (lambda: pair.train(SMALL, 1, every=0), "every"),
+                       (lambda: pair.train(SMALL, 1, rate=0), "learning rate"),
+                       (lambda: pair.train(SMALL, 1, target=2), "target")):
+        with pytest.raises(ValueError, match=words):
+            ask()
+    assert pair.all_reduce(16)  # none of it ended the crew
+
+
+# A crew that works
+
+
+@two
+def test_steps_are_timed_on_every_rank(pair):
+    for exchange in (True, False):
+        found = pair.steps(SMALL, 5, exchange)
+        assert [len(times) for times in found] == [5, 5] and min(map(min, found)) > 0
+    assert len(pair.steps(Work("dense", width=32, batch=4), 3)[1]) == 3
+
+
+@two
+def test_a_message_of_more_bytes_takes_longer(pair):
+    assert min(pair.all_reduce(2**24, 5)) > min(pair.all_reduce(16, 20))
+
+
+@two
+def test_two_processes_learn_what_one_learns_from_the_same_global_batch(pair):
+    both = pair.train(SMALL, 12, every=6)
+    assert len(both.losses) == 12 and [step for step, _ in both.accuracies] == [6, 12]
+    assert both.samples == 12 * 2 * SMALL.batch and both.seconds > 0
+    assert len(set(both.weights)) == 1 and len(both.weights) == 2
+    with crew(1) as single:
+        alone = single.train(Work("cats", width=4, batch=32, pictures=512), 12)
+    assert alone.losses == pytest.approx(both.losses, rel=0.02)
+    assert alone.weights != pair.train(Work("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
+
+
+@two
+def test_training_ends_at_its_target(pair):
+    reached = pair.train(SMALL, 400, every=5, target=0.4)
+    assert reached.accuracies[-1][1] >= 0.4 and len(reached.losses) == reached.accuracies[-1][0] < 400
+
+
+@two
+def test_its_probe_agrees_with_a_plain_loop(pair):
+    """Blocks in turn, medians; the band is wide, for a noisy machine. `tests/bench.py` reads the narrow ratio."""
+    with plain_loop() as loop:
+        for size, times in ((2**16, 60), (2**22, 10)):
+            ours, theirs = [], []
+            for _ in range(7):
+                found = pair.all_reduce(size, times)
+                ours.append(sum(found) / times)
+                theirs.append(loop(size, times))
+            assert 0.5 < median(ours) / median(theirs) < 2
+
+
+class plain_loop:
+    """The loop of `tests/field/all_reduce.py` in two processes."""
+
+    def __enter__(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+                       "GLOO_SOCKET_IFNAME": crews._loopback(), "OMP_NUM_THREADS": "1"}
+        self.ranks = [subprocess.Popen([sys.executable, ROOT / "tests/field/all_reduce.py"], text=True,
+                                       env={**environment, "RANK": str(rank)}, stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE) for rank in range(2)]
+        return self.block
+
+    def block(self, size, times):
+        for process in self.ranks:
+            process.stdin.write(f"{size} {times}\n")
+            process.stdin.flush()
+        return max(float(process.stdout.readline()) for process in self.ranks)
+
+    def __exit__(self, *_):
+        for process in self.ranks:
+            process.kill()
+            process.communicate()
+
+
+# An emulated link
+
+
+@two
+def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
+    for shape, size in ((Shape(0.02), 16), (Shape(0.002, 12.5e6), 2**20)):
+        linked.reshape(shape)
+        linked.all_reduce(size, 2)
+        expected = ring.sending(size, 2, shape) + ring.waiting(size, 2, shape)
+        assert 0.85 * expected < min(linked.all_reduce(size, 4)) < 1.5 * expected
+
+
+@two
+def test_a_slow_link_slows_steps_that_exchange_and_changes_no_result(linked, pair):
+    linked.reshape(SLOW)
+    apart, exchanging = (median(linked.steps(SMALL, 8, exchange)[0]) for exchange in (False, True))
+    assert exchanging > apart and exchanging > SLOW.round_trip
+    found, plain = linked.train(SMALL, 6), pair.train(SMALL, 6)
+    assert found.losses == pytest.approx(plain.losses, rel=1e-3) and len(set(found.weights)) == 1
+
+
+@two
+def test_where_no_networks_can_be_made_the_hook_takes_over_and_says_why(monkeypatch):
+    from contextlib import contextmanager
+
+    @contextmanager
+    def refused():
+        raise hosts.Refused("This machine allows none (Permission denied).")
+        yield
+
+    monkeypatch.setattr(hosts, "switch", refused)
+    with crew(1, shape=SLOW) as found:
+        assert found.rung == "hook" and "Permission denied" in found.reason
+    with pytest.raises(CrewFailed, match="Permission denied"), crew(2, rung="namespaces"):
+        pytest.fail("it started")
+
+
+# A crew that fails
+
+
+@two
+@posix
+def test_training_starts_within_seconds_and_a_rank_killed_in_mid_step_ends_the_others_and_is_named():
+    begin = time.monotonic()
+    with crew(2) as found:
+        processes = [psutil.Process(number) for number in found.ids]
+        found.steps(SMALL, 1)
+        assert time.monotonic() - begin < 15  # about 3 s on a quiet machine
+        threading.Timer(0.3, processes[1].kill).start()
+        begin = time.monotonic()
+        with pytest.raises(CrewFailed, match=r"^Rank 1: it was ended by signal 9"):
+            found.steps(SMALL, 10**6)
+        assert time.monotonic() - begin < GONE_S and ended(processes)
+        with pytest.raises(CrewFailed, match=r"has ended.*Rank 1"):
+            found.steps(SMALL, 1)
+
+
+@two
+def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
+    with crew(2) as found:
+        processes = [psutil.Process(number) for number in found.ids]
+        found._members[0].tell({"do": "all_reduce", "size": 2**20, "times": 10**6})
+        found._members[1].tell({"do": "all_reduce", "size": "large", "times": 1})
+        begin = time.monotonic()
+        with pytest.raises(CrewFailed, match=r"^Rank 1: TypeError"):
+            found._answers("all_reduce", 60)
+        assert time.monotonic() - begin < GONE_S and ended(processes)
+
+
+@two
+def test_a_rank_that_never_joins_is_named_in_seconds(monkeypatch, tmp_path):
+    (tmp_path / "sleeping.py").write_text("import sys\nsys.stdin.read()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(crews, "JOIN_S", 1.0)
+
+    def helper(module, *arguments, **more):
+        return Helper("sleeping" if json.loads(arguments[1])["rank"] == 1 else module, *arguments, **more)
+
+    monkeypatch.setattr(crews, "Helper", helper)
+    begin = time.monotonic()
+    with pytest.raises(CrewFailed, match="Rank 1 of 2 did not join within 1 s"), crew(2):
+        pytest.fail("it started")
+    assert time.monotonic() - begin < 2 * GONE_S
+
+
+PARENT = """
+from labkit.data_parallel.crew import crew
+with crew(2) as found:
+    print(*found.ids, flush=True)
+    found.all_reduce(2**20, 10**6)
+"""
+
+
+@two
+@posix
+def test_no_rank_survives_a_notebook_that_is_interrupted_or_killed():
+    """Also one that waits for another in the middle of an exchange, as rank 0 does for a rank that was stopped."""
+    with Command(sys.executable, "-c", PARENT) as interrupted, Command(sys.executable, "-c", PARENT) as killed:
+        ranks, others = ([psutil.Process(int(number)) for number in parent.process.stdout.readline().split()]
+                         for parent in (interrupted, killed))
+        others[1].suspend()
+        time.sleep(0.3)
+        interrupted.process.send_signal(signal.SIGINT)
+        killed.process.kill()
+        assert "KeyboardInterrupt" in interrupted.end()[2] and ended(ranks)
+        assert ended(others[:1])
+        others[1].resume()
+        assert ended(others)
+
+
+# The command
+
+
+class Command:
+    """The command of one rank or launcher, and what it says."""
+
+    def __init__(self, *command: str, within=(), **environment):
+        paths = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        self.process = subprocess.Popen(
+            [*within, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "labs"), "PATH": paths, "OMP_NUM_THREADS": "1", **environment})
+
+    def __enter__(self):
+        return self
+
+    def said(self, words: str) -> str:
+        """Return the first line that contains the words."""
+        for line in self.process.stdout:
+            if words in line:
+                return line
+        raise AssertionError(f"it never said '{words}': {self.process.stderr.read()}")
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait for its end; return its status, what it printed, and what it complained of."""
+        said, errors = self.process.communicate(timeout=END_S)
+        return self.process.returncode, said, errors
+
+    def kill(self) -> list[psutil.Process]:
+        """Kill it and all that it started, as when a machine loses its power; return what was killed."""
+        processes = [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return processes
+
+    def __exit__(self, *_):
+        with suppress(psutil.NoSuchProcess):
+            self.kill()
+        self.process.communicate()
+
+
+def rank(number, *arguments, within=(), **environment):
+    """A rank without a launcher."""
+    return Command(sys.executable, "-m", "labkit.data_parallel.train", "--width=4", "--pictures=512", "--batch=16",
+                   *arguments, within=within, RANK=str(number), **environment)
+
+
+def torchrun(*arguments, within=()):
+    return Command("torchrun", *arguments, within=within)
+
+
+CATS = ("-m", "labkit.data_parallel.train", "--width=4", "--pictures=512", "--batch=16", "--every=4")
+
+
+@two
+def test_torchrun_trains_as_the_notebook_does(pair):
+    with torchrun("--nproc-per-node=2", *CATS, "--steps=12") as run:
+        status, said, errors = run.end()
+    assert status == 0, errors
+    *progress, last = said.splitlines()
+    result = json.loads(last)
+    assert any("Step 8 of 12" in line for line in progress)
+    assert result["processes"] == 2 and result["examples"] == 12 * 32 and 0 <= result["accuracy"] <= 1
+    assert result["loss"] == pytest.approx(pair.train(SMALL, 12).losses[-1], rel=0.02)
+    assert len(set(result["weights"])) == 1
+
+
+@two
+def test_who_cannot_meet_says_why_in_seconds():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with (rank(0, WORLD_SIZE="2", MASTER_PORT=port) as busy,
+              rank(1, "--patience=1", WORLD_SIZE="2", MASTER_PORT=str(int(port) + 1)) as early,
+              rank(0, "--patience=1", WORLD_SIZE="3", MASTER_PORT=str(int(port) + 2)) as lonely):
+            for run, words in ((busy, f"Port {port} of this computer is in use"), (early, "Nobody answered at"),
+                               (lonely, "Ranks 1, 2 of 3 did not join within 1 s")):
+                status, _, errors = run.end()
+                assert status == 1 and words in errors, errors
+
+
+@pytest.mark.parametrize(("environment", "arguments", "words"), [
+    ({}, (), "WORLD_SIZE"), ({"WORLD_SIZE": "2", "RANK": "2"}, (), "have the ranks 0 to 1"),
+    ({"WORLD_SIZE": "2.5", "RANK": "0"}, (), "not '2.5'"), ({"WORLD_SIZE": "1", "RANK": "0"}, ("--batch=0",), "batch"),
+    ({"WORLD_SIZE": "1", "RANK": "0"}, ("--steps=0",), "steps"),
+    ({"WORLD_SIZE": "1", "RANK": "0"}, ("--rate=0",), "learning rate"),
+    ({"WORLD_SIZE": "1", "RANK": "0", "MASTER_PORT": "0"}, (), "MASTER_PORT")])
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+def test_a_command_that_cannot_be_run_says_what_is_wrong(environment, arguments, words, monkeypatch, capsys):
+    for name in ("WORLD_SIZE", "RANK", "MASTER_PORT", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert train.main(list(arguments)) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_history_is_the_mean_of_what_the_ranks_report():
+    reports = [{"losses": [1.0, 2.0], "accuracies": [[2, 0.5]], "seconds": 3.0, "weights": "a"},
+               {"losses": [3.0, 4.0], "accuracies": [[2, 0.5]], "seconds": 3.1, "weights": "a"}]
+    assert History.of(reports, 8) == History([2.0, 3.0], [[2, 0.5]], 3.0, 32, ["a", "a"])
+
+
+# Two machines, as two networks with addresses of their own
+
+
+@two
+def test_slurm_trains_on_two_hosts_to_the_end(switch, tmp_path):
+    """The template as it is; `srun` and `scontrol` are stand-ins that start it on two emulated hosts."""
+    for name, code in {
+        "scontrol": f'[ "$*" = "show hostnames here[1-2]" ] && echo {hosts.address(0)} && echo {hosts.address(1)}',
+        "srun": '[ "$1" = --kill-on-bad-exit=1 ] && shift || exit 3\n'
+                f'SLURM_NODEID=1 {" ".join(switch.host(1))} "$@" &\n'
+                f'SLURM_NODEID=0 {" ".join(switch.host(0))} "$@" && wait -n',
+    }.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{code}\n")
+        (tmp_path / name).chmod(0o755)
+    job = {"SLURM_JOB_NODELIST": "here[1-2]", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "41"}
+    paths = os.pathsep.join((str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]))
+    with Command("bash", str(ROOT / "labs/2-training/train.sbatch"), *CATS[2:], "--steps=8", PATH=paths, **job) as run:
+        status, said, errors = run.end()
+    assert status == 0, errors
+    result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    assert result["processes"] == 2 and len(set(result["weights"])) == 1
+    assert f"Rank 1 is done. Its weights at the end: {result['weights'][0]}" in said
+
+
+@two
+def test_when_one_of_two_hosts_dies_the_other_ends_in_seconds_with_a_message(switch):
+    several = ("--nnodes=2", "--nproc-per-node=1", f"--master-addr={hosts.address(0)}", "--master-port=29400",
+               "--rdzv-conf=timeout=20")
+    with (torchrun("--node-rank=0", *several, *CATS, "--steps=100000", within=switch.host(0)) as first,
+          torchrun("--node-rank=1", *several, *CATS, "--steps=100000", within=switch.host(1)) as second):
+        first.said("Step 8 of")
+        killed = second.kill()
+        begin = time.monotonic()
+        status, _, errors = first.end()
+        assert time.monotonic() - begin < 2 * GONE_S
+        assert status != 0 and "Rank 0: The connection to rank 1 broke" in errors
+        assert ended(killed)
+
+
+@two
+def test_when_the_network_falls_silent_both_ranks_end_in_seconds_with_a_message(switch):
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29401"}
+    with (rank(0, "--silence=2", "--steps=100000", within=switch.host(0), **meeting) as first,
+          rank(1, "--silence=2", "--steps=100000", within=switch.host(1), **meeting) as second):
+        first.said("Step 10 of")
+        switch.cut()
+        try:
+            for run, other in ((first, 1), (second, 0)):
+                status, _, errors = run.end()
+                assert status == 1 and f"Nothing was heard from rank {other} for too long" in errors, errors
+        finally:
+            switch.mend()
