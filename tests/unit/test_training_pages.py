@@ -152,9 +152,10 @@ def test_weak_scaling_keeps_more_and_a_spread_costs_more_with_more_nodes():
 def test_the_formula_is_a_floor_for_published_all_reduces_within_its_band():
     pairs = cluster.published()
     assert sorted(pairs) == [1, 2, 4, 8, 16, 32, 64]
-    for nodes, (formula, measured) in pairs.items():
-        if nodes > 2:
-            assert formula < measured <= 1.001 * cluster.slower() * formula
+    for formula, measured in pairs.values():
+        assert formula < measured <= 1.001 * cluster.slower() * formula
+    formula, measured = pairs[1]
+    assert measured < 1.05 * formula  # on one node, the source's bandwidth is nearly that of the links
     assert 1e-6 < cluster.latency() < 1e-4
 
 
