@@ -104,6 +104,11 @@ class Training:
         return fields[2] if fields[0].startswith("mlperf") and len(fields) > 2 else self.origin
 
     @property
+    def repository(self) -> str:
+        """The repository of its source, without the files in it."""
+        return self.source.split(" : ")[0].split(":")[0]
+
+    @property
     def scales(self) -> tuple[float, ...]:
         """The numbers of accelerators, ascending."""
         return tuple(dict.fromkeys(run.accelerators for run in self.runs))

@@ -304,7 +304,7 @@ def explorer(chosen: Sequence[Training]) -> Experiment:
         predict=predict,
         readout="{series}: with {accelerators} accelerators, {value} by the prediction “{by}”.",
         published=[Published({"accelerators": int(scale), "series": name, "by": MODEL}, training.value(scale),
-                             f"{scale:,.0f} accelerators", training.source)
+                             f"{scale:,.0f} accelerators", training.repository)
                    for name, training in names.items() for scale in training.scales],
     )
 
