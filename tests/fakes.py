@@ -112,6 +112,28 @@ def latency() -> Costs:
     return costs(found)
 
 
+def precision(most: int = 4) -> Costs:
+    """Return costs as `labkit.measure.precision` finds them: all threads share all but the starting; fp16 is slow."""
+    curves, missing, flop = {}, {}, {"conv32": (8, 16, 32), "conv16": (8, 16, 32), "conv8": (16, 32, 64),
+                                     "dense": (512, 1024, 2048)}
+    whys = {"tf32": "Only NVIDIA's GPUs have it.", "fp16": "It is slow."}
+    for place, threads in (("on one thread", 1), ("on all threads", most), ("on the GPU", 0)):
+        for form in ("fp64", "fp32", "tf32", "bf16", "fp16"):
+            names = {f"{place} {form} {kind} {c}": 3 * _FLOP[kind](c) for kind, cs in flop.items() for c in cs}
+            if not threads or form in whys:
+                missing |= dict.fromkeys([*names, f"{place} {form} optimiser"],
+                                         whys.get(form, "") if threads else "There is no GPU.")
+                continue
+            rate = RATE * _FASTER[form] * threads
+            curves |= {name: [[b, START + b * work / rate] for b in (8, 64, 256)] for name, work in names.items()}
+            curves[f"{place} {form} optimiser"] = [[8_000, 1e-4], [200_000, 5e-4]]
+        if threads:
+            curves[f"{place} pace"] = [[1, 2e-4]]
+        else:
+            missing[f"{place} pace"] = "There is no GPU."
+    return costs(curves, missing=missing)
+
+
 def serving() -> Costs:
     """Return costs as `labkit.measure.serving` finds them: a batch costs little more than a picture."""
     spread = [[5.0 + 10 * step, 6e-3 * (0.95 + 0.01 * step)] for step in range(10)]
@@ -122,5 +144,5 @@ def serving() -> Costs:
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
-            "queries": queries(), "serving": serving(), **tour()}
+            "queries": queries(), "precision": precision(), "serving": serving(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

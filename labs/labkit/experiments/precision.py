@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
@@ -132,9 +132,33 @@ def shared(machine: Machine, width: int, batch: int, form: str = "fp32") -> floa
     return min(max(1 - predicted.serial(one, every, most) / one, 0.0), 1.0)
 
 
-def faster(share: float, threads: int) -> float:
-    """Return how many times as fast some threads are, when they share a part of the work, by Amdahl's law."""
-    return 1 / predicted.amdahl(1.0, 1 - share, threads)
+def factors(outcome_of: Callable[..., Outcome | Unavailable], threads: Sequence[int],
+            cases: Mapping[str, Point]) -> dict[str, dict[int, float]]:
+    """Return how many times as fast some threads are as one, by case and threads, where that can be said.
+
+    Args:
+        outcome_of: the `predict` or the `measure` of `time`.
+        threads: how many, 1 among them.
+        cases: points without their threads, by what they are called.
+    """
+    found = {case: {n: outcome_of(**point, threads=n) for n in threads} for case, point in cases.items()}
+    return {case: {n: by[1].value / outcome.value for n, outcome in by.items() if outcome and by[1]}
+            for case, by in found.items()}
+
+
+def table(found: Mapping[str, Outcome], times: Mapping[str, Outcome | Unavailable]) -> str:
+    """Return the mean share of right answers of each way, and what an epoch takes in its format, as lines of a table.
+
+    Args:
+        found: what `means` returned.
+        times: seconds of an epoch by way, for those that the processor computes in itself.
+    """
+    lines = [f"{'':<20}{'right':>8}{'95 % interval':>18}{'an epoch':>12}"]
+    for way, mean in found.items():
+        took = times.get(way)
+        lines.append(f"{way:<20}{mean.value:>6.1f} %{mean.low:>11.1f} to {mean.high:.1f} %"
+                     f"{quantity(took.value, 's') if took else '-':>10}")
+    return "\n".join(lines)
 
 
 def differences(found: Mapping[str, Sequence[float]], beside: str) -> dict[str, Outcome]:

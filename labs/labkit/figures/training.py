@@ -14,7 +14,7 @@ from labkit.units import quantity
 from .style import GREY, drawing, plain
 
 if TYPE_CHECKING:
-    from labkit.experiment import Row
+    from labkit.experiment import Outcome, Row
 
 
 def exchange(sizes: Sequence[int], fastest: Sequence[float], usual: Sequence[float], fit: Sequence[float],
@@ -38,7 +38,8 @@ def exchange(sizes: Sequence[int], fastest: Sequence[float], usual: Sequence[flo
         errors.set_xscale("log", base=2)
         errors.set_ylabel("fit off (%)")
         errors.set_xlabel("bytes added up")
-        errors.set_xticks(sizes[::2], [quantity(size, "B") for size in sizes[::2]])
+        ticks = [2**k for k in range(4, 28, 6) if sizes[0] <= 2**k <= sizes[-1]]
+        errors.set_xticks(ticks, [quantity(tick, "B") for tick in ticks])
     return figure
 
 
@@ -62,16 +63,16 @@ def steps(rows: Mapping[str, Row]) -> Figure:
     return figure
 
 
-def samples_needed(runs: Sequence[tuple[int, float]], batches: Sequence[float], needed: Sequence[float],
-                   critical: float) -> Figure:
+def samples_needed(runs: Sequence[tuple[int, float]], law: Mapping[float, float], critical: float) -> Figure:
     """Show the samples until a network has learned, against the batch: each run, the fitted law, its critical batch."""
     with drawing(figsize=(5, 3)) as (figure, axes):
         axes.plot(*zip(*runs, strict=True), "o", fillstyle="none", label="a run")
-        axes.plot(batches, needed, color=COLOURS[1], label="fitted")
+        axes.plot(law.keys(), law.values(), color=COLOURS[1], label="fitted")
         axes.axvline(critical, color=GREY, linestyle="--", label="critical batch")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xticks(batches, [f"{batch:g}" for batch in batches])
+        batches = sorted({batch for batch, _ in runs})
+        axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
         plain(axes.yaxis)
         axes.set_xlabel("global batch (pictures)")
         axes.set_ylabel("pictures until learned")
@@ -150,7 +151,7 @@ def sizes(counts: Mapping[int, int], marks: Mapping[str, float], label: str) -> 
 
     Args:
         counts: how many by power of two, rounded down.
-        marks: limits by name.
+        marks: limits by name, rising; all names but the last are short.
         label: what the numbers are.
     """
     total = sum(counts.values())
@@ -158,36 +159,36 @@ def sizes(counts: Mapping[int, int], marks: Mapping[str, float], label: str) -> 
         axes.bar([2.0**power for power in counts], [100 * count / total for count in counts.values()],
                  width=[0.9 * 2.0**power for power in counts], align="edge", color=COLOURS[0])
         axes.set_xscale("log", base=2)
-        top = axes.get_ylim()[1]
-        for place, (name, limit) in enumerate(marks.items()):
+        for name, limit in marks.items():
             axes.axvline(limit, color=COLOURS[1], linestyle="--", linewidth=1)
-            axes.annotate(name, (limit, top * (1.02 - 0.11 * place)), (3, 0), textcoords="offset points", fontsize=8,
-                          color=COLOURS[1], va="top")
+            axes.annotate(name, (limit, 1), (-2, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
+                          fontsize=8, color=COLOURS[1])
         axes.set_xlabel(label)
         axes.set_ylabel("share (%)")
     return figure
 
 
-def breaking(bits: Sequence[int], lost: Mapping[str, Sequence[float]], right: Mapping[str, Sequence[Outcome]],
+def breaking(lost: Mapping[str, Mapping[int, float]], right: Mapping[str, Mapping[int, Sequence[float]]],
              usual: float, label: str) -> Figure:
     """Show what a format is predicted to lose, above, and what trainings in it reached, below, against its bits.
 
     Args:
-        bits: along the axis.
-        lost: predicted shares, 0 to 1, for each way.
-        right: right answers in %, for each way.
-        usual: what fp32 reaches, in %.
+        lost: predicted shares, 0 to 1, by way and bits.
+        right: shares of right answers, 0 to 1, by way and bits, one for each seed.
+        usual: what fp32 reaches, 0 to 1.
         label: what the bits are of.
     """
     with drawing(2, 1, figsize=(5, 4.4), sharex=True) as (figure, (above, below)):
         for (way, shares), marker, colour in zip(lost.items(), "os", COLOURS, strict=False):
-            above.plot(bits, [100 * share for share in shares], marker=marker, color=colour, label=way)
-            found = right[way]
-            errors = [[o.value - o.low for o in found], [o.high - o.value for o in found]]
-            below.errorbar(bits, [o.value for o in found], errors, marker=marker, color=colour, capsize=3)
-        below.axhline(usual, color=GREY, linestyle=":")
-        below.annotate("fp32", (bits[-1], usual), (0, -3), textcoords="offset points", ha="right", va="top", fontsize=8,
-                       color=GREY)
+            bits = list(shares)
+            above.plot(bits, [100 * share for share in shares.values()], marker=marker, color=colour, label=way)
+            below.plot(bits, [100 * float(np.mean(right[way][count])) for count in bits], color=colour)
+            for count in bits:
+                below.plot([count] * len(right[way][count]), [100 * share for share in right[way][count]], marker,
+                           color=colour, fillstyle="none")
+        below.axhline(100 * usual, color=GREY, linestyle=":")
+        below.annotate("fp32", (1, 100 * usual), (4, 0), xycoords=("axes fraction", "data"), va="center",
+                       textcoords="offset points", fontsize=8, color=GREY, annotation_clip=False)
         above.set_ylim(-5, 105)
         above.set_ylabel("lost, predicted (%)")
         below.set_ylabel("right answers (%)")

@@ -31,7 +31,7 @@ def to_format(numbers: Tensor, form: Format) -> Tensor:
     if numbers.dtype != torch.float32:
         raise ValueError(f"Rounding is emulated on 32-bit floats, not on {numbers.dtype}.")
     if (form.exponent, form.fraction) == (EXPONENT, FRACTION):
-        return numbers
+        return numbers.detach().clone()
     if form.exponent > EXPONENT or form.fraction > MOST:
         raise ValueError(f"In 32-bit floats a format can be emulated with up to {EXPONENT} bits of exponent and {MOST} "
                          f"of fraction, not {form.exponent} and {form.fraction}.")
