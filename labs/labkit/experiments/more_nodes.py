@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 
 from labkit.costs import Costs
+from labkit.data_parallel import ring
 from labkit.data_parallel.crew import Crew, crew, room
 from labkit.data_parallel.work import Work
 from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
@@ -21,12 +22,12 @@ from labkit.predict.days import EACH
 from labkit.predict.operators import operation
 from labkit.progress import report
 from labkit.published import rows
-from labkit.shape import Shape, on_the_wire
+from labkit.shape import Shape
 from labkit.units import quantity
 
 NEEDS = ("data_parallel",)  # the instruments that the predictions stand on
 NODES = tuple(2**k for k in range(11))
-BATCHES = (8, 32, 96, 160, 512, 2048)
+BATCHES = (16, 64, 96, 160, 256, 1024, 8192)
 ROUND_TRIPS = (0, 0.0001, 0.002, 0.01)
 RATES = (0.1, 1, 10, 100, 400)  # Gbit/s
 NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "dense, 4 × 384": ("dense", 384),
@@ -88,7 +89,7 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         unit="s",
         axes=[
             Axis("nodes", "Nodes", NODES, start=2, unit="nodes", log=True),
-            Axis("batch", "Batch", BATCHES, start=512, unit="examples", log=True),
+            Axis("batch", "Batch", BATCHES, start=256, unit="examples", log=True),
             Axis("scaling", "The batch is that of", data_parallel.SCALING),
             Axis("what", "What is trained", (*NETWORKS, LARGE), start="cats, width 24"),
             Axis("round_trip", "Round trip of the link", ROUND_TRIPS, unit="s"),
@@ -166,30 +167,26 @@ class Line:
 
     def __init__(self, costs: Costs, rung: str, nodes: int, shape: Shape):
         self._sums, self._nodes, self._shape = costs.curve(f"sum {rung}"), nodes, shape
-        self._rounds, self._hides = collectives.rounds(nodes), rung == HIDING
-        self._asked, self._window = asked(costs, rung), window(costs, rung)
+        self._asked, self._hides = asked(costs, rung), rung == HIDING
 
-    def own(self, size: float) -> float:
+    def own(self, size: int) -> float:
         """Return the seconds for which an all-reduce of `size` bytes keeps the processors busy."""
         return collectives.around(self._sums, size, self._nodes)
 
-    def latency(self, size: float) -> float:
+    def latency(self, size: int) -> float:
         """Return the seconds that it takes longer because the link is long, however fast it is."""
-        waited = self._rounds * self._asked * self._shape.round_trip
+        waited = self._asked * ring.waiting(size, self._nodes, self._shape)
         if not self._hides:
             return waited
-        return max(waited + self._sent(size) - self.own(size) - self.sending(size), 0.0)
+        sent = ring.sending(size, self._nodes, self._shape)
+        return max(waited + sent - self.own(size) - self.sending(size), 0.0)
 
-    def sending(self, size: float) -> float:
-        """Return the seconds that it takes longer because the link is slow, or waits for confirmations.
+    def sending(self, size: int) -> float:
+        """Return the seconds that it takes longer because the link is slow.
 
         While a chunk passes the link, the processors already copy the next.
         """
-        held_up = self._rounds * collectives.stalls(size / self._nodes, self._shape.round_trip, self._window)
-        return max(self._sent(size) - (self.own(size) - self.own(0)), held_up, 0.0)
-
-    def _sent(self, size: float) -> float:
-        return self._rounds * on_the_wire(round(size / self._nodes)) / self._shape.bandwidth
+        return max(ring.sending(size, self._nodes, self._shape) - (self.own(size) - self.own(0)), 0.0)
 
 
 def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Shape) -> dict[str, float]:
@@ -199,40 +196,29 @@ def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Sha
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
     line, full = Line(costs, rung, nodes, shape), _buckets(what)
-    sums, exchange = costs.curve("sum loopback"), costs.curve("exchange")
     return data_parallel.parts(
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
         [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]),
-        busy=sum(line.own(size) for _, size in full),
-        handling=sum(max(links.seconds(exchange, size) - links.seconds(sums, size), 0.0) for _, size in full))
+        busy=sum(line.own(size) for _, size in full), handling=[handling(costs, size) for _, size in full])
+
+
+def handling(costs: Costs, size: int) -> float:
+    """Return the seconds that a bucket of `size` bytes adds to a step beyond what its all-reduce takes by itself."""
+    longer = collectives.fit((instrument.PROCESSES, *point) for point in costs.curve("exchange"))
+    return max(collectives.ring(size, instrument.PROCESSES, longer)
+               - links.seconds(costs.curve(f"sum {LOOPBACK}"), size), 0.0)
 
 
 def asked(costs: Costs, rung: str) -> float:
-    """Return how many round trips of the link one round of the ring takes, as measured over an emulated link.
+    """Return the round trips that a short all-reduce took over an emulated link, for each that gloo's ring asks for.
 
-    A message that nobody has to ask for takes half of one, which is what is used where no link could be emulated.
+    It is 1 where the ring does as it says (`labkit.data_parallel.ring`), which is assumed where no link was emulated.
     """
-    if not (curve := _emulated(costs, "waiting", rung)):
-        return _DELIVERED
+    found = (costs.curves.get(f"waiting {name}") for name in dict.fromkeys((rung, *LINKS)))
+    if not (curve := next(filter(None, found), None)):
+        return 1.0
     (short, fast), (long, slow) = curve[0], curve[-1]
-    return max((slow - fast) / (long - short) / collectives.rounds(instrument.PROCESSES), 0.0)
-
-
-def window(costs: Costs, rung: str) -> float:
-    """Return the bytes that may be under way unconfirmed, as measured over an emulated link; infinite if it never held.
-    """
-    if not (curve := _emulated(costs, "far", rung)):
-        return float("inf")
-    (short, fast), (long, slow) = curve[0], curve[-1]
-    rounds = collectives.rounds(instrument.PROCESSES)
-    held_up = (slow - fast) / rounds - asked(costs, rung) * (long - short)
-    return collectives.window(instrument.FAR / instrument.PROCESSES, long - short, held_up)
-
-
-def _emulated(costs: Costs, kind: str, rung: str):
-    """Return the curve of a rung; of the best one that emulates a link where this one does not."""
-    found = (costs.curves.get(f"{kind} {name}") for name in dict.fromkeys((rung, *LINKS)))
-    return next(filter(None, found), None)
+    return max((slow - fast) / (long - short), 0.0) / ring.round_trips(instrument.SIZES[0], instrument.PROCESSES)
 
 
 @cache
@@ -336,9 +322,9 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     calibrated, on every rung that this machine allows.
     """
     points = [dict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=0, rate=RATES[-1])
-              for what in NETWORKS for batch in (32, 96, 160) for nodes in (1, 2)]
+              for what in NETWORKS for nodes, batch in ((1, 96), (1, 160), (2, 16), (2, 64), (2, 96), (2, 160))]
     slow = [dict(nodes=2, batch=batch, scaling=STRONG, what=what, round_trip=trip, rate=rate)
-            for what, batch in zip(NETWORKS, (160, 96, 160, 32), strict=True)
+            for what, batch in zip(NETWORKS, (160, 96, 160, 64), strict=True)
             for trip, rate in ((0.002, 1), (0.01, 400), (0, 1), (0.002, 0.1))]
     costs = machine.cost("data_parallel")
     return [(time(machine), points), *((time(machine, rung), slow) for rung in LINKS if f"sum {rung}" in costs.curves)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import mean, median
 from time import perf_counter
@@ -32,24 +32,25 @@ DEPTH = 4  # dense layers
 WIDTHS = {"cats": (8, 16, 32), "dense": (256, 512, 1024)}
 BATCHES = (4, 16, 64, 256)
 LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
-EXCHANGED = (64, 256, 512, 1024, 2048)  # widths of single dense layers, whose gradients fill one bucket each
+# What is trained to see what exchanging costs: networks whose gradients fill one bucket, and which compute little.
+EXCHANGED = (*(Work("cats", width, batch=4) for width in (8, 32)),
+             *(Work("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
 LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.data_parallel.crew.RUNGS`
 LOOPBACK = "loopback"
 ROUND_TRIPS = (0.001, 0.005, 0.02)
-FAR = 4**11  # bytes: an all-reduce so large that what may be under way at once limits it, over a long link
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Work("cats", 16, batch=16)
-NAMES = ("exchange", "spread", f"sum {LOOPBACK}",
-         *(f"{kind} {rung}" for kind in ("sum", "waiting", "far") for rung in LINKS),
+NAMES = ("pacemaker", "exchange", "spread", f"sum {LOOPBACK}",
+         *(f"{kind} {rung}" for kind in ("sum", "waiting") for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
 BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
-_BLOCK_S = 0.04  # seconds of steps, or of all-reduces, in one sample
-_BUDGET = 0.12
+_BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
+_BUDGET, _LOOK_S = 0.1, 0.3
 
 
 def work(name: str, width: int, batch: int) -> Work:
@@ -63,11 +64,12 @@ def layers(name: str, width: int) -> list[network.Layer]:
 
 
 def calibrate(device: torch.device) -> Costs:
-    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; what adding up the
-    gradients takes of a step, `"exchange"`, against their bytes; and the sorted times of many equal steps, `"spread"`.
+    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; what exchanging a
+    bucket adds to a step, `"exchange"`, against its bytes; the sorted times of many equal steps, `"spread"`; and the
+    small step beside which they were timed, `"pacemaker"`, against the processes.
 
-    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`; and,
-    against the link's round trip, the shortest of them, `"waiting hook"`, and one of `FAR` bytes, `"far hook"`.
+    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`; and the
+    shortest of them against the link's round trip, `"waiting hook"`.
     """
     if not torch.distributed.is_available():
         return Costs.unavailable(NAMES, "This PyTorch was built without torch.distributed.")
@@ -75,21 +77,19 @@ def calibrate(device: torch.device) -> Costs:
         return Costs.unavailable(NAMES, there.reason)
     try:
         with ExitStack() as stack:
-            pair = stack.enter_context(crew(PROCESSES))
-            one = stack.enter_context(crew(1))
-            timed = Paced(pacemaker(pair), budget=_BUDGET)
-            curves = {f"{how} {name} {width}": _steps(timed, there, name, width)
-                      for how, there in (("alone", one), ("together", pair)) for name, widths in WIDTHS.items()
-                      for width in widths}
+            pair, one = stack.enter_context(crew(PROCESSES)), stack.enter_context(crew(1))
+            apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
+            alone = apart.costs(_steps(apart, one, "alone"))
+            curves = _steps(both, pair, "together")
             report(0.6, "Calibrating: exchanging gradients")
-            curves["exchange"] = _exchange(timed, pair)
-            spread, sums = _spread(pair), _sums(pair)
+            exchange, spread, sums = _exchange(pair), _spread(pair), _sums(pair)
         found, missing = _links()
-        costs = timed.costs(curves, missing)
+        costs = both.costs(curves, missing)
     except CrewFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
-    costs.curves.update({**found, "spread": spread, "sum loopback": sums})
-    return costs
+    found |= {"spread": spread, f"sum {LOOPBACK}": sums, "pacemaker": [[1, alone.pace], [PROCESSES, costs.pace]]}
+    return replace(costs, curves={**alone.curves, **costs.curves, **exchange.curves, **found},
+                   drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
 
 
 def pacemaker(there: Crew) -> Callable[[], float]:
@@ -99,7 +99,7 @@ def pacemaker(there: Crew) -> Callable[[], float]:
 
 def pace(costs: Costs, processes: int) -> float:
     """Return the seconds that the pacemaker took when the machine was calibrated, in a crew of so many processes."""
-    return costs.pace if processes > 1 else dict(costs.curve(f"alone cats {_PACEMAKER.width}"))[_PACEMAKER.batch]
+    return dict(costs.curve("pacemaker"))[min(processes, PROCESSES)]
 
 
 def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
@@ -122,7 +122,7 @@ def adding(there: Crew, size: int) -> Callable[[], float]:
     def sample() -> float:
         nonlocal times
         seconds = mean(there.all_reduce(size, times))
-        times = min(max(3, round(_BLOCK_S / seconds)), 300)
+        times = min(max(3, round(_ADDING_S / seconds)), 300)
         return seconds
 
     return sample
@@ -148,7 +148,7 @@ def exchanges(there: Crew, sizes: Sequence[int], budget: float = 0.25) -> list[E
     found = []
     for size in sizes:
         once = max(min(there.all_reduce(size, 3)), 1e-6)
-        times = min(max(3, round(_BLOCK_S / once)), 300)
+        times = min(max(3, round(_ADDING_S / once)), 300)
         blocks, end = [], perf_counter() + budget
         while len(blocks) < 3 or perf_counter() < end:
             blocks.append(there.all_reduce(size, times))
@@ -198,23 +198,26 @@ def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET
     return Lesson(batch, seed, found.samples if reached else None, found.seconds)
 
 
-def _steps(timed, there, name, width) -> Curve:
-    report(0.1, f"Calibrating: steps of {name}, width {width}")
-    flop = network.training_flop(layers(name, width))
-    batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
-    return timed.curve({batch: sampler(there, work(name, width, batch), exchange=False) for batch in batches})
-
-
-def _exchange(timed, pair) -> Curve:
-    """Return what exchanging one bucket adds to a step, by its bytes: the lower of two looks, as noise adds to both."""
+def _steps(timed, there, how) -> dict[str, Curve]:
+    """Return the seconds of steps that exchange nothing, by network and width, against the examples of a process."""
     found = {}
-    for _ in range(2):
-        for width in EXCHANGED:
-            what = Work("dense", width, depth=1, batch=BATCHES[0])
-            whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
-            more = timed(lambda w=whole, a=apart: max(w() - a(), 1e-6))
-            found[what.gradients()] = min(more, found.get(what.gradients(), more))
-    return _rising(found)
+    for name, widths in WIDTHS.items():
+        for width in widths:
+            report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
+            flop = network.training_flop(layers(name, width))
+            found[f"{how} {name} {width}"] = timed.curve({
+                batch: sampler(there, work(name, width, batch), exchange=False) for batch in BATCHES
+                if batch * flop <= LARGEST})
+    return found
+
+
+def _exchange(pair) -> Costs:
+    """Return what exchanging one bucket adds to a step, by its bytes: a small difference, which needs a longer look."""
+    timed, found = Paced(pacemaker(pair), budget=_LOOK_S), []
+    for what in EXCHANGED:
+        whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
+        found.append([what.gradients(), timed(lambda w=whole, a=apart: max(w() - a(), 1e-6))])
+    return timed.costs({"exchange": found})
 
 
 def _spread(pair) -> Curve:
@@ -231,17 +234,16 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
         try:
             with crew(PROCESSES, shape=Shape(), rung=rung) as pair:
                 found[f"sum {rung}"] = _sums(pair)
-                waiting, far = found[f"waiting {rung}"], found[f"far {rung}"] = [], []
+                found[f"waiting {rung}"] = []
                 for trip in ROUND_TRIPS:
                     pair.reshape(Shape(trip))
-                    waiting.append([trip, _cleanest(adding(pair, SIZES[0]))])
-                    far.append([trip, _cleanest(adding(pair, FAR))])
+                    found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
         except CrewFailed as refusal:
-            missing |= {f"{kind} {rung}": str(refusal) for kind in ("sum", "waiting", "far")}
+            missing |= {f"{kind} {rung}": str(refusal) for kind in ("sum", "waiting")}
     return found, missing
 
 
-def _cleanest(sample, budget: float = 0.25) -> float:
+def _cleanest(sample, budget: float = 0.2) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
     taken, end = [], perf_counter() + budget
     while len(taken) < 3 or perf_counter() < end:

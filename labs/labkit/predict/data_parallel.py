@@ -101,8 +101,8 @@ def slowest(samples: Sequence[float], draws: int) -> float:
 
 
 def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tuple[float, float], nodes: int,
-          spread: Sequence[float] = (1.0,), *, latency: float = 0.0, busy: float = 0.0, handling: float = 0.0
-          ) -> dict[str, float]:
+          spread: Sequence[float] = (1.0,), *, latency: float = 0.0, busy: float = 0.0,
+          handling: Sequence[float] = ()) -> dict[str, float]:
     """Return the parts of the seconds of a step.
 
     Args:
@@ -114,16 +114,18 @@ def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tup
         spread: times of one node's steps, in any unit.
         latency: seconds that an exchange needs on top, as in `exposed`.
         busy: seconds of exchange that the processor has to spend itself, so that they cannot be hidden.
-        handling: seconds that the processor spends on handing over and taking back, which it can while a message
-            travels.
+        handling: seconds for which each bucket is handed over, waits for the other nodes and is taken back, which goes
+            on while a message travels, and may be hidden behind computing like it.
     """
     if nodes == 1:
         return {COMPUTING: computing, EXPOSED: 0.0, SLOWEST: 0.0}
     begin, end = (share * computing for share in backward)
     moments = [begin + moment * (end - begin) for moment, _ in filled]
     waiting = exposed(moments, [seconds for _, seconds in filled], end, latency)
+    if handling:
+        waiting = max(waiting, exposed(moments, handling, end))
     mean = sum(spread) / len(spread)
-    return {COMPUTING: computing, EXPOSED: busy + max(handling, waiting),
+    return {COMPUTING: computing, EXPOSED: busy + waiting,
             SLOWEST: computing * max(slowest(spread, nodes) / mean - 1, 0.0)}
 
 
