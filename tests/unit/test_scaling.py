@@ -189,7 +189,7 @@ def test_every_metric_is_brought_to_a_time_and_back(tmp_path, metric, unit):
     ((*GOOD, row("many", 1)), "column total_accelerators: 'many'"), ((*GOOD, row(16, 1, nodes=-2)), "column nodes"),
     ((*GOOD, "a,b"), "line 6: the row has fewer cells"), ((*GOOD, GOOD[0] + ",more"), "line 6: the row has more cells"),
     (GOOD[:2], "no series with three scales"),
-], ids=repr)
+], ids=lambda value: value if isinstance(value, str) else "rows")
 def test_what_is_wrong_with_a_table_is_said_with_its_line_and_column(tmp_path, capsys, rows, says):
     path = table(tmp_path, *rows)
     assert __main__.main(["validate", "--published", str(path)]) == 2
@@ -259,6 +259,14 @@ def test_the_constants_are_what_a_fit_to_the_table_gives():
 def test_every_series_has_constants_that_were_fitted_without_it():
     for training in published.course():
         assert {training.origin, training.submitter} <= published.fitted().keys()
+
+
+def test_what_mlsysim_says_is_what_is_on_record():
+    pytest.importorskip("mlsysim")
+    training = next(one for one in published.course() if one.name == "mlperf_v2.0|resnet|NVIDIA|NVIDIA A100-SXM4-80GB")
+    said = mlsysim_rival.predict(training, 2)
+    assert said == {scale: pytest.approx(published.recorded()[training.name, training.metric, scale], rel=1e-3)
+                    for scale in training.scales[2:]}
 
 
 def test_linear_and_amdahl_are_what_their_names_say():

@@ -193,7 +193,7 @@ def report(path: Path) -> Iterable[str]:
         yield (f"Calibrated on the {'two smallest scales' if calibrations == 2 else 'smallest scale'} of each series. "
                "Median error and 90th percentile:")
         yield f"{'family':<27}{'series':>7}{'points':>7}" + "".join(
-            f"{name:>15}" for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM))
+            f"{name:>18}" for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM))
         found = points(trainings, calibrations)
         for score in scores(found):
             yield _line(score, goal=calibrations == 2)
@@ -214,7 +214,7 @@ def _line(score: Score, goal: bool) -> str:
     for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM):
         half, most, count = score.errors.get(name, (math.nan, math.nan, 0))
         some = f" ({count})" if 0 < count < score.points else ""
-        cells.append(f"{f'{half:.1%} {most:.0%}{some}' if count else '-':>15}")
+        cells.append(f"{f'{half:.1%} {most:.0%}{some}' if count else '-':>18}")
     end = ""
     if goal and score.goal:
         half, most, _ = score.errors[HELD_OUT]
