@@ -87,7 +87,7 @@ class Crew:
         return self._do("steps", work=work.as_dict(), count=whole("count", count), exchange=bool(exchange))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
-        """Return the seconds of each of some all-reduces of `size` bytes, back to back: until the last rank has it.
+        """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
 
         Raises:
             ValueError: a size or number of times that is no whole number from 1 up.
@@ -95,8 +95,8 @@ class Crew:
             CrewFailed: a process failed.
         """
         _fits(whole("size", size) * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
-        return [max(each) for each in zip(*self._do("all_reduce", size=size, times=whole("times", times)),
-                                          strict=True)]
+        return [sum(each) / self.processes for each in zip(
+            *self._do("all_reduce", size=size, times=whole("times", times)), strict=True)]
 
     def train(self, work: Work, steps: int, *, rate: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:

@@ -54,7 +54,7 @@ class Place:
             return (f"Port {self.port} of this computer is in use by another program. Give every process another one "
                     f"(MASTER_PORT={self.port + 1}, or torchrun --master-port={self.port + 1}), or end that program.")
         if opens:
-            return f"This process cannot open port {self.port} on {self.address}: {first_line(trouble)}"
+            return f"This process cannot open port {self.port} on {self.address}: {short(trouble)}."
         return (f"Nobody answered at {self.address}, port {self.port}, within {patience:g} s. Rank 0 has to run there: "
                 "is it started, is this its address, and does its firewall let the port through?")
 
@@ -105,12 +105,13 @@ def together(others: str) -> Iterator[None]:
         if not re.search("gloo|NCCL|[Cc]onnection|store", text):
             raise
         if "imed out" in text or "imeout" in text:
-            raise Lost(f"Nothing was heard from {others} for too long: it hangs, or the network is down. "
-                       f"({first_line(trouble)})") from trouble
-        raise Lost(f"The connection to {others} broke: that process or its machine has ended. "
-                   f"({first_line(trouble)})") from trouble
+            raise Lost(f"Nothing was heard from {others} for too long: it hangs, or the network is down "
+                       f"({short(trouble)}).") from trouble
+        raise Lost(f"The connection to {others} broke: that process or its machine has ended "
+                   f"({short(trouble)}).") from trouble
 
 
-def first_line(trouble: Exception) -> str:
-    """Return the first line of what an exception says, or its name."""
-    return (str(trouble) or type(trouble).__name__).strip().splitlines()[0]
+def short(trouble: Exception) -> str:
+    """Return the first sentence of what an exception says, without the place in the framework's source, or its name."""
+    line = (str(trouble) or type(trouble).__name__).strip().splitlines()[0]
+    return re.sub(r"^\[\S+:\d+\] ", "", line).partition(". ")[0].rstrip(".")

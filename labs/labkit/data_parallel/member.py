@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labkit.data_parallel.hook import HeldBack
-from labkit.data_parallel.meeting import Lost, first_line, roll_call, together
+from labkit.data_parallel.meeting import Lost, roll_call, short, together
 from labkit.data_parallel.work import Work
 from labkit.datasets.cats import Pictures
 from labkit.measure import device as devices
@@ -53,7 +53,7 @@ class Member:
                                      world_size=processes, timeout=timedelta(seconds=silence))
         except (RuntimeError, OSError) as trouble:
             raise Lost("All ranks found the meeting place, but they cannot reach each other: a firewall, or the wrong "
-                       f"network interface (GLOO_SOCKET_IFNAME). ({first_line(trouble)})") from trouble
+                       f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
         self.link = HeldBack(processes) if held_back else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
         self._ready: dict[Work, tuple] = {}
