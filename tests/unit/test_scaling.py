@@ -326,5 +326,5 @@ def test_a_series_is_drawn_through_its_published_scales():
     for by in (published.MODEL, published.LINEAR, published.AMDAHL):
         outcome = experiment.predict(accelerators=training.scales[1], series=published.label(training), by=by)
         assert outcome.value == pytest.approx(training.value(training.scales[1])) and "calibration" in outcome.note
-    assert "runs from" in experiment.predict(
+    assert "Nothing is said of" in experiment.predict(
         accelerators=max(experiment.axis("accelerators").values), series=published.label(chosen[1]), by="linear").reason

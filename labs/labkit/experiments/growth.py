@@ -69,7 +69,7 @@ def accuracy() -> Experiment:
 
     def predict(accelerators, batch, card):
         if batch < accelerators:
-            return Unavailable(f"A batch of {batch:,} leaves some of {accelerators:,} accelerators without a picture.")
+            return Unavailable(f"A batch of {batch:,} leaves some of {accelerators:,} {card} without a picture.")
         each = seconds[card][accelerators, batch]
         more = convergence.samples(batch, least, critical) - least
         value = (least + more) * each

@@ -285,8 +285,8 @@ def explorer(chosen: Sequence[Training]) -> Experiment:
     def predict(accelerators, series, by):
         training, said = names[series], curves[series, by].get(accelerators)
         if said is None:
-            return Unavailable(f"This series runs from {training.scales[0]:,.0f} to {training.scales[-1]:,.0f} "
-                               "accelerators.")
+            return Unavailable(f"Nothing is said of {accelerators:,} accelerators by the prediction “{by}”: {series} was "
+                               f"published from {training.scales[0]:,.0f} to {training.scales[-1]:,.0f}.")
         if accelerators in training.scales[:2]:
             note = f"A calibration scale; published: {training.value(accelerators):.3g} min."
         elif accelerators in training.scales:
