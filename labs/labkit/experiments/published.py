@@ -285,7 +285,7 @@ def explorer(chosen: Sequence[Training]) -> Experiment:
     def predict(accelerators, series, by):
         training, said = names[series], curves[series, by].get(accelerators)
         if said is None:
-            return Unavailable(f"Nothing is said of {accelerators:,} accelerators by the prediction “{by}”: {series} was "
+            return Unavailable(f"Nothing is said of {accelerators:,} accelerators by “{by}”: {series} was "
                                f"published from {training.scales[0]:,.0f} to {training.scales[-1]:,.0f}.")
         if accelerators in training.scales[:2]:
             note = f"A calibration scale; published: {training.value(accelerators):.3g} min."
