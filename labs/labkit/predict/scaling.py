@@ -7,9 +7,9 @@
 
 The first two overheads do not shrink with the share: what is done once a step, the exchange inside a node among it, and
 the ring all-reduce between nodes, in which each sends (nodes-1)/nodes of the gradients twice (Patarasuk and Yuan 2009,
-doi:10.1016/j.jpdc.2008.09.002). The last grows with how many wait for the slowest. An overhead of its own for the
-exchange inside a node, and the bandwidth that a table's text gives the network, were tried: series that were not part
-of the fit were predicted no better.
+doi:10.1016/j.jpdc.2008.09.002). The last grows with how many wait for the slowest. Two things were tried
+and left out: an overhead of its own for the exchange inside a node, with which held-out series were predicted worse,
+and the bandwidth that a table's text gives the network, which hardly changed the fit.
 
 **The strength** is what a series is free in. Before it is calibrated, all that is known is that short steps and large
 networks suffer more: its typical value falls with the seconds of a step and rises with the parameters, and single
