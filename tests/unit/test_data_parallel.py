@@ -36,6 +36,8 @@ SLOW = Shape(round_trip=0.01, bandwidth=12.5e6)
 needs_two = [pytest.mark.skipif(devices.cores() < 2, reason="needs two processors"),
              pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")]
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux always tells that a port is in use")
+libuv = pytest.mark.skipif(os.name == "nt", reason="torchrun may lack libuv on Windows")
 
 
 def two(test):
@@ -230,7 +232,8 @@ class plain_loop:
 
     def __enter__(self):
         environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-                       "GLOO_SOCKET_IFNAME": crews._loopback(), "OMP_NUM_THREADS": "1"}
+                       "GLOO_SOCKET_IFNAME": crews._loopback(), "OMP_NUM_THREADS": "1",
+                       "USE_LIBUV": str(int(os.name != "nt"))}
         self.ranks = [subprocess.Popen([sys.executable, ROOT / "tests/field/all_reduce.py"], text=True,
                                        env={**environment, "RANK": str(rank)}, stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE) for rank in range(2)]
@@ -423,6 +426,7 @@ CATS = ("-m", "labkit.data_parallel.train", "--width=4", "--pictures=512", "--ba
 
 
 @two
+@libuv
 def test_torchrun_trains_as_the_notebook_does(pair):
     with torchrun("--nproc-per-node=2", *CATS, "--steps=12") as run:
         status, said, errors = run.end()
@@ -436,6 +440,7 @@ def test_torchrun_trains_as_the_notebook_does(pair):
 
 
 @two
+@linux
 def test_who_cannot_meet_says_why_in_seconds(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     monkeypatch.delenv("MASTER_ADDR", raising=False)

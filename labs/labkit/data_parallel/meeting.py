@@ -42,7 +42,7 @@ class Place:
         opens = self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         try:
             store = group.TCPStore(self.address, self.port, is_master=opens, wait_for_workers=False,
-                                   timeout=timedelta(seconds=patience))
+                                   timeout=timedelta(seconds=patience), use_libuv=os.name != "nt")
         except (RuntimeError, OSError) as trouble:
             raise Lost(self._no_meeting(opens, patience, trouble)) from trouble
         if name := interface_to(self.address, self.port):

@@ -15,10 +15,12 @@ import argparse
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
 from dataclasses import asdict
+from pathlib import Path
 from time import monotonic, sleep
 
 from labkit.data_parallel.work import NETWORKS, History, Work, positive, whole
@@ -114,7 +116,7 @@ def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool,
     """Join a crew, then do what it orders, line by line, until it closes the line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the crew through it
     orders: queue.Queue[dict] = queue.Queue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, Path(meeting).parent), daemon=True).start()
     import torch
 
     from labkit.data_parallel import meeting as meetings
@@ -138,10 +140,11 @@ def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool,
         orders.get()  # nothing more comes: the crew ends this process
 
 
-def _listen(orders: queue.Queue) -> None:
+def _listen(orders: queue.Queue, folder: Path) -> None:
     for line in sys.stdin:
         orders.put(json.loads(line))
-    os._exit(0)  # the notebook has gone, or has enough
+    shutil.rmtree(folder, ignore_errors=True)  # the notebook has gone, or has enough
+    os._exit(0)
 
 
 def _done(member, order: dict, say) -> object:

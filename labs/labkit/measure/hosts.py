@@ -140,6 +140,7 @@ def _serve(door: str) -> None:
         threading.Thread(target=work, daemon=True).start()
     say({})
     serve(obey)
+    shutil.rmtree(Path(door).parent, ignore_errors=True)
 
 
 def _become(door: str, host: str, *command: str) -> None:
