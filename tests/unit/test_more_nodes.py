@@ -196,7 +196,7 @@ def time(here):
     return more_nodes.time(here)
 
 
-WHATS = tuple(more_nodes.NETWORKS)
+TRAINED = tuple(more_nodes.NETWORKS)
 
 
 def test_the_made_up_costs_are_what_the_instrument_promises():
@@ -204,13 +204,13 @@ def test_the_made_up_costs_are_what_the_instrument_promises():
 
 
 def test_one_node_neither_talks_nor_waits(time):
-    for what in WHATS:
+    for what in TRAINED:
         parts = time.predict(nodes=1, batch=64, scaling=STRONG, what=what, **FAST).parts
         assert parts[EXPOSED] == parts[SLOWEST] == 0 < parts[COMPUTING]
 
 
 @pytest.mark.parametrize("scaling", [STRONG, WEAK])
-@pytest.mark.parametrize("what", WHATS)
+@pytest.mark.parametrize("what", TRAINED)
 def test_a_longer_or_slower_link_never_makes_a_step_shorter(time, what, scaling):
     for nodes in (2, 16, 256):
         for rate in more_nodes.RATES:
@@ -223,7 +223,7 @@ def test_a_longer_or_slower_link_never_makes_a_step_shorter(time, what, scaling)
             assert values == sorted(values, reverse=True)
 
 
-@pytest.mark.parametrize("what", [*WHATS, more_nodes.LARGE])
+@pytest.mark.parametrize("what", [*TRAINED, more_nodes.LARGE])
 def test_the_efficiency_of_weak_scaling_falls_with_the_nodes(time, what):
     values = [time.predict(nodes=nodes, batch=160, scaling=WEAK, what=what, **FAST).value for nodes in more_nodes.NODES]
     assert values == sorted(values) and values[-1] > 1.02 * values[0]
@@ -234,18 +234,18 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
                  **{"sum loopback": [[16, 1e-15], [32, 1e-15]]})
     time = more_nodes.time(fakes.machine(costs={"data_parallel": free}))
     for nodes in (2, 8):
-        found = time.predict(nodes=nodes, batch=256, scaling=STRONG, what=WHATS[1], **FAST)
+        found = time.predict(nodes=nodes, batch=256, scaling=STRONG, what=TRAINED[1], **FAST)
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
 
 
 def test_more_nodes_than_the_batch_has_pictures_are_unavailable(time):
-    for what, nodes in ((WHATS[0], 32), (more_nodes.LARGE, 4)):
+    for what, nodes in ((TRAINED[0], 32), (more_nodes.LARGE, 4)):
         found = time.predict(nodes=nodes, batch=16, scaling=STRONG, what=what, **FAST)
         assert isinstance(found, Unavailable) and "cannot share a batch of 16" in found.reason
 
 
 def test_what_this_machine_cannot_run_is_unavailable_and_says_why(time):
-    point = dict(batch=1024, scaling=STRONG, what=WHATS[0], **FAST)
+    point = dict(batch=1024, scaling=STRONG, what=TRAINED[0], **FAST)
     assert "processors" in time.measure(nodes=1024, **point).reason
     assert "H100" in time.measure(nodes=1, **{**point, "what": more_nodes.LARGE}).reason
     if room(2):
@@ -268,7 +268,7 @@ def test_the_explorers_fit_and_name_every_slider(here, time):
 def test_the_time_to_learn_is_steps_needed_times_the_time_of_a_step(here, time):
     learning = more_nodes.learning(here, 5000, 200)
     for nodes, batch in ((1, 16), (4, 160), (64, 1024)):
-        step = time.predict(nodes=nodes, batch=batch, scaling=STRONG, what=WHATS[0], **FAST).value
+        step = time.predict(nodes=nodes, batch=batch, scaling=STRONG, what=TRAINED[0], **FAST).value
         needed = 5000 * (1 + batch / 200) / batch
         assert learning.predict(nodes=nodes, batch=batch, **FAST).value == pytest.approx(needed * step)
     assert data_parallel.best({1: 2.0, 2: 1.0, 4: 1.0}) == 2
@@ -284,18 +284,18 @@ def test_a_machine_without_the_instrument_is_told_what_to_do():
 
 def test_right_answers_pass_and_wrong_ones_do_not(here, time, capsys):
     learning = more_nodes.learning(here, 5000, 200)
-    cats = dict(scaling=STRONG, what=WHATS[1])
+    cats = dict(scaling=STRONG, what=TRAINED[1])
     size = 4 * network.parameters(network.cats(24))
     values = {(n, b): found.value for n in more_nodes.NODES for b in more_nodes.BATCHES
               if (found := learning.predict(nodes=n, batch=b, **FAST))}
     turn = next(n for n in more_nodes.NODES if (parts := time.predict(
-        nodes=n, batch=1024, scaling=STRONG, what=WHATS[3], **FAST).parts)[EXPOSED] > parts[COMPUTING])
+        nodes=n, batch=1024, scaling=STRONG, what=TRAINED[3], **FAST).parts)[EXPOSED] > parts[COMPUTING])
     rate = next((rate for rate in more_nodes.RATES if time.predict(
         nodes=2, batch=256, round_trip=0, rate=rate, **cats).value < time.predict(
         nodes=1, batch=256, round_trip=0, rate=rate, **cats).value), 0)
     for ask, right, wrong in (
         (lambda a: check.traffic(a, width=24, nodes=8), size * 14 // 8, size),
-        (lambda a: check.takes_over(a, time, batch=1024, scaling=STRONG, what=WHATS[3], **FAST), turn, 2 * turn),
+        (lambda a: check.takes_over(a, time, batch=1024, scaling=STRONG, what=TRAINED[3], **FAST), turn, 2 * turn),
         (lambda a: check.waiting(a, nodes=100, usual=0.01, slow=0.03, share=0.01), 0.01 + 0.02 * (1 - 0.99**100), 0.02),
         (lambda a: check.slowest_link(a, time, batch=256, round_trip=0, **cats), rate, 400),
         (lambda a: check.fastest(a, learning, **FAST), min(values, key=values.get), (1024, 1024)),

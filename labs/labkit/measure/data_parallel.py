@@ -50,7 +50,7 @@ BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
-_BUDGET, _LOOK_S = 0.1, 0.3
+_BUDGET = 0.1
 
 
 def work(name: str, width: int, batch: int) -> Work:
@@ -79,16 +79,20 @@ def calibrate(device: torch.device) -> Costs:
         with ExitStack() as stack:
             pair, one = stack.enter_context(crew(PROCESSES)), stack.enter_context(crew(1))
             apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
+            looks = [_exchange(both, pair)]
             alone = apart.costs(_steps(apart, one, "alone"))
+            looks.append(_exchange(both, pair))
             curves = _steps(both, pair, "together")
-            report(0.6, "Calibrating: exchanging gradients")
-            exchange, spread, sums = _exchange(pair), _spread(pair), _sums(pair)
+            looks.append(_exchange(both, pair))
+            curves["exchange"] = [[what.gradients(), median(seconds)]
+                                  for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
+            spread, sums = _spread(pair), _sums(pair)
         found, missing = _links()
         costs = both.costs(curves, missing)
     except CrewFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
     found |= {"spread": spread, f"sum {LOOPBACK}": sums, "pacemaker": [[1, alone.pace], [PROCESSES, costs.pace]]}
-    return replace(costs, curves={**alone.curves, **costs.curves, **exchange.curves, **found},
+    return replace(costs, curves={**alone.curves, **costs.curves, **found},
                    drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
 
 
@@ -211,19 +215,23 @@ def _steps(timed, there, how) -> dict[str, Curve]:
     return found
 
 
-def _exchange(pair) -> Costs:
-    """Return what exchanging one bucket adds to a step, by its bytes: a small difference, which needs a longer look."""
-    timed, found = Paced(pacemaker(pair), budget=_LOOK_S), []
+def _exchange(timed, pair) -> list[float]:
+    """Return what exchanging one bucket adds to a step of each of `EXCHANGED`.
+
+    It is a small difference of two times. So it is looked at more than once, some seconds apart.
+    """
+    report(0.1, "Calibrating: exchanging gradients")
+    found = []
     for what in EXCHANGED:
         whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
-        found.append([what.gradients(), timed(lambda w=whole, a=apart: max(w() - a(), 1e-6))])
-    return timed.costs({"exchange": found})
+        found.append(timed(lambda w=whole, a=apart: max(w() - a(), 1e-6)))
+    return found
 
 
 def _spread(pair) -> Curve:
-    """Return sorted seconds of equal steps, by their rank from 1 up: the steadiest of some series."""
+    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of three series."""
     series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(3)]
-    return [[place + 1, seconds] for place, seconds in enumerate(min(series, key=sum))]
+    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[1])]
 
 
 def _links() -> tuple[dict[str, Curve], dict[str, str]]:

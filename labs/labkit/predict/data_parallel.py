@@ -8,6 +8,7 @@ anybody waiting. Then everybody has waited for the slowest node too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import accumulate
 from numbers import Integral
 
@@ -96,8 +97,13 @@ def slowest(samples: Sequence[float], draws: int) -> float:
         raise ValueError("The slowest of no values is not to be had.")
     if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 1:
         raise ValueError(f"The draws must be a whole number from 1 up, not {draws!r}.")
-    ordered, count = sorted(samples), len(samples)
-    return sum(value * (((i + 1) / count) ** draws - (i / count) ** draws) for i, value in enumerate(ordered))
+    return _largest(tuple(samples), draws)
+
+
+@cache
+def _largest(samples: tuple[float, ...], draws: int) -> float:
+    count = len(samples)
+    return sum(value * (((i + 1) / count) ** draws - (i / count) ** draws) for i, value in enumerate(sorted(samples)))
 
 
 def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tuple[float, float], nodes: int,
