@@ -216,15 +216,18 @@ def test_training_ends_at_its_target(pair):
 
 @two
 def test_its_probe_agrees_with_a_plain_loop(pair):
-    """Blocks in turn, and their medians; the band is wide, for a noisy machine. On a quiet one the ratio is near 1."""
+    """Blocks in turn, and their medians; wide, and tried again, for a noisy machine. On a quiet one it is near 1."""
     with plain_loop() as loop:
-        for size, times in ((2**16, 60), (2**22, 10)):
+
+        def ratio(size, times):
             ours, theirs = [], []
             for _ in range(7):
-                found = pair.all_reduce(size, times)
-                ours.append(sum(found) / times)
+                ours.append(sum(pair.all_reduce(size, times)) / times)
                 theirs.append(loop(size, times))
-            assert 0.5 < median(ours) / median(theirs) < 2
+            return median(ours) / median(theirs)
+
+        for size, times in ((2**16, 60), (2**22, 10)):
+            assert any(0.6 < ratio(size, times) < 1.6 for _ in range(4))
 
 
 class plain_loop:
