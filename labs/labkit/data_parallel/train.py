@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic, sleep
@@ -136,7 +137,8 @@ def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool,
             say(_done(member, orders.get(), say))
     except Exception as trouble:
         lost = isinstance(trouble, meetings.Lost)
-        say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
+        with suppress(OSError):  # nobody may be left to read it
+            say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
         orders.get()  # nothing more comes: the crew ends this process
 
 
