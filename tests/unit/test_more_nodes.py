@@ -181,8 +181,7 @@ def costs(**changes):
     found |= {f"waiting {rung}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
               for rung in instrument.LINKS}
     found |= {"exchange": fakes.link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED]),
-              "spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)],
-              "pacemaker": [[1, 1e-3], [2, 1.1e-3]]}
+              "spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
     return fakes.costs(found | changes)
 
 
@@ -327,8 +326,7 @@ def test_real_processes_run_what_is_predicted_and_learn():
         assert bench.crew(2) is pair
         small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
-        work = instrument.work("cats", 8, 16)
-        found = more_nodes._timed(bench, costs(), 1.0, work, 2, Shape(), budget=0.1)
+        found = more_nodes._timed(bench, costs(), TRAINED[0], 16, 2, Shape(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
         few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))

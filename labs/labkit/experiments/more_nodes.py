@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -9,10 +10,9 @@ from functools import cache
 from labkit.costs import Costs
 from labkit.data_parallel import ring
 from labkit.data_parallel.crew import Crew, crew, room
-from labkit.data_parallel.work import Work
 from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
 from labkit.experiments import cluster
-from labkit.experiments.paced import banded, paced
+from labkit.experiments.paced import banded, nearest, paced
 from labkit.machine import Machine, data_folder
 from labkit.measure import data_parallel as instrument
 from labkit.measure.data_parallel import LINKS, LOOPBACK
@@ -80,8 +80,7 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         if expected.value > _LONGEST_S:
             return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
         with bench.open():
-            return _timed(bench, costs, predict(nodes, batch, scaling, what, 0, RATES[-1]).value,
-                          _work(what, data_parallel.share(batch, nodes, scaling)), nodes, shape, budget)
+            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, shape, budget)
 
     return Experiment(
         title="One step by more nodes" + ("" if rung == LOOPBACK else f", over the rung {rung}"),
@@ -191,8 +190,7 @@ class Line:
 
 def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Shape) -> dict[str, float]:
     """Return the parts of a step's seconds on this machine, of which every node is a process."""
-    name, width = NETWORKS[what]
-    computing = operation(costs.group(f"{'alone' if nodes == 1 else 'together'} {name}"), width, each)
+    computing = _computing(costs, what, each, nodes)
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
     line, full = Line(costs, rung, nodes, shape), _buckets(what)
@@ -200,6 +198,15 @@ def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Sha
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
         [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]),
         busy=sum(line.own(size) for _, size in full), handling=[handling(costs, size) for _, size in full])
+
+
+def _computing(costs: Costs, what: str, each: int, nodes: int) -> float:
+    name, width = NETWORKS[what]
+    return operation(costs.group(f"{_how(nodes)} {name}"), width, each)
+
+
+def _how(nodes: int) -> str:
+    return "alone" if nodes == 1 else "together"
 
 
 def handling(costs: Costs, size: int) -> float:
@@ -295,31 +302,34 @@ class Bench:
         return self._crews[processes]
 
 
-def _timed(bench: Bench, costs: Costs, busy: float, work: Work, nodes: int, shape: Shape, budget: float) -> Outcome:
-    """Measure a step; what it takes without the link, `busy` seconds, is brought to the calibrated pace."""
+def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: Shape, budget: float) -> Outcome:
+    """Measure a step, in turn with the calibrated one that is most like it.
+
+    What computing takes of it is brought to the calibrated pace; exchanging does not keep that pace.
+    """
     from labkit.measure.pace import timed
 
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
     there = bench.crew(nodes)
     if nodes > 1 and bench.rung != LOOPBACK:
         there.reshape(shape)
-    sample, pacemaker = instrument.sampler(there, work), instrument.pacemaker(there)
+    name, width = NETWORKS[what]
+    near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
+    beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
+    sample = instrument.sampler(there, instrument.work(name, width, each))
+    pacemaker = instrument.sampler(there, instrument.work(name, near, int(beside)), exchange=False)
     sample(), pacemaker()  # networks are built at the first call
-    timing, speed = timed(sample, pacemaker, instrument.pace(costs, nodes), budget)
-    if shape == Shape():
+    timing, speed = timed(sample, pacemaker, pace, budget)
+    if nodes == 1:
         return paced(timing, speed)
-    clock = timing.median / speed
+    clock, busy = timing.median / speed, _computing(costs, what, each, nodes) / speed
     value, low, high = (seconds / speed + (speed - 1) * min(seconds / speed, busy)
                         for seconds in (timing.median, timing.low, timing.high))
     return Outcome(value, "s", low=min(low, value), high=max(high, value), note=timing.note, clock=clock)
 
 
-def _work(what: str, each: int) -> Work:
-    return instrument.work(*NETWORKS[what], each)
-
-
 def _shape(round_trip: float, rate: float) -> Shape:
-    return Shape(round_trip, float("inf") if rate == RATES[-1] else rate * 1e9 / 8)
+    return Shape(round_trip, math.inf if rate == RATES[-1] else rate * 1e9 / 8)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

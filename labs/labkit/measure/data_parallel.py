@@ -41,7 +41,7 @@ ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Work("cats", 16, batch=16)
-NAMES = ("pacemaker", "exchange", "spread", f"sum {LOOPBACK}",
+NAMES = ("exchange", "spread", f"sum {LOOPBACK}",
          *(f"{kind} {rung}" for kind in ("sum", "waiting") for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
@@ -65,8 +65,7 @@ def layers(name: str, width: int) -> list[network.Layer]:
 
 def calibrate(device: torch.device) -> Costs:
     """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; what exchanging a
-    bucket adds to a step, `"exchange"`, against its bytes; the sorted times of many equal steps, `"spread"`; and the
-    small step beside which they were timed, `"pacemaker"`, against the processes.
+    bucket adds to a step, `"exchange"`, against its bytes; and the sorted times of many equal steps, `"spread"`.
 
     Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`; and the
     shortest of them against the link's round trip, `"waiting hook"`.
@@ -91,7 +90,7 @@ def calibrate(device: torch.device) -> Costs:
         costs = both.costs(curves, missing)
     except CrewFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
-    found |= {"spread": spread, f"sum {LOOPBACK}": sums, "pacemaker": [[1, alone.pace], [PROCESSES, costs.pace]]}
+    found |= {"spread": spread, f"sum {LOOPBACK}": sums}
     return replace(costs, curves={**alone.curves, **costs.curves, **found},
                    drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
 
@@ -99,11 +98,6 @@ def calibrate(device: torch.device) -> Costs:
 def pacemaker(there: Crew) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
     return sampler(there, _PACEMAKER, exchange=False)
-
-
-def pace(costs: Costs, processes: int) -> float:
-    """Return the seconds that the pacemaker took when the machine was calibrated, in a crew of so many processes."""
-    return dict(costs.curve("pacemaker"))[min(processes, PROCESSES)]
 
 
 def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
