@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from labkit.costs import Costs
 from labkit.machine import Machine
+from labkit.measure import data_parallel as instrument
+from labkit.predict import network
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -141,8 +143,28 @@ def serving() -> Costs:
                   "handling": [[1, 5e-4]], "handing": [[1, 2e-4]], "rest": [[1, 3e-4]]})
 
 
+def data_parallel(**changes) -> Costs:
+    """Return costs as `labkit.measure.data_parallel` finds them; `changes` replace its curves."""
+
+    def curve(name, width, factor):
+        flop = network.training_flop(instrument.layers(name, width))
+        return [[batch, factor * (5e-4 + batch * flop / RATE)] for batch in instrument.BATCHES]
+
+    found = {f"{how} {name} {width}": curve(name, width, factor)
+             for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in instrument.WIDTHS.items()
+             for width in widths}
+    sums = link(4e-4, 1e9, instrument.SIZES)
+    found |= {f"sum {rung}": sums for rung in ("loopback", "namespaces", "hook")}
+    found |= {f"waiting {rung}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
+              for rung in instrument.LINKS}
+    found |= {"exchange": link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED]),
+              "spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
+    return costs(found | changes)
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
-            "queries": queries(), "precision": precision(), "serving": serving(), **tour()}
+            "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
+            "serving": serving(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})

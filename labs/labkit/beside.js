@@ -3,8 +3,8 @@
 function apart(value, truth, unit) {
   const more = value > truth ? "too high" : "too low";
   const gap = Math.abs(value - truth);
-  if (unit === "%") return gap < 0.05 ? "right" : `${quantity(gap, gap === 1 ? "point" : "points")} ${more}`;
-  if (gap < 0.005 * Math.abs(truth)) return "right";
+  if (["%", "points"].includes(unit)) return gap < 0.05 ? "right" : `${quantity(gap, gap === 1 ? "point" : "points")} ${more}`;
+  if (gap <= 0.005 * Math.abs(truth)) return "right";
   const factor = Math.max(value / truth, truth / value);
   if (factor >= 2 && Number.isFinite(factor)) return `${quantity(factor, "times")} ${more}`;
   return truth ? `${quantity((100 * gap) / Math.abs(truth), "%")} ${more}` : `${quantity(gap, unit)} ${more}`;

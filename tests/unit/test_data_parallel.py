@@ -339,9 +339,17 @@ def test_a_rank_that_never_joins_is_named_in_seconds(monkeypatch, tmp_path):
     assert time.monotonic() - begin < 2 * GONE_S
 
 
+@pytest.fixture
+def interruptible():
+    """An interrupt that is felt, also where the tests run with interrupts ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @two
 @posix
-def test_an_interrupt_ends_the_crew_with_all_its_ranks():
+def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
     with crew(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         for process in processes:

@@ -167,27 +167,9 @@ def test_a_batch_that_the_nodes_cannot_share_is_refused():
 # The experiment, on a made-up machine
 
 
-def costs(**changes):
-    """Return what the instrument would find on a machine that follows simple rules."""
-    def curve(name, width, factor):
-        flop = network.training_flop(instrument.layers(name, width))
-        return [[batch, factor * (5e-4 + batch * flop / fakes.RATE)] for batch in instrument.BATCHES]
-
-    found = {f"{how} {name} {width}": curve(name, width, factor)
-             for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in instrument.WIDTHS.items()
-             for width in widths}
-    sums = fakes.link(4e-4, 1e9, instrument.SIZES)
-    found |= {f"sum {rung}": sums for rung in ("loopback", "namespaces", "hook")}
-    found |= {f"waiting {rung}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
-              for rung in instrument.LINKS}
-    found |= {"exchange": fakes.link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED]),
-              "spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
-    return fakes.costs(found | changes)
-
-
 @pytest.fixture(scope="module")
 def here():
-    return fakes.machine(costs={"data_parallel": costs()})
+    return fakes.machine()
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +181,7 @@ TRAINED = tuple(more_nodes.NETWORKS)
 
 
 def test_the_made_up_costs_are_what_the_instrument_promises():
-    costs().check(instrument.NAMES)
+    fakes.data_parallel().check(instrument.NAMES)
 
 
 def test_one_node_neither_talks_nor_waits(time):
@@ -229,8 +211,8 @@ def test_the_efficiency_of_weak_scaling_falls_with_the_nodes(time, what):
 
 
 def test_without_costs_of_exchange_more_nodes_only_compute(here):
-    free = costs(exchange=[[16, 1e-12], [32, 1e-12]], spread=[[1, 1.0]],
-                 **{"sum loopback": [[16, 1e-15], [32, 1e-15]]})
+    free = fakes.data_parallel(exchange=[[16, 1e-12], [32, 1e-12]], spread=[[1, 1.0]],
+                               **{"sum loopback": [[16, 1e-15], [32, 1e-15]]})
     time = more_nodes.time(fakes.machine(costs={"data_parallel": free}))
     for nodes in (2, 8):
         found = time.predict(nodes=nodes, batch=256, scaling=STRONG, what=TRAINED[1], **FAST)
@@ -275,7 +257,7 @@ def test_the_time_to_learn_is_steps_needed_times_the_time_of_a_step(here, time):
 
 def test_a_machine_without_the_instrument_is_told_what_to_do():
     with pytest.raises(ValueError, match="data_parallel"):
-        more_nodes.time(fakes.machine())
+        more_nodes.time(fakes.machine(costs={}))
 
 
 # Exercises
@@ -326,7 +308,7 @@ def test_real_processes_run_what_is_predicted_and_learn():
         assert bench.crew(2) is pair
         small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
-        found = more_nodes._timed(bench, costs(), TRAINED[0], 16, 2, Shape(), budget=0.1)
+        found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, Shape(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
         few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))

@@ -8,13 +8,26 @@ from pathlib import Path
 import fakes
 import pytest
 from labkit import __main__, experiments, validate
+from labkit.data_parallel.crew import RUNGS
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
-from labkit.experiments import latency, layers, paced, serving, small_machine, step, throughput, tour
+from labkit.experiments import (
+    latency,
+    layers,
+    more_nodes,
+    paced,
+    precision,
+    serving,
+    small_machine,
+    step,
+    throughput,
+    tour,
+)
 
 HERE = fakes.machine()
 TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, latency.time, throughput.latency,
-         throughput.rates, small_machine.time)
+         throughput.rates, precision.time, small_machine.time)
 BANDS = {experiment(HERE).title: paced.BAND for experiment in TIMES}
+BANDS |= {more_nodes.time(HERE, rung).title: paced.BAND for rung in RUNGS}
 BANDS |= {f"From a picture to its answer, over the {rung}": paced.BAND for rung in ("tunnel", "relay")}
 BANDS[small_machine.memory(0, 0).title] = small_machine.MEMORY_BAND
 BANDS["Answers up to 80 % of the capacity"] = serving.BAND

@@ -303,11 +303,13 @@ class Bench:
 
 
 def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: Shape, budget: float) -> Outcome:
-    """Measure a step, in turn with the calibrated one that is most like it.
+    """Measure a step, in turn with the calibrated ones that are most like it, and give it at their pace.
 
-    What computing takes of it is brought to the calibrated pace; exchanging does not keep that pace.
+    Computing and exchanging wander each for itself, so each is brought to its own pace. What an emulated link takes is
+    mostly waiting, which keeps none.
     """
-    from labkit.measure.pace import timed
+    from labkit import clock
+    from labkit.measure.pace import speed_of, timed
 
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
     there = bench.crew(nodes)
@@ -316,16 +318,24 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     name, width = NETWORKS[what]
     near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
     beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
-    sample = instrument.sampler(there, instrument.work(name, width, each))
-    pacemaker = instrument.sampler(there, instrument.work(name, near, int(beside)), exchange=False)
-    sample(), pacemaker()  # networks are built at the first call
-    timing, speed = timed(sample, pacemaker, pace, budget)
+    own = instrument.work(name, width, each)
+    samples = {"step": instrument.sampler(there, own),
+               "computing": instrument.sampler(there, instrument.work(name, near, int(beside)), exchange=False)}
+    if nodes > 1 and bench.rung == LOOPBACK:
+        like = min(instrument.EXCHANGED, key=lambda known: abs(math.log(known.gradients() / own.gradients())))
+        samples["exchange"] = instrument.longer(there, like)
+    for sample in samples.values():  # networks are built at the first call
+        sample()
     if nodes == 1:
-        return paced(timing, speed)
-    clock, busy = timing.median / speed, _computing(costs, what, each, nodes) / speed
-    value, low, high = (seconds / speed + (speed - 1) * min(seconds / speed, busy)
-                        for seconds in (timing.median, timing.low, timing.high))
-    return Outcome(value, "s", low=min(low, value), high=max(high, value), note=timing.note, clock=clock)
+        return paced(*timed(samples["step"], samples["computing"], pace, budget))
+    found = clock.rounds(samples, budget=budget)
+    step, speed, exchanging = found["step"], speed_of(pace, found["computing"].median), 1.0
+    if "exchange" in found:
+        exchanging = speed_of(links.seconds(costs.curve("exchange"), like.gradients()), found["exchange"].median)
+    computing = _computing(costs, what, each, nodes) / speed
+    value, low, high = (speed * min(seconds, computing) + exchanging * max(seconds - computing, 0.0)
+                        for seconds in (step.median, step.low, step.high))
+    return Outcome(value, "s", low=min(low, value), high=max(high, value), note=step.note, clock=step.median)
 
 
 def _shape(round_trip: float, rate: float) -> Shape:

@@ -178,7 +178,7 @@ def means(found: Mapping[str, Sequence[float]]) -> dict[str, Outcome]:
 
 
 def _points(values, unit="points") -> Outcome:
-    value, low, high = seeds.interval(values)
+    value, low, high = (round(number, 6) + 0.0 for number in seeds.interval(values))  # no -2e-14, and no -0
     return Outcome(value, unit, low=min(low, value), high=max(high, value))
 
 

@@ -50,6 +50,7 @@ BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
+_LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
 _BUDGET = 0.1
 
 
@@ -111,6 +112,12 @@ def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], floa
         return seconds
 
     return sample
+
+
+def longer(there: Crew, what: Work) -> Callable[[], float]:
+    """Return a sampler of the seconds by which a step takes longer because it exchanges its gradients."""
+    whole, apart = sampler(there, what), sampler(there, what, exchange=False)
+    return lambda: max(whole() - apart(), _LEAST_S)
 
 
 def adding(there: Crew, size: int) -> Callable[[], float]:
@@ -215,11 +222,7 @@ def _exchange(timed, pair) -> list[float]:
     It is a small difference of two times. So it is looked at more than once, some seconds apart.
     """
     report(0.1, "Calibrating: exchanging gradients")
-    found = []
-    for what in EXCHANGED:
-        whole, apart = sampler(pair, what), sampler(pair, what, exchange=False)
-        found.append(timed(lambda w=whole, a=apart: max(w() - a(), 1e-6)))
-    return found
+    return [timed(longer(pair, what)) for what in EXCHANGED]
 
 
 def _spread(pair) -> Curve:

@@ -103,7 +103,17 @@ def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: flo
     """
     timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
     call, now = timings["call"], timings["pace"]
-    speed = max(pace / now.median, 1 / _SLOWEST)
+    speed = speed_of(pace, now.median)
     middle = call.median * speed
     low, high = min(call.low * pace / now.high, middle), max(call.high * pace / now.low, middle)  # rounding aside
     return clock.Timing(middle, low, high, call.samples, call.contention), speed
+
+
+def speed_of(pace: float, now: float) -> float:
+    """Return the machine's present speed as a fraction of its calibrated pace.
+
+    Args:
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        now: seconds that it takes now.
+    """
+    return max(pace / now, 1 / _SLOWEST)
