@@ -194,13 +194,13 @@ def test_one_node_neither_talks_nor_waits(time):
 @pytest.mark.parametrize("what", TRAINED)
 def test_a_longer_or_slower_link_never_makes_a_step_shorter(time, what, scaling):
     for nodes in (2, 16, 256):
-        for rate in more_nodes.RATES:
+        for rate in time.axis("rate").values:
             values = [time.predict(nodes=nodes, batch=256, scaling=scaling, what=what, round_trip=trip, rate=rate).value
-                      for trip in more_nodes.ROUND_TRIPS]
+                      for trip in time.axis("round_trip").values]
             assert values == sorted(values)
-        for trip in more_nodes.ROUND_TRIPS:
+        for trip in time.axis("round_trip").values:
             values = [time.predict(nodes=nodes, batch=256, scaling=scaling, what=what, round_trip=trip, rate=rate).value
-                      for rate in more_nodes.RATES]
+                      for rate in time.axis("rate").values]
             assert values == sorted(values, reverse=True)
 
 
@@ -271,7 +271,7 @@ def test_right_answers_pass_and_wrong_ones_do_not(here, time, capsys):
               if (found := learning.predict(nodes=n, batch=b, **FAST))}
     turn = next(n for n in more_nodes.NODES if (parts := time.predict(
         nodes=n, batch=1024, scaling=STRONG, what=TRAINED[3], **FAST).parts)[EXPOSED] > parts[COMPUTING])
-    rate = next((rate for rate in more_nodes.RATES if time.predict(
+    rate = next((rate for rate in time.axis("rate").values if time.predict(
         nodes=2, batch=256, round_trip=0, rate=rate, **cats).value < time.predict(
         nodes=1, batch=256, round_trip=0, rate=rate, **cats).value), 0)
     for ask, right, wrong in (

@@ -28,11 +28,14 @@ from labkit.units import quantity
 NEEDS = ("data_parallel",)  # the instruments that the predictions stand on
 NODES = tuple(2**k for k in range(11))
 BATCHES = (16, 64, 96, 160, 256, 1024, 8192)
-ROUND_TRIPS = (0, 0.0001, 0.002, 0.01)
-RATES = (0.1, 1, 10, 100, 400)  # Gbit/s
+FASTEST = 400  # Gbit/s; an emulated link has no limit there
 NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "dense, 4 × 384": ("dense", 384),
             "dense, 4 × 768": ("dense", 768)}
 LARGE = "1.3 billion, on nodes of 8 H100"
+# The sliders: what a cluster has, and what an emulated link is tried with. A page has to carry every point of them.
+CLUSTER = {"nodes": NODES, "what": (*NETWORKS, LARGE), "round_trip": (0, 0.0001, 0.01), "rate": (1, 10, 100, FASTEST)}
+EMULATED = {"nodes": NODES[:5], "what": tuple(NETWORKS), "round_trip": (0, 0.002, 0.01),
+            "rate": (0.1, 1, 10, 100, FASTEST)}
 PARAMETERS, TOKENS = 1_315_950_592, 2048  # of the language model, and in one of its examples
 TABLE, SERIES = data_folder() / "published" / "training-scaling.csv", "llmfoundry|1b|h100_80gb|seq2048"
 BACKWARD = (1 / 3, 1.0)  # the shares of computing at which the backward pass, twice the forward one, begins and ends
@@ -54,6 +57,7 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         ValueError: a machine that lacks the instrument, or the rung.
     """
     costs, bench = machine.cost("data_parallel"), Bench(rung)
+    values = CLUSTER if rung == LOOPBACK else EMULATED
     costs.curve(f"sum {rung}")
 
     def predict(nodes, batch, scaling, what, round_trip, rate):
@@ -87,18 +91,18 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         quantity="Time of one step",
         unit="s",
         axes=[
-            Axis("nodes", "Nodes", NODES, start=2, unit="nodes", log=True),
+            Axis("nodes", "Nodes", values["nodes"], start=2, unit="nodes", log=True),
             Axis("batch", "Batch", BATCHES, start=256, unit="examples", log=True),
             Axis("scaling", "The batch is that of", data_parallel.SCALING),
-            Axis("what", "What is trained", (*NETWORKS, LARGE), start="cats, width 24"),
-            Axis("round_trip", "Round trip of the link", ROUND_TRIPS, unit="s"),
-            Axis("rate", "Bandwidth of the link", RATES, start=400, unit="Gbit/s", log=True),
+            Axis("what", "What is trained", values["what"], start="cats, width 24"),
+            Axis("round_trip", "Round trip of the link", values["round_trip"], unit="s"),
+            Axis("rate", "Bandwidth of the link", values["rate"], start=FASTEST, unit="Gbit/s", log=True),
         ],
         predict=predict,
         measure=measure,
         readout="{what}, by {nodes}, with a batch of {batch} for {scaling}, over a link of {round_trip} and {rate}: a "
                 "step takes {value}, of which {part:exposed communication} are communication that shows.",
-        published=published(),
+        published=published() if rung == LOOPBACK else [],
         session=bench.open,
     )
 
@@ -262,7 +266,7 @@ def published() -> list[Published]:
             continue
         nodes, batch = int(row["nodes"]), int(row["global_batch"])
         if nodes in NODES and batch / nodes in BATCHES:
-            point = dict(nodes=nodes, batch=batch // nodes, scaling=WEAK, what=LARGE, round_trip=0, rate=RATES[-1])
+            point = dict(nodes=nodes, batch=batch // nodes, scaling=WEAK, what=LARGE, round_trip=0, rate=FASTEST)
             rate = float(row["value"]) * int(row["total_accelerators"])
             found.append(Published(point, batch * TOKENS / rate, f"{nodes} nodes of 8 H100", row["source"]))
     return found
@@ -339,14 +343,14 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
 
 
 def _shape(round_trip: float, rate: float) -> Shape:
-    return Shape(round_trip, math.inf if rate == RATES[-1] else rate * 1e9 / 8)
+    return Shape(round_trip, math.inf if rate == FASTEST else rate * 1e9 / 8)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: batches, widths and links that were not
     calibrated, on every rung that this machine allows.
     """
-    points = [dict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=0, rate=RATES[-1])
+    points = [dict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=0, rate=FASTEST)
               for what in NETWORKS for nodes, batch in ((1, 96), (1, 160), (2, 16), (2, 64), (2, 96), (2, 160))]
     slow = [dict(nodes=2, batch=batch, scaling=STRONG, what=what, round_trip=trip, rate=rate)
             for what, batch in zip(NETWORKS, (160, 96, 160, 64), strict=True)

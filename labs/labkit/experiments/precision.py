@@ -48,7 +48,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
             return _times(banded(predicted.at(costs, GPU, form, width, batch)), work, batch)
         if threads > most:
             return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
-                               "out. Measure it.")
+                               f"out. Measure {work} in {form}: {batch:,} pictures in a step, {width} channels in width.")
         return _times(banded(predicted.on_threads(costs, form, width, batch, threads, most)), work, batch)
 
     def measure(batch, width, form, threads, where, work):
@@ -74,8 +74,8 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
             Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
             Axis("form", "Number format", FORMS, start="fp32"),
             Axis("threads", "Threads of this processor", _threads(most), start=most, unit="threads"),
-            Axis("where", "Machine", (PROCESSOR, OWN_GPU, *CATALOGUE)),
             Axis("work", "What is timed", WORK),
+            Axis("where", "Machine", (PROCESSOR, OWN_GPU, *CATALOGUE)),
         ],
         predict=predict,
         measure=measure,
