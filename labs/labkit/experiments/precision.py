@@ -48,7 +48,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
             return _times(banded(predicted.at(costs, GPU, form, width, batch)), work, batch)
         if threads > most:
             return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
-                               f"out. Measure {work} in {form}: {batch:,} pictures in a step, {width} channels in width.")
+                               f"out. Measure {work} in {form}: {batch:,} pictures a step, {width} channels wide.")
         return _times(banded(predicted.on_threads(costs, form, width, batch, threads, most)), work, batch)
 
     def measure(batch, width, form, threads, where, work):
