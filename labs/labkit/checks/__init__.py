@@ -38,20 +38,20 @@ def holds(answer, condition: Callable[[object], bool], *, right: str, hint: str)
     return _say(good, right if good else hint)
 
 
-def pays_from(answer: int | None, gains: Mapping[int, float], *, right: str, hint: str) -> bool | None:
-    """Check the narrowest width on a slider from which something pays; 0 for none.
+def pays_from(answer: float | None, gains: Mapping[float, float], *, right: str, hint: str) -> bool | None:
+    """Check the least value on a slider from which something pays; 0 for none.
 
     Args:
-        answer: the width.
-        gains: by width, how many times as fast it makes an answer.
+        answer: the value.
+        gains: by value, how many times as good it is; above 1 it pays.
         right, hint: as in `holds`.
     """
-    def fits(width):
-        if width == 0:
+    def fits(value):
+        if value == 0:
             return max(gains.values()) <= SLACK
-        if width not in gains:
-            raise ValueError(f"the slider has the widths {', '.join(map(str, gains))}")
-        return gains[width] >= 1 / SLACK and all(gains[w] <= SLACK for w in gains if w < width)
+        if value not in gains:
+            raise ValueError(f"the slider has {', '.join(f'{known:g}' for known in gains)}")
+        return gains[value] >= 1 / SLACK and all(gain <= SLACK for less, gain in gains.items() if less < value)
 
     return holds(answer, fits, right=right, hint=hint)
 

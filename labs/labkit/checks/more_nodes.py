@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.checks import SLACK, holds, number
+from labkit.checks import SLACK, holds, number, pays_from
 from labkit.experiment import Experiment
 from labkit.predict import collectives, network
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, slowest
@@ -28,15 +28,7 @@ def takes_over(answer: int | None, experiment: Experiment, **point) -> bool | No
     for nodes in experiment.axis("nodes").values:
         if outcome := experiment.predict(nodes=nodes, **point):
             shares[nodes] = outcome.parts[EXPOSED] / outcome.parts[COMPUTING]
-
-    def fits(nodes):
-        if nodes == 0:
-            return max(shares.values()) <= SLACK
-        if nodes not in shares:
-            raise ValueError(f"the slider has the nodes {', '.join(map(str, shares))}")
-        return shares[nodes] >= 1 / SLACK and all(share <= SLACK for n, share in shares.items() if n < nodes)
-
-    return holds(answer, fits, right="from there on the nodes talk for longer than they compute.", hint=(
+    return pays_from(answer, shares, right="from there on the nodes talk for longer than they compute.", hint=(
         "Set the sliders as the exercise says and step through the nodes. Take the first number at which the breakdown "
         "shows more exposed communication than computing; 0 if there is none."))
 
@@ -68,15 +60,7 @@ def slowest_link(answer: float | None, experiment: Experiment, **point) -> bool 
         return one / two
 
     gains = {rate: gain(rate) for rate in experiment.axis("rate").values}
-
-    def fits(rate):
-        if rate == 0:
-            return max(gains.values()) <= SLACK
-        if rate not in gains:
-            raise ValueError(f"the slider has {', '.join(f'{known:g}' for known in gains)} Gbit/s")
-        return gains[rate] >= 1 / SLACK and all(gain <= SLACK for slower, gain in gains.items() if slower < rate)
-
-    return holds(answer, fits, right="over anything slower the second node costs more than it gives.", hint=(
+    return pays_from(answer, gains, right="over anything slower the second node costs more than it gives.", hint=(
         "Note the time of a step with one node. Then set two nodes and step through the bandwidths, from the slowest "
         "on, until the step takes less; 0 if it never does."))
 

@@ -14,11 +14,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
 from pathlib import Path
 
 from labkit.measure import namespaces
 from labkit.measure.helper import Helper, HelperFailed, say, serve
+from labkit.measure.shaped import Shaped
 from labkit.shape import Shape
 
 PACKET = 65_000  # bytes: the fewer packets, the less the pump takes from those who compute
@@ -31,7 +31,7 @@ class Refused(RuntimeError):
     """This machine allows no networks in user space; the message says why."""
 
 
-class Switch:
+class Switch(Shaped):
     """Joins hosts until its `with` block ends.
 
     Args:
@@ -40,27 +40,12 @@ class Switch:
     """
 
     def __init__(self, helper: Helper, door: Path):
-        self._helper, self.door = helper, door
+        super().__init__(helper)
+        self.door = door
 
     def host(self, number: int) -> list[str]:
         """Return a command that starts the command that follows it on the host with that number, from 0."""
         return [sys.executable, "-m", "labkit.measure.hosts", str(self.door), address(number)]
-
-    def reshape(self, shape: Shape) -> None:
-        """Change every host's link, for all that is sent from now on."""
-        self._order(shape=astuple(shape))
-
-    def cut(self) -> None:
-        """Take the links down: nothing passes, and nobody is told."""
-        self._order(up=False)
-
-    def mend(self) -> None:
-        """Bring the links up again."""
-        self._order(up=True)
-
-    def _order(self, **order) -> None:
-        self._helper.tell(order)
-        self._helper.answer()
 
 
 def address(host: int) -> str:

@@ -15,11 +15,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple
 from pathlib import Path
 
 from labkit.measure import tunnel
 from labkit.measure.helper import Helper, HelperFailed
+from labkit.measure.shaped import Shaped
 from labkit.shape import Shape
 
 RUNGS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
@@ -29,7 +29,7 @@ class Unlinked(RuntimeError):
     """A rung that this machine does not allow; the message says why."""
 
 
-class Link:
+class Link(Shaped):
     """A link that is there until its `with` block ends.
 
     Args:
@@ -41,7 +41,8 @@ class Link:
 
     def __init__(self, rung: str, helper: Helper, folder: Path | None = None, reason: str = ""):
         self.rung, self.reason = rung, reason
-        self._helper, self._folder = helper, folder
+        super().__init__(helper)
+        self._folder = folder
         self._relay = None if folder else helper.answer()["port"]
         self._port = None
 
@@ -70,22 +71,6 @@ class Link:
                 raise
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return line
-
-    def reshape(self, shape: Shape) -> None:
-        """Change the link, for all that is sent from now on."""
-        self._order(shape=astuple(shape))
-
-    def cut(self) -> None:
-        """Take the link down: nothing passes, and nobody is told."""
-        self._order(up=False)
-
-    def mend(self) -> None:
-        """Bring the link up again."""
-        self._order(up=True)
-
-    def _order(self, **order) -> None:
-        self._helper.tell(order)
-        self._helper.answer()
 
 
 @contextmanager
