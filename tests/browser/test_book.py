@@ -135,27 +135,32 @@ def test_lab_has_a_living_widget(visit, name):
 
 @pytest.mark.parametrize("name", pages_with("explorer"))
 def test_every_control_changes_what_its_widget_says(visit, name):
-    """Every slider, list and number field, moved as a hand would, changes the sentence under the chart."""
+    """Every slider, list and number field, moved as a hand would from where the widget starts, changes the sentence."""
     page = visit(name)
     for host in page.locator(".labkit-host[data-module=explorer]").all():
         host.locator(".labkit-sentence").wait_for()
         said = lambda host=host: host.locator(".labkit-sentence").inner_text()  # noqa: E731
+        start = said()
         for slider in host.locator("input[type=range]").all():
-            before, value = said(), slider.input_value()
-            slider.press("ArrowRight" if value != slider.get_attribute("max") else "ArrowLeft")
+            value = slider.input_value()
+            there, back = ("ArrowRight", "ArrowLeft")[:: 1 if value != slider.get_attribute("max") else -1]
+            slider.press(there)
             assert slider.input_value() != value
-            assert said() != before, f"the slider {slider.get_attribute('id')} of {name} is dead"
+            assert said() != start, f"the slider {slider.get_attribute('id')} of {name} is dead"
             assert slider.get_attribute("aria-valuetext")
+            slider.press(back)
         for choice in host.locator("select").all():
-            before, value = said(), choice.input_value()
+            value = choice.input_value()
             other = next(o for o in choice.locator("option").all() if o.get_attribute("value") != value)
             choice.select_option(other.get_attribute("value"))
-            assert said() != before, f"the list {choice.get_attribute('id')} of {name} is dead"
+            assert said() != start, f"the list {choice.get_attribute('id')} of {name} is dead"
+            choice.select_option(value)
         for field in host.locator("input[type=number]").all():
-            before, value = said(), field.input_value()
-            field.fill(field.get_attribute("max" if value != field.get_attribute("max") else "min"))
-            field.press("Enter")
-            assert said() != before, f"the field {field.get_attribute('aria-label')} of {name} is dead"
+            value = field.input_value()
+            for number in (field.get_attribute("max" if value != field.get_attribute("max") else "min"), value):
+                field.fill(number)
+                field.press("Enter")
+                assert (said() != start) == (number != value), f"{field.get_attribute('aria-label')} of {name} is dead"
 
 
 @pytest.mark.parametrize("name", pages_with("quiz"))
