@@ -171,7 +171,7 @@ def test_a_stream_loses_nothing_and_is_held_up_as_predicted(size):
 def test_the_round_trip_is_what_was_asked_for(site, line, trip):
     site.reshape(Shape(trip))
     times = [line.echo(0, 10) for _ in range(9)]
-    assert trip < statistics.median(times) < 1.5 * trip
+    assert trip < min(times) < 1.5 * trip  # whatever else the machine does makes it longer
 
 
 def test_the_bandwidth_is_what_was_asked_for(site, line):
