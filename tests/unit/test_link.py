@@ -221,10 +221,11 @@ def test_the_block_ends_its_processes_also_on_an_error(rung):
 
 
 KILLED = """
-import sys, time
+import signal, sys, time
 import psutil
 from labkit.measure import cloud, link
 from labkit.networks.cats import CatNet
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
 with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
     print(*(child.pid for child in psutil.Process().children()), flush=True)
     time.sleep(60)
