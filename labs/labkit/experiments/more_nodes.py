@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
+from labkit import clock
 from labkit.costs import Costs
 from labkit.data_parallel import ring
 from labkit.data_parallel.crew import Crew, crew, room
@@ -16,6 +17,7 @@ from labkit.experiments.paced import banded, nearest, paced
 from labkit.machine import Machine, data_folder
 from labkit.measure import data_parallel as instrument
 from labkit.measure.data_parallel import LINKS, LOOPBACK
+from labkit.measure.pace import speed_of, timed
 from labkit.predict import collectives, convergence, data_parallel, links, network
 from labkit.predict.data_parallel import STRONG, WEAK
 from labkit.predict.days import EACH
@@ -312,9 +314,6 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     Computing and exchanging wander each for itself, so each is brought to its own pace. What an emulated link takes is
     mostly waiting, which keeps none.
     """
-    from labkit import clock
-    from labkit.measure.pace import speed_of, timed
-
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
     there = bench.crew(nodes)
     if nodes > 1 and bench.rung != LOOPBACK:

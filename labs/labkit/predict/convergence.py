@@ -15,6 +15,8 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+from labkit.predict.checked import above_zero
+
 
 def samples(batch: float, least: float, critical: float) -> float:
     """Return the samples that training needs.
@@ -27,7 +29,7 @@ def samples(batch: float, least: float, critical: float) -> float:
     Raises:
         ValueError: a number that is not above 0, or not finite (only `critical` may be infinite).
     """
-    _positive(batch=batch, least=least)
+    above_zero(batch=batch, least=least)
     if not critical > 0:
         raise ValueError(f"'critical' must be a number above 0, not {critical!r}.")
     return least * (1 + batch / critical)
@@ -50,7 +52,7 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """
     points = [(float(batch), float(count)) for batch, count in points]
     for batch, count in points:
-        _positive(batch=batch, samples=count)
+        above_zero(batch=batch, samples=count)
     batches = [batch for batch, _ in points]
     if len(set(batches)) < 2:
         raise ValueError(f"A critical batch needs runs at two batches or more, not at {sorted(set(batches))}.")
@@ -72,9 +74,3 @@ def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
         reach = 1.5 * (high - low) / 60
         low, high = math.log(best) - reach, math.log(best) + reach
     return least(best), best
-
-
-def _positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"'{name}' must be a finite number above 0, not {number!r}.")

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+from labkit.predict.checked import above_zero
+
 
 def step(weights: float, conversation: float, flop: float, batch: int, flops: float, bandwidth: float) -> dict:
     """Return the parts of the least seconds in which each of `batch` conversations gets its next token.
@@ -25,7 +27,7 @@ def step(weights: float, conversation: float, flop: float, batch: int, flops: fl
     Raises:
         ValueError: an amount that is negative or not finite, no weights, speed or conversation.
     """
-    _check(weights=weights, flop=flop, flops=flops, bandwidth=bandwidth)
+    above_zero(weights=weights, flop=flop, flops=flops, bandwidth=bandwidth)
     if not (math.isfinite(conversation) and conversation >= 0 and batch >= 1):
         raise ValueError(f"A step needs one conversation or more, of 0 bytes or more, not {batch} of {conversation!r}.")
     reading = {"weights": weights / bandwidth, "conversations": batch * conversation / bandwidth}
@@ -35,7 +37,7 @@ def step(weights: float, conversation: float, flop: float, batch: int, flops: fl
 
 def prompt(flop: float, tokens: int, flops: float) -> float:
     """Return the least seconds for reading a prompt of `tokens` tokens at once: arithmetic; arguments as above."""
-    _check(flop=flop, flops=flops)
+    above_zero(flop=flop, flops=flops)
     if tokens < 1:
         raise ValueError(f"A prompt has one token or more, not {tokens}.")
     return tokens * flop / flops
@@ -43,11 +45,5 @@ def prompt(flop: float, tokens: int, flops: float) -> float:
 
 def held(memory: float, weights: float, conversation: float) -> int:
     """Return how many conversations find room beside the weights: 0 where the weights themselves do not fit."""
-    _check(memory=memory, weights=weights, conversation=conversation)
+    above_zero(memory=memory, weights=weights, conversation=conversation)
     return max(math.floor((memory - weights) / conversation), 0)
-
-
-def _check(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"'{name}' must be a finite number above 0, not {number!r}.")
