@@ -60,7 +60,7 @@ def test_no_answer_is_neither_right_nor_wrong(capsys):
         assert result is None and text.strip() == checks.NOT_YET
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
 def test_nonsense_is_refused_and_breaks_nothing(answer, capsys):
     for ask in (
         lambda: checks.number(answer, 12, tolerance=0.1, hint=""),

@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -483,6 +484,16 @@ def test_a_command_that_cannot_be_run_says_what_is_wrong(environment, arguments,
         monkeypatch.setenv(name, value)
     assert train.main(list(arguments)) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+def test_a_line_is_written_in_one_piece(monkeypatch):
+    """All ranks of `torchrun` write into one pipe, unbuffered: a line that came in pieces would mix with another's."""
+    pieces = []
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(write=pieces.append, flush=lambda: None))
+    assert train.main(["--steps=0"]) == 2
+    (line,) = pieces
+    assert line.startswith("This cannot be run:") and line.endswith("\n")
 
 
 def test_a_history_is_the_mean_of_what_the_ranks_report():

@@ -343,7 +343,7 @@ def asked():
             lambda answer: check.computers(answer, 3), lambda answer: check.same_count(answer, here)]
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=repr)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
 def test_nonsense_is_refused_and_breaks_nothing(answer, capsys):
     for ask in asked():
         assert ask(answer) is False

@@ -618,7 +618,8 @@ def test_the_threshold_is_tried_on_the_pictures(team, capsys, monkeypatch):
     assert "of the pictures go to the cloud" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("answer", [None, "a", [], {}, math.nan, object(), True, (1, 2)], ids=repr)
+@pytest.mark.parametrize("answer", [None, "a", [], {}, math.nan, object(), True, (1, 2)],
+                         ids=lambda answer: type(answer).__name__)
 def test_nonsense_breaks_no_cell(answer, here, team, capsys):
     for ask in (lambda: check.payload(answer, width=16, cut=2), lambda: check.narrowest(answer),
                 lambda: check.turning(answer, here, team, "relay", 0.033), lambda: check.threshold(answer, team)):

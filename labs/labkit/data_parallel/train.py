@@ -46,30 +46,30 @@ def main(arguments: list[str]) -> int:
             positive(what, getattr(options, name))
         place = Place()
     except ValueError as wrong:
-        print(f"This cannot be run: {wrong}", file=sys.stderr)
+        _say(f"This cannot be run: {wrong}", sys.stderr)
         return 2
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def tell(_, text=""):
         if text and place.rank == 0:
-            print(text, flush=True)
+            _say(text)
 
     try:
         store = place.meet(options.patience)
         member = Member(store, place.rank, place.processes, device=device(place.local, place.locals),
                         patience=options.patience, silence=options.silence)
         if place.local == 0:
-            print(f"Rank {place.rank} of {place.processes} is here and computes on {member.device}.", flush=True)
+            _say(f"Rank {place.rank} of {place.processes} is here and computes on {member.device}.")
         report = member.train(work, options.steps, rate=options.rate, every=options.every, tell=tell)
         reports = member.gather(report)
     except Lost as lost:
-        print(f"Rank {place.rank}: {lost}", file=sys.stderr, flush=True)
+        _say(f"Rank {place.rank}: {lost}", sys.stderr)
         os._exit(1)  # threads that wait for the others would hold up a usual end
     if place.rank == 0:
         _say_result(work, History.of(reports, work.batch))
     elif place.local == 0:
-        print(f"Rank {place.rank} is done. Its weights at the end: {report['weights']}.", flush=True)
+        _say(f"Rank {place.rank} is done. Its weights at the end: {report['weights']}.")
     member.leave()
     return 0
 
@@ -95,18 +95,25 @@ def _options(arguments):
 
 
 def _say_result(work: Work, history: History) -> None:
-    print(json.dumps({
+    _say(json.dumps({
         **asdict(work), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
         "seconds": history.seconds, "examples_per_second": history.samples / history.seconds,
         "loss": history.losses[-1], "accuracy": history.accuracies[-1][1] if history.accuracies else None,
-        "weights": history.weights}), flush=True)
+        "weights": history.weights}))
+
+
+def _say(line: str, to=None) -> None:
+    """Write a line in one piece: under `torchrun` all ranks write into the same pipe, and `print` ends a line later."""
+    to = to or sys.stdout
+    to.write(line + "\n")
+    to.flush()
 
 
 def _end_with_parent(parent: int) -> None:
     """End this process when its launcher is gone, also in the middle of an exchange."""
     while os.getppid() == parent:
         sleep(_GLANCE_S)
-    print("The launcher of this process has ended, and so does it.", file=sys.stderr, flush=True)
+    _say("The launcher of this process has ended, and so does it.", sys.stderr)
     os._exit(1)
 
 
