@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from labkit.costs import Costs
 from labkit.machine import Machine
-from labkit.measure import data_parallel as instrument
+from labkit.measure.instruments import data_parallel as instrument
 from labkit.predict import network
 
 START = 5e-5  # seconds to start an operation
@@ -25,7 +25,7 @@ def costs(curves: dict, **changes) -> Costs:
 
 
 def operators(passes: float = 3.0, **changes) -> Costs:
-    """Return costs as `labkit.measure.operators` finds them; training takes `passes` times an inference."""
+    """Return costs as `instruments.operators` finds them; training takes `passes` times an inference."""
 
     def curve(kind, channels, factor):
         return [[b, factor * (START + b * _FLOP[kind](channels) / RATE)] for b in (1, 2, 8, 32, 128, 512)]
@@ -37,7 +37,7 @@ def operators(passes: float = 3.0, **changes) -> Costs:
 
 
 def layers() -> Costs:
-    """Return costs as `labkit.measure.layers` finds them: start, arithmetic, and weights from the cache or memory."""
+    """Return costs as `instruments.layers` finds them: start, arithmetic, and weights from the cache or memory."""
 
     def seconds(width, batch, weights):
         return START + 2 * batch * width**2 / RATE + 4 * width**2 / (NEAR if weights <= CACHE else FAR)
@@ -77,7 +77,7 @@ def tour() -> dict[str, Costs]:
 
 
 def sessions() -> Costs:
-    """Return costs as `labkit.measure.sessions` finds them: int8 pays from a width on, its dynamic form never."""
+    """Return costs as `instruments.sessions` finds them: int8 pays from a width on, its dynamic form never."""
     start = {"fp32": 1e-5, "int8 static": 5e-5, "int8 dynamic": 9e-5}
     rate = {"fp32": RATE, "int8 static": 3 * RATE, "int8 dynamic": RATE / 4}
     flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (4, 8, 16, 32, 64)}
@@ -86,7 +86,7 @@ def sessions() -> Costs:
 
 
 def queries() -> Costs:
-    """Return costs as `labkit.measure.queries` finds them: asking adds 10 µs, or 30 for eight, and a tail."""
+    """Return costs as `instruments.queries` finds them: asking adds 10 µs, or 30 for eight, and a tail."""
     more = {1: 1e-5, 8: 3e-5, 64: 2e-4}
     alone = {samples: 1e-5 + 2e-5 * samples for samples in more}
     usual = [[samples, alone[samples] + more[samples]] for samples in more]
@@ -100,7 +100,7 @@ def queries() -> Costs:
 
 
 def latency() -> Costs:
-    """Return costs as `labkit.measure.latency` finds them: four threads share all but the starting, slow in eager."""
+    """Return costs as `instruments.latency` finds them: four threads share all but the starting, slow in eager."""
     flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (1, 4, 8, 16, 32, 64)}
     found = {"product": [[1e9, 1e9 / (8 * RATE)]], "read": [[2**20, 2**20 / (8 * NEAR)]]}
     for label, threads in (("on one thread", 1), ("on all threads", 4)):
@@ -115,7 +115,7 @@ def latency() -> Costs:
 
 
 def precision(most: int = 4) -> Costs:
-    """Return costs as `labkit.measure.precision` finds them: all threads share all but the starting; fp16 is slow."""
+    """Return costs as `instruments.precision` finds them: all threads share all but the starting; fp16 is slow."""
     curves, missing, flop = {}, {}, {"conv32": (8, 16, 32), "conv16": (8, 16, 32), "conv8": (16, 32, 64),
                                      "dense": (512, 1024, 2048)}
     whys = {"tf32": "Only NVIDIA's GPUs have it.", "fp16": "It is slow."}
@@ -137,14 +137,14 @@ def precision(most: int = 4) -> Costs:
 
 
 def serving() -> Costs:
-    """Return costs as `labkit.measure.serving` finds them: a batch costs little more than a picture."""
+    """Return costs as `instruments.serving` finds them: a batch costs little more than a picture."""
     spread = [[5.0 + 10 * step, 6e-3 * (0.95 + 0.01 * step)] for step in range(10)]
     return costs({"computing": [[b, 6e-3 + 3e-4 * (b - 1)] for b in (1, 2, 3, 4, 6, 8)], "spread": spread,
                   "handling": [[1, 5e-4]], "handing": [[1, 2e-4]], "rest": [[1, 3e-4]]})
 
 
 def data_parallel(**changes) -> Costs:
-    """Return costs as `labkit.measure.data_parallel` finds them; `changes` replace its curves."""
+    """Return costs as `instruments.data_parallel` finds them; `changes` replace its curves."""
 
     def curve(name, width, factor):
         flop = network.training_flop(instrument.layers(name, width))

@@ -1,6 +1,7 @@
 """What things cost on a machine: for each, seconds against an amount of work.
 
-An instrument (a module of `labkit.measure` with `NAMES`, `SECONDS` and `calibrate`) measures some and returns `Costs`.
+An instrument (a module of `labkit.measure.instruments` with `NAMES`, `SECONDS` and `calibrate`) measures some and
+returns `Costs`.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Machine:
         flops: peak rate in FLOP/s for 32-bit floats, from a datasheet; None for a calibrated machine.
         bandwidth: peak memory bandwidth in bytes/s, from a datasheet; None for a calibrated machine.
         formats: peak rates in FLOP/s (OP/s for int8) by number format, from a datasheet: `labkit.catalogue.FORMATS`.
-        costs: what the instruments found, by their names (the modules of `labkit.measure`); empty for a datasheet.
+        costs: what each of `labkit.measure.instruments` found, by its name; empty for a datasheet.
         identity: what must be the same for the profile to hold: processor, cores, threads, system, framework.
         source: where the figures come from.
     """
@@ -113,7 +113,7 @@ def this(*instruments: str, again: bool = False) -> Machine:
     """Return this machine with what some instruments find on it: from the cache where that holds, else measured.
 
     Args:
-        instruments: modules of `labkit.measure`, `"operators"` for one; `TOUR` names those of Lab 1.1.
+        instruments: modules of `labkit.measure.instruments`, `"operators"` for one; `TOUR` names those of Lab 1.1.
         again: measure these even if their costs are kept.
 
     A folder that cannot be written costs nothing but the next calibration: the profile is then kept in memory.
@@ -131,11 +131,11 @@ def this(*instruments: str, again: bool = False) -> Machine:
 def _instrument(name: str) -> ModuleType:
     if isinstance(name, str) and name.isidentifier():
         try:
-            module = import_module(f"labkit.measure.{name}")
+            module = import_module(f"labkit.measure.instruments.{name}")
             if hasattr(module, "calibrate"):
                 return module
         except ModuleNotFoundError as missing:
-            if missing.name != f"labkit.measure.{name}":
+            if missing.name != f"labkit.measure.instruments.{name}":
                 raise
     raise ValueError(f"There is no instrument '{name}'. Lab 1.1 uses {', '.join(TOUR)}.")
 

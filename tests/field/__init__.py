@@ -46,7 +46,8 @@ from time import perf_counter, sleep
 
 import torch
 from labkit import clock
-from labkit.measure import loadgen, loopback, manners, memory, products, queries, serving, sessions, storage
+from labkit.measure import loadgen, manners
+from labkit.measure.instruments import loopback, memory, products, queries, serving, sessions, storage
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")

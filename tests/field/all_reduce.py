@@ -1,4 +1,4 @@
-"""An all-reduce timed as anybody would write it, without labkit: what `labkit.measure.all_reduce` is held against.
+"""An all-reduce timed as anybody would write it, without labkit: what `instruments.all_reduce` is held against.
 
 Both processes read lines from the standard input, `bytes times`, and print the seconds of one of so many back to back.
 """

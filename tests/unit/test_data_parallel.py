@@ -25,8 +25,8 @@ from labkit.data_parallel.crew import CrewFailed, crew
 from labkit.data_parallel.meeting import Lost, Place, roll_call
 from labkit.data_parallel.work import History, Work
 from labkit.measure import device as devices
-from labkit.measure import hosts
 from labkit.measure.helper import Helper
+from labkit.measure.links import hosts
 from labkit.shape import Shape
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ import psutil
 import pytest
 import torch
 from labkit.data_parallel import crew
-from labkit.measure import all_reduce, loopback
 from labkit.measure import device as devices
 from labkit.measure.helper import Helper, HelperFailed
+from labkit.measure.instruments import all_reduce, loopback
 
 CPU = torch.device("cpu")
 two_processors = pytest.mark.skipif(devices.cores() < 2, reason="needs two processors")
@@ -159,7 +159,7 @@ def test_a_receiver_that_cannot_listen_says_why(monkeypatch, module):
 import socket
 def forbidden(*_, **__): raise PermissionError(1, "Operation not permitted")
 socket.create_server = forbidden
-from labkit.measure import loopback
+from labkit.measure.instruments import loopback
 loopback.receive()
 """)
     starts(monkeypatch, loopback, name)
@@ -227,7 +227,7 @@ from contextlib import ExitStack
 from importlib import import_module
 import psutil
 with ExitStack() as stack:
-    modules = [import_module(f"labkit.measure.{name}") for name in sys.argv[1:]]
+    modules = [import_module(f"labkit.measure.instruments.{name}") for name in sys.argv[1:]]
     exchanges = [stack.enter_context(module.session()) for module in modules]
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
     while True:

@@ -13,8 +13,9 @@ import pytest
 import torch
 from labkit import clock, machine
 from labkit.costs import Costs
-from labkit.measure import all_reduce, copies, loopback, memory, pace, products, storage
 from labkit.measure import device as devices
+from labkit.measure import pace
+from labkit.measure.instruments import all_reduce, copies, loopback, memory, products, storage
 
 CPU = torch.device("cpu")
 
@@ -48,7 +49,7 @@ def grows(curve) -> bool:
 
 @pytest.mark.parametrize("name", machine.TOUR)
 def test_each_measures_what_it_names_in_times_that_grow_with_the_work(name, small, tmp_path):
-    instrument = import_module(f"labkit.measure.{name}")
+    instrument = import_module(f"labkit.measure.instruments.{name}")
     threads, children = torch.get_num_threads(), psutil.Process().children(recursive=True)
     for _ in range(3):  # a neighbour may fall upon one point
         costs = instrument.calibrate(devices.best())

@@ -21,9 +21,10 @@ from labkit.checks import latency as check
 from labkit.experiment import Unavailable
 from labkit.experiments import latency as lab
 from labkit.explorer import Explorer
-from labkit.measure import cold, compiled, energy, exported, latency, neighbour, pace, runtime
+from labkit.measure import cold, compiled, energy, exported, neighbour, pace, runtime
 from labkit.measure import device as devices
 from labkit.measure.helper import HelperFailed
+from labkit.measure.instruments import latency
 from labkit.networks import resnet
 from labkit.networks.cats import CatNet
 from labkit.predict import latency as predicted

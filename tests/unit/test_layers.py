@@ -16,9 +16,9 @@ from labkit.experiment import Comparison, Unavailable, compare, ratio
 from labkit.experiments import layers as experiments
 from labkit.explorer import Explorer
 from labkit.machine import Machine
-from labkit.measure import layers as measured
 from labkit.measure.counters import count
 from labkit.measure.device import best
+from labkit.measure.instruments import layers as measured
 from labkit.networks.cats import CatNet
 from labkit.networks.dense import DenseNet
 from labkit.predict import layers as predicted

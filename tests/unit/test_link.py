@@ -12,12 +12,13 @@ import time
 
 import psutil
 import pytest
-from labkit.measure import cloud, link
-from labkit.measure.edge import Line
 from labkit.measure.helper import HelperFailed
-from labkit.measure.shaper import Direction
-from labkit.measure.wire import NoAnswer
+from labkit.measure.links import link
+from labkit.measure.links.shaper import Direction
 from labkit.networks.cats import CatNet
+from labkit.offload import cloud
+from labkit.offload.edge import Line
+from labkit.offload.wire import NoAnswer
 from labkit.shape import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Shape, on_the_wire, packets
 
 GONE_S = 15
@@ -223,7 +224,8 @@ def test_the_block_ends_its_processes_also_on_an_error(rung):
 KILLED = """
 import signal, sys, time
 import psutil
-from labkit.measure import cloud, link
+from labkit.measure.links import link
+from labkit.offload import cloud
 from labkit.networks.cats import CatNet
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
 with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
@@ -283,5 +285,5 @@ def test_damaged_weights_are_refused(tmp_path):
     (tmp_path / "garbage").write_bytes(os.urandom(300))
     for name, width in (("short", 2), ("garbage", 2), ("missing", 2), ("good", 4)):
         arguments = (str(tmp_path / name), str(width), "0", "")
-        with pytest.raises(HelperFailed, match="weights cannot"), Helper("labkit.measure.cloud", *arguments) as helper:
+        with pytest.raises(HelperFailed, match="weights cannot"), Helper("labkit.offload.cloud", *arguments) as helper:
             helper.answer()

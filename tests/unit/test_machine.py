@@ -23,7 +23,7 @@ import torch
 from labkit import machine
 from labkit.experiments import step
 from labkit.measure import device as devices
-from labkit.measure import operators
+from labkit.measure.instruments import operators
 from labkit.progress import Cancelled
 
 
@@ -102,7 +102,7 @@ def test_another_process_reads_what_this_one_wrote(probed):
     first = here()
     script = """
 from labkit import machine
-from labkit.measure import operators
+from labkit.measure.instruments import operators
 def calibrate(device): raise AssertionError("calibrated again")
 operators.calibrate = calibrate
 here = machine.this("operators")
@@ -282,7 +282,7 @@ def asked(tmp_path, monkeypatch):
     names = []
 
     def replace(name, costs):
-        module = import_module(f"labkit.measure.{name}")
+        module = import_module(f"labkit.measure.instruments.{name}")
         monkeypatch.setattr(module, "calibrate", lambda device: names.append(name) or costs)
 
     for name, costs in fakes.tour().items():
@@ -386,7 +386,7 @@ from importlib import import_module
 import fakes
 from labkit import machine
 _, enough, instrument, *again = sys.argv
-module = import_module(f"labkit.measure.{instrument}")
+module = import_module(f"labkit.measure.instruments.{instrument}")
 def calibrate(device):
     print("start")
     while not pathlib.Path(enough).exists():

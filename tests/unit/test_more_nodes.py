@@ -18,7 +18,7 @@ from labkit.experiment import Unavailable, compare
 from labkit.experiments import more_nodes
 from labkit.explorer.grid import Grid
 from labkit.figures import exchange, samples_needed, steps, until_learned
-from labkit.measure import data_parallel as instrument
+from labkit.measure.instruments import data_parallel as instrument
 from labkit.predict import collectives, data_parallel, network
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK

@@ -22,12 +22,12 @@ from labkit.checks import NOT_YET
 from labkit.checks import offload as check
 from labkit.experiments import offload, site
 from labkit.explorer import Explorer
-from labkit.measure import cloud as clouds
-from labkit.measure import offload as instrument
-from labkit.measure import parts, wire
-from labkit.measure.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
-from labkit.measure.wire import BadAnswer, NoAnswer
+from labkit.measure.instruments import offload as instrument
 from labkit.networks.cats import CatNet, as_input
+from labkit.offload import cloud as clouds
+from labkit.offload import parts, wire
+from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
+from labkit.offload.wire import BadAnswer, NoAnswer
 from labkit.predict import network
 from labkit.predict import offload as predicted
 from labkit.shape import Shape

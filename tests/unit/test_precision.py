@@ -15,7 +15,8 @@ from labkit.experiment import Outcome
 from labkit.experiments import precision as experiments
 from labkit.measure import device as devices
 from labkit.measure import formats as measured_formats
-from labkit.measure import operators, precision, training
+from labkit.measure import training
+from labkit.measure.instruments import operators, precision
 from labkit.measure.trials import Way, magnitudes, trials
 from labkit.networks.cats import CatNet
 from labkit.networks.rounded import Rounded, to_format

@@ -26,9 +26,9 @@ from labkit.experiment import Outcome, compare
 from labkit.experiments import serving
 from labkit.explorer import Explorer
 from labkit.measure import arrivals, manners, server
-from labkit.measure import serving as instrument
 from labkit.measure.exported import write
 from labkit.measure.helper import HelperFailed
+from labkit.measure.instruments import serving as instrument
 from labkit.networks.cats import CatNet
 from labkit.networks.dense import DenseCats, DenseNet
 from labkit.predict import queueing
@@ -277,7 +277,7 @@ def test_nothing_runs_on_after_an_error(small):
 
 PARENT = """
 import time
-from labkit.measure import serving
+from labkit.measure.instruments import serving
 import psutil
 with serving.standing(width=8) as (service, generator):
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)

@@ -26,8 +26,9 @@ from labkit.datasets import cats
 from labkit.experiment import Outcome, Unavailable
 from labkit.experiments import small_machine as small
 from labkit.explorer import Explorer
-from labkit.measure import confined, executorch_runtime, exported, runtime, sessions, small_jobs
+from labkit.measure import confined, executorch_runtime, exported, runtime, small_jobs
 from labkit.measure.helper import HelperFailed
+from labkit.measure.instruments import sessions
 from labkit.measure.recognition import look
 from labkit.measure.training import train
 from labkit.networks.cats import CatNet, as_input

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import torch
 from labkit import cache
-from labkit.measure import page_cache, storage
+from labkit.measure.instruments import page_cache, storage
 
 CPU = torch.device("cpu")
 IN_MEMORY = Path("/dev/shm")

@@ -19,8 +19,9 @@ from labkit.checks import throughput as check
 from labkit.costs import Costs
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.experiments import throughput as asked
-from labkit.measure import exported, loadgen, mlperf_log, queries
+from labkit.measure import exported, loadgen, mlperf_log
 from labkit.measure.helper import Helper
+from labkit.measure.instruments import queries
 from labkit.measure.loadgen import MULTI, OFFLINE, SCENARIOS, SERVER, SINGLE, Settings
 from labkit.networks.cats import CatNet
 from labkit.predict import throughput as predicted

@@ -17,8 +17,8 @@ from labkit.experiment import Outcome, Unavailable, compare
 from labkit.experiments import tour
 from labkit.experiments.paced import paced, rate
 from labkit.machine import Machine
-from labkit.measure import all_reduce, copies, loopback, memory, products, storage
 from labkit.measure.helper import HelperFailed
+from labkit.measure.instruments import all_reduce, copies, loopback, memory, products, storage
 from labkit.predict import links
 
 MESSAGE, ALL_REDUCE = "a message to another process", "an all-reduce of two processes"

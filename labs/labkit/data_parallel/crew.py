@@ -27,8 +27,8 @@ from labkit.data_parallel.train import ORDERS
 from labkit.data_parallel.work import History, Work, positive, whole
 from labkit.experiment import Unavailable
 from labkit.measure import device as devices
-from labkit.measure import hosts, namespaces
 from labkit.measure.helper import Helper, HelperFailed
+from labkit.measure.links import hosts, namespaces
 from labkit.progress import report
 from labkit.shape import Shape
 from labkit.units import quantity

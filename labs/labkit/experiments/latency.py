@@ -56,7 +56,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
         return banded(predicted.parts(total, predicted.floor(costs, width, batch), narrowest))
 
     def measure(width, batch, way, threads):
-        from labkit.measure import latency
+        from labkit.measure.instruments import latency
 
         return paced(*latency.seconds(way, width, batch, threads, calibrated=costs.pace, budget=budget))
 
@@ -184,7 +184,8 @@ def resnet(threads: int, budget: float = 1.5) -> Outcome:
     import torch
 
     from labkit import clock
-    from labkit.measure import device, latency, training
+    from labkit.measure import device, training
+    from labkit.measure.instruments import latency
     from labkit.networks.resnet import PICTURE, ResNet50
 
     device.settle()

@@ -141,7 +141,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
 
 
 def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:
-    from labkit.measure import layers as measure
+    from labkit.measure.instruments import layers as measure
 
     needed = network.used(network.deep(width, depth), batch)
     if needed > machine.memory / 2:

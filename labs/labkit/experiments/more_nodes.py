@@ -15,8 +15,8 @@ from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unava
 from labkit.experiments import cluster
 from labkit.experiments.paced import banded, nearest, paced
 from labkit.machine import Machine, data_folder
-from labkit.measure import data_parallel as instrument
-from labkit.measure.data_parallel import LINKS, LOOPBACK
+from labkit.measure.instruments import data_parallel as instrument
+from labkit.measure.instruments.data_parallel import LINKS, LOOPBACK
 from labkit.measure.pace import speed_of, timed
 from labkit.predict import collectives, convergence, data_parallel, links, network
 from labkit.predict.data_parallel import STRONG, WEAK

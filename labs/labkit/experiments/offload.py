@@ -24,12 +24,12 @@ from labkit.experiments.site import (
     Team,
 )
 from labkit.machine import Machine
-from labkit.measure import link as linking
-from labkit.measure import offload as instrument
-from labkit.measure.edge import CLOUD as BY_CLOUD
-from labkit.measure.edge import Answer
+from labkit.measure.instruments import offload as instrument
+from labkit.measure.links import link as linking
 from labkit.measure.recognition import look
 from labkit.networks.cats import CatNet
+from labkit.offload.edge import CLOUD as BY_CLOUD
+from labkit.offload.edge import Answer
 from labkit.predict import offload as predicted
 from labkit.progress import report
 from labkit.shape import Shape
@@ -54,7 +54,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
     Args:
         machine: this machine, with what the instrument `offload` finds.
         team: the networks and the pictures.
-        rung: how the link is emulated: `labkit.measure.link.RUNGS`.
+        rung: how the link is emulated: `labkit.measure.links.link.RUNGS`.
         budget: seconds to spend on measuring a point, about.
 
     Raises:

@@ -60,7 +60,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         if needed > machine.memory / 2:
             return Unavailable(f"This point needs {quantity(needed, 'B')}, more than half of the "
                                f"{quantity(machine.memory, 'B')} here: choose a smaller batch or width.")
-        from labkit.measure import precision
+        from labkit.measure.instruments import precision
 
         return _times(paced(*precision.seconds(form, width, batch, None if where == OWN_GPU else threads, costs,
                                                budget=budget)), work, batch)

@@ -105,7 +105,7 @@ class Bench:
 
     def pairs(self, replicas: int = 1) -> list:
         """Return so many servers, each with a generator."""
-        from labkit.measure import serving as instrument
+        from labkit.measure.instruments import serving as instrument
 
         while len(self._pairs) < replicas:
             self._pairs.append(self._stack.enter_context(instrument.standing()))
@@ -135,7 +135,7 @@ class Bench:
         return Sweep(load, (before * after) ** 0.5, busy)
 
     def _slow(self, pairs) -> float:
-        from labkit.measure import serving as instrument
+        from labkit.measure.instruments import serving as instrument
 
         return instrument.pace(*pairs[0]) / self.costs.pace
 

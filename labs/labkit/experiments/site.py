@@ -14,18 +14,18 @@ import torch
 
 from labkit.datasets.cats import Pictures
 from labkit.experiment import Outcome
-from labkit.measure import cloud as clouds
-from labkit.measure import link as linking
-from labkit.measure.edge import CLOUD as BY_CLOUD
-from labkit.measure.edge import EDGE as BY_EDGE
-from labkit.measure.edge import FALLBACK as BY_FALLBACK
-from labkit.measure.edge import Answer, Device, Line
-from labkit.measure.offload import PAUSE_S
-from labkit.measure.parts import LAYERS as ALL_LAYERS
-from labkit.measure.parts import payload
+from labkit.measure.instruments.offload import PAUSE_S
+from labkit.measure.links import link as linking
 from labkit.measure.recognition import look
-from labkit.measure.wire import HEAD, NoAnswer
 from labkit.networks.cats import CatNet
+from labkit.offload import cloud as clouds
+from labkit.offload.edge import CLOUD as BY_CLOUD
+from labkit.offload.edge import EDGE as BY_EDGE
+from labkit.offload.edge import FALLBACK as BY_FALLBACK
+from labkit.offload.edge import Answer, Device, Line
+from labkit.offload.parts import LAYERS as ALL_LAYERS
+from labkit.offload.parts import payload
+from labkit.offload.wire import HEAD, NoAnswer
 from labkit.predict.generalisation import wilson
 from labkit.shape import Shape, on_the_wire
 from labkit.units import quantity

@@ -60,7 +60,7 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
     def measure(batch, width, form, device):
         if device != THIS:
             return Unavailable(f"This is no {device}: it can only be predicted here.")
-        from labkit.measure import sessions
+        from labkit.measure.instruments import sessions
 
         *beside, pace = like(costs.group(form), width, batch)
         return paced(*sessions.seconds(form, width, batch, beside=beside, pace=pace, budget=budget))

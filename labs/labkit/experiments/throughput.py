@@ -51,7 +51,7 @@ class Site:
 
     def run(self, form: str, width: int, settings: Settings) -> Log:
         """Let LoadGen ask a network; raises as `labkit.measure.loadgen.run`."""
-        from labkit.measure import queries, sessions
+        from labkit.measure.instruments import queries, sessions
 
         if (form, width) not in self._files:
             self._files[form, width] = sessions.file(form, width, self._folder.name)
@@ -334,7 +334,7 @@ def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple
 
     A run is repeated, up to so many tries, while other programs keep the processors busy.
     """
-    from labkit.measure import sessions
+    from labkit.measure.instruments import sessions
 
     pacemaker = sessions.pacemaker()
 

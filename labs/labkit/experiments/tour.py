@@ -30,7 +30,7 @@ MOVES = {
 
 def products(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the rate of square matrix products, by number format and side."""
-    from labkit.measure import products as instrument
+    from labkit.measure.instruments import products as instrument
 
     costs = machine.cost("products")
 
@@ -71,7 +71,7 @@ def reads(machine: Machine, budget: float = 0.2) -> Experiment:
         return banded({"": size / along(costs.curve("read"), size)}, "B/s")
 
     def measure(size):
-        from labkit.measure import memory
+        from labkit.measure.instruments import memory
 
         device, (beside, pace) = _device(machine), nearest(costs.curve("read"), size)
         pacemaker = memory.reader(beside, device)
@@ -162,7 +162,7 @@ class _Bench:
 
 @contextmanager
 def _once(instrument: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
-    from labkit.measure import all_reduce, copies, loopback, storage
+    from labkit.measure.instruments import all_reduce, copies, loopback, storage
 
     with ExitStack() as stack:
         if instrument in ("storage", "page_cache"):

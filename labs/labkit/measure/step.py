@@ -11,7 +11,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from labkit import clock
 from labkit.measure import device as devices
-from labkit.measure import formats, operators, training
+from labkit.measure import formats, training
+from labkit.measure.instruments import operators
 from labkit.measure.pace import timed
 from labkit.networks.cats import CatNet
 

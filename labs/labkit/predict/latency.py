@@ -21,7 +21,7 @@ def seconds(costs: Costs, way: str, width: int, batch: int, threads: int, most: 
     """Return the seconds of one run.
 
     Args:
-        costs: what `labkit.measure.latency` found.
+        costs: what `labkit.measure.instruments.latency` found.
         way: `EAGER` or `RUNTIME`.
         width: channels after the first convolution.
         batch: pictures in the run.

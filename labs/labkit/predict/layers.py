@@ -31,8 +31,8 @@ def caches(layers: list[network.Layer], batch: int, products: Curve, read: Curve
 
     Args:
         layers, batch: the network, and how many examples it is given.
-        products: seconds of square products in 32 bit against their operations (`labkit.measure.products`).
-        read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.memory`).
+        products: seconds of square products in 32 bit against their operations (`labkit.measure.instruments.products`).
+        read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.instruments.memory`).
     """
     start, used = products[0][1], network.used(layers, batch)
     bandwidth = used / along(read, used)
@@ -49,7 +49,7 @@ def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
     Args:
         width, depth: of the network (`labkit.predict.network.deep`).
         batch: examples.
-        costs: what single layers cost (`labkit.measure.layers`).
+        costs: what single layers cost (`labkit.measure.instruments.layers`).
     """
     far = costs.group("far")
     known = min(max(width, min(map(int, far))), max(map(int, far)))

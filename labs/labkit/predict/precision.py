@@ -20,7 +20,7 @@ def at(costs: Costs, place: str, form: str, width: int, batch: int) -> dict[str,
     """Return the parts of a training step's time in seconds at a place: `ONE`, `ALL` or `GPU`.
 
     Args:
-        costs: what `labkit.measure.precision` found.
+        costs: what `labkit.measure.instruments.precision` found.
         place: where it runs.
         form: the number format.
         width: channels after the first convolution.

@@ -21,7 +21,7 @@ def seconds(costs: Costs, mode: str, width: int, batch: int) -> dict[str, float]
     """Return the parts of a step's time in seconds on a calibrated machine.
 
     Args:
-        costs: what the machine's layers cost (`labkit.measure.operators`).
+        costs: what the machine's layers cost (`labkit.measure.instruments.operators`).
         mode: one of `MODES`.
         width: channels after the first convolution.
         batch: pictures in the step.

@@ -17,7 +17,7 @@ CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (it
 
 
 def alone(sessions: Costs, form: str, width: int, samples: int) -> float:
-    """Return the seconds in which a network answers `samples` at once, by `labkit.measure.sessions`."""
+    """Return the seconds in which a network answers `samples` at once, by `labkit.measure.instruments.sessions`."""
     return operation(sessions.group(form), width, samples)
 
 
@@ -25,8 +25,8 @@ def asked(sessions: Costs, queries: Costs, form: str, width: int, samples: int) 
     """Return the parts of the median time of a query with some samples: the network's, and that of being asked.
 
     Being asked costs the same whatever the network: LoadGen's call, the pictures gathered, the answers handed back, and
-    caches that others have used meanwhile. `labkit.measure.queries` finds it with a narrow network; where there is no
-    LoadGen it counts as nothing.
+    caches that others have used meanwhile. `labkit.measure.instruments.queries` finds it with a narrow network; where
+    there is no LoadGen it counts as nothing.
     """
     more = 0.0
     if not queries.missing:
@@ -42,7 +42,7 @@ def stretched(median: float, queries: Costs, name: str, samples: int) -> float:
 
     Args:
         median: in seconds.
-        queries: what `labkit.measure.queries` found; where there is no LoadGen, the distance is 0.
+        queries: what `labkit.measure.instruments.queries` found; where there is no LoadGen, the distance is 0.
         name: `"p90"` or `"p99"`, or `"turn"` for the mean time from one query to the next.
         samples: in a query.
     """

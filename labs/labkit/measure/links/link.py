@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from labkit.measure import tunnel
 from labkit.measure.helper import Helper, HelperFailed
-from labkit.measure.shaped import Shaped
+from labkit.measure.links import tunnel
+from labkit.measure.links.shaped import Shaped
 from labkit.shape import Shape
 
 RUNGS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
@@ -97,7 +97,7 @@ def laid(shape: Shape | None = None, rung: str | None = None) -> Iterator[Link]:
                     raise
                 reason = str(refusal)
         if link is None:
-            link = Link("relay", stack.enter_context(Helper("labkit.measure.relay")), reason=reason)
+            link = Link("relay", stack.enter_context(Helper("labkit.measure.links.relay")), reason=reason)
         link.reshape(shape or Shape())
         yield link
 
@@ -107,7 +107,7 @@ def _tunnel(stack: ExitStack) -> Link:
         raise Unlinked("A tunnel in user space needs Linux.")
     folder = Path(tempfile.mkdtemp(prefix="link-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    helper = stack.enter_context(Helper("labkit.measure.tunnel", str(folder)))
+    helper = stack.enter_context(Helper("labkit.measure.links.tunnel", str(folder)))
     try:
         helper.answer()
     except HelperFailed as trouble:

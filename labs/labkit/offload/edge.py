@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.measure import parts, wire
-from labkit.measure.wire import BadAnswer, NoAnswer
 from labkit.networks.cats import CatNet
+from labkit.offload import parts, wire
+from labkit.offload.wire import BadAnswer, NoAnswer
 
 PATIENCE_S = 5.0  # for a cloud without which there is no answer
 EDGE, CLOUD, FALLBACK = "the edge", "the cloud", "the edge, for want of an answer"

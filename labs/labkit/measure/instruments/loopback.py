@@ -72,7 +72,7 @@ def connection() -> Iterator[Callable[[int], float]]:
         OSError, HelperFailed: no connection.
     """
     chunk = memoryview(bytearray(CHUNK))
-    with (Helper("labkit.measure.loopback") as receiver,
+    with (Helper("labkit.measure.instruments.loopback") as receiver,
           socket.create_connection(("127.0.0.1", receiver.answer()), timeout=_PATIENCE_S) as line):
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

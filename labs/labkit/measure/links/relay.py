@@ -14,7 +14,7 @@ from contextlib import suppress
 from time import perf_counter, sleep
 
 from labkit.measure.helper import say, serve
-from labkit.measure.shaper import Direction
+from labkit.measure.links.shaper import Direction
 from labkit.shape import Shape
 
 _GLANCE_S = 0.01  # how soon a change of the shape is noticed while nothing moves

@@ -14,8 +14,9 @@ import torch
 from labkit import clock
 from labkit.costs import Costs
 from labkit.measure import device as devices
-from labkit.measure import formats, operators, step
-from labkit.measure.latency import ALL, ONE, all_threads
+from labkit.measure import formats, step
+from labkit.measure.instruments import operators
+from labkit.measure.instruments.latency import ALL, ONE, all_threads
 from labkit.measure.pace import Paced, timed
 from labkit.progress import report
 
@@ -43,8 +44,8 @@ def calibrate(device: torch.device) -> Costs:
 
     Returns:
         Seconds against the batch: `"on all threads bf16 conv16 8"`, and so on by place, format, kind and channels as
-        `labkit.measure.operators` counts them; `"on all threads bf16 optimiser"` against the parameters; and what the
-        pacemaker took at a place, `"on all threads pace"`, against 1.
+        `labkit.measure.instruments.operators` counts them; `"on all threads bf16 optimiser"` against the parameters;
+        and what the pacemaker took at a place, `"on all threads pace"`, against 1.
     """
     devices.settle()
     found, missing = [], {}

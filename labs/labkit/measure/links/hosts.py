@@ -1,7 +1,8 @@
 """Processes that believe to be on computers of their own, joined by an emulated link (Linux).
 
-`python -m labkit.measure.hosts DOOR ADDRESS COMMAND …` enters a new network with that address, hands its end of the
-cable to the `Switch` behind the door, and becomes the command. All that the command starts lives in that network too.
+`python -m labkit.measure.links.hosts DOOR ADDRESS COMMAND …` enters a new network with that address, hands its end of
+the cable to the `Switch` behind the door, and becomes the command. All that the command starts lives in that network
+too.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from labkit.measure import namespaces
 from labkit.measure.helper import Helper, HelperFailed, say, serve
-from labkit.measure.shaped import Shaped
+from labkit.measure.links import namespaces
+from labkit.measure.links.shaped import Shaped
 from labkit.shape import Shape
 
 PACKET = 65_000  # bytes: the fewer packets, the less the pump takes from those who compute
@@ -45,7 +46,7 @@ class Switch(Shaped):
 
     def host(self, number: int) -> list[str]:
         """Return a command that starts the command that follows it on the host with that number, from 0."""
-        return [sys.executable, "-m", "labkit.measure.hosts", str(self.door), address(number)]
+        return [sys.executable, "-m", "labkit.measure.links.hosts", str(self.door), address(number)]
 
 
 def address(host: int) -> str:
@@ -67,7 +68,7 @@ def switch(shape: Shape | None = None) -> Iterator[Switch]:
         raise Refused("Networks in user space need Linux.")
     folder = Path(tempfile.mkdtemp(prefix="hosts-"))
     try:
-        with Helper("labkit.measure.hosts", str(folder / "door")) as helper:
+        with Helper("labkit.measure.links.hosts", str(folder / "door")) as helper:
             try:
                 helper.answer()
             except HelperFailed as trouble:

@@ -14,13 +14,14 @@ import torch
 
 from labkit import clock
 from labkit.costs import Costs
-from labkit.measure import cloud, link, parts, wire
 from labkit.measure import device as devices
-from labkit.measure.edge import PATIENCE_S, Line
 from labkit.measure.helper import HelperFailed
+from labkit.measure.links import link
 from labkit.measure.pace import Paced
-from labkit.measure.wire import NoAnswer
 from labkit.networks.cats import CatNet
+from labkit.offload import cloud, parts, wire
+from labkit.offload.edge import PATIENCE_S, Line
+from labkit.offload.wire import NoAnswer
 from labkit.progress import report
 from labkit.shape import Shape
 

@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from labkit.measure import parts, tunnel, wire
 from labkit.measure.helper import Helper, say, serve
-from labkit.measure.link import Link
+from labkit.measure.links import tunnel
+from labkit.measure.links.link import Link
 from labkit.networks.cats import CatNet
+from labkit.offload import parts, wire
 
 _IDLE_S = 60.0  # a device that says nothing for so long is let go
 _MESSAGE_S = 20.0  # and one that needs so long for one message
@@ -49,7 +50,7 @@ def running(network: CatNet, link: Link, port: int = 0) -> Iterator[None]:
             weights = Path(folder) / "network.safetensors"
             save_file({name: tensor.contiguous().cpu() for name, tensor in network.state_dict().items()}, weights)
             arguments = (str(weights), str(network[0].out_channels), str(port), link.door)
-            server = stack.enter_context(Helper("labkit.measure.cloud", *arguments))
+            server = stack.enter_context(Helper("labkit.offload.cloud", *arguments))
             link.attach(server.answer()["port"])  # it has the weights now, and the folder can go
         yield
 

@@ -18,8 +18,9 @@ from labkit import clock
 from labkit.costs import Costs
 from labkit.experiment import Unavailable
 from labkit.measure import device as devices
-from labkit.measure import memory, operators, pace, products, runtime, sessions, training
+from labkit.measure import pace, runtime, training
 from labkit.measure.exported import write
+from labkit.measure.instruments import memory, operators, products, sessions
 from labkit.networks.cats import CatNet
 from labkit.progress import report
 
@@ -59,9 +60,9 @@ def calibrate(device: torch.device) -> Costs:
 
     Returns:
         Seconds of a run against the batch: `"eager on one thread conv16 4"` for a layer, and so on, by thread and by
-        channels as `labkit.measure.operators` counts them; `"runtime on all threads 16"` for a network, by its width.
-        On a machine with one processor, all threads are missing. For the floor, on all threads: `"product"`, seconds
-        of a matrix product against its operations, and `"read"`, of reading against the bytes.
+        channels as `labkit.measure.instruments.operators` counts them; `"runtime on all threads 16"` for a network, by
+        its width. On a machine with one processor, all threads are missing. For the floor, on all threads: `"product"`,
+        seconds of a matrix product against its operations, and `"read"`, of reading against the bytes.
     """
     devices.settle()
     paced, curves, missing = pace.Paced(sessions.pacemaker(), _BUDGET), {}, {}

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
-from labkit.measure.shaper import Direction
+from labkit.measure.links.shaper import Direction
 from labkit.shape import HEADERS, SEGMENT, Shape
 
 DEVICE = "link"  # what the network interface is called

@@ -1,8 +1,8 @@
 """An emulated link where Linux allows it: two networks in user space, and every packet between them passes this pump.
 
-A helper process makes the two networks (`labkit.measure.namespaces`). Client and server keep running where they are:
-they only get their sockets from here, and a socket belongs to the network that it was made in. So real TCP meets delay,
-queue and loss. All of it ends with the helper.
+A helper process makes the two networks (`labkit.measure.links.namespaces`). Client and server keep running where they
+are: they only get their sockets from here, and a socket belongs to the network that it was made in. So real TCP meets
+delay, queue and loss. All of it ends with the helper.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 import threading
 from contextlib import suppress
 
-from labkit.measure import namespaces
 from labkit.measure.helper import say, serve
+from labkit.measure.links import namespaces
 from labkit.shape import Shape
 
 EDGE, CLOUD = "192.0.2.1", "192.0.2.2"  # addresses reserved for examples (RFC 5737)

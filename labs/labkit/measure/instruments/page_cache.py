@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from labkit.costs import Costs
-from labkit.measure import storage
+from labkit.measure.instruments import storage
 
 SECONDS = 4  # about how long it takes
 NAMES = ("random",)
 
 
 def calibrate(device: torch.device) -> Costs:
-    """Time single reads as `labkit.measure.storage.calibrate` does, of a file that has just been read."""
+    """Time single reads as `labkit.measure.instruments.storage.calibrate` does, of a file that has just been read."""
     return storage.calibrate(device, "warm", NAMES)

@@ -1,0 +1,1 @@
+"""What calibrates this machine: each module times single parts of the work, and names them."""
