@@ -302,6 +302,14 @@ def test_the_best_model_for_the_data_is_the_least_of_its_operations():
         compute_optimal.operations(1.69)
 
 
+def test_the_refitted_law_agrees_with_the_authors_other_approaches_and_the_published_one_does_not():
+    assert 15 < compute_optimal.REFITTED.tokens_for(70e9) / 70e9 < 25  # about 20 tokens for a parameter
+    assert compute_optimal.PUBLISHED.tokens_for(70e9) / 70e9 > 60
+    for law in (compute_optimal.PUBLISHED, compute_optimal.REFITTED):
+        assert math.log2(law.halving) == pytest.approx(1 / law.a + 1 / law.b)
+        assert law.power == pytest.approx(2, abs=0.2)
+
+
 def test_the_time_to_accuracy_has_a_best_batch_and_lies_near_what_was_published():
     experiment = growth.accuracy()
     for n in (8, 64, 1024):

@@ -149,6 +149,12 @@ def test_weak_scaling_keeps_more_and_a_spread_costs_more_with_more_nodes():
     assert cluster.last_doubling(64, **POINT) < 1 < cluster.last_doubling(2, **POINT) <= 2
 
 
+def test_the_slowest_of_many_nodes_is_that_of_numbers_that_are_drawn_from_a_bell():
+    drawn = np.random.default_rng(0).normal(1, 0.1, (1000, 1024)).max(axis=1).mean()
+    here = cluster.parts(1024, **POINT | {"spread": 10, "scaling": WEAK})
+    assert here[SLOWEST] / here[COMPUTING] == pytest.approx(drawn - 1, rel=0.03)
+
+
 def test_the_formula_is_a_floor_for_published_all_reduces_within_its_band():
     pairs = cluster.published()
     assert sorted(pairs) == [1, 2, 4, 8, 16, 32, 64]

@@ -148,11 +148,15 @@ def _note(nodes: int, point: Mapping) -> str:
 
 @cache
 def _steps(spread: float) -> tuple[float, ...]:
-    """Return a hundred steps of a node, in units of their mean, spread like a bell by some per cent."""
+    """Return steps of a node in units of their mean, spread like a bell by some per cent.
+
+    There are twice as many as there are nodes at most: fewer would cut off the tail in which the slowest of all lies.
+    """
     if not spread:
         return (1.0,)
     bell = NormalDist(1.0, spread / 100)
-    return tuple(bell.inv_cdf((k + 0.5) / 100) for k in range(100))
+    count = 2 * NODES[-1]
+    return tuple(bell.inv_cdf((k + 0.5) / count) for k in range(count))
 
 
 def _rows(table: str) -> dict[str, dict]:
