@@ -276,6 +276,16 @@ def test_the_loss_is_that_of_played_failures():
     assert 1 - useful / spent == pytest.approx(checkpoints.lost(save, between), rel=0.15)
 
 
+def test_saves_that_are_written_beside_the_training_lose_what_played_failures_do():
+    rng, write, between = random.Random(3), 500.0, 20_000.0
+    lost = spent = 0.0
+    for _ in range(20_000):
+        fails = rng.expovariate(1 / between)
+        complete = max(int(fails // write) - 1, 0)  # the write before the one that was going on
+        lost, spent = lost + fails - complete * write, spent + fails
+    assert lost / spent == pytest.approx(checkpoints.lost_beside(write, between), rel=0.05)
+
+
 def test_a_checkpoint_is_as_large_as_a_hand_counts():
     assert checkpoints.size(405e9) == pytest.approx(4.86e12)
     with pytest.raises(ValueError, match="'parameters' must be"):
