@@ -34,7 +34,7 @@ def in_time(answer: int | None, plan: Plan, deadline: float) -> bool | None:
 
 
 def in_work(answer: float | None, system: str) -> bool | None:
-    """Check how many samples a published device has in work at a time, by Little's law."""
+    """Check how many samples a published device has in work at a time, at the least, by Little's law."""
     latency, rate = throughput.published()[system]
     return number(answer, predicted.together(rate, latency), tolerance=0.03, hint=(
         f"It answers {rate:,.0f} samples a second with everything at hand, and one alone in {1e3 * latency:.3g} ms: "

@@ -3,7 +3,8 @@
 A step writes one token for each conversation of the batch. It reads all weights once, and of each conversation what it
 remembers of every token so far (the key-value cache), and it multiplies by every weight once for each conversation. The
 larger of the two times is the floor: the roofline (Williams et al. 2009, doi:10.1145/1498765.1498785). The operations
-of attention itself, and whatever passes between several cards, come on top.
+of attention itself, and whatever passes between several cards, come on top. It is a floor for dense models that write
+one token a step: not for mixtures of experts, nor where a smaller model guesses tokens ahead.
 """
 
 from __future__ import annotations

@@ -151,9 +151,10 @@ def floor(flops: float, bandwidth: float, width: int, samples: int) -> float:
 
 
 def together(rate: float, latency: float) -> float:
-    """Return how many samples a device has in work at a time, by Little's law: its best rate times its time for one.
+    """Return how many samples a device has in work at a time, at the least: its best rate times its time for one.
 
-    One that does one thing at a time comes to 1, whatever it computes.
+    By Little's law it has its rate times the time of a sample at that rate, and no sample takes less time than alone.
+    It is also what the device gains over one at a time: 1 for one that does one thing at a time.
     """
     _positive(rate=rate, latency=latency)
     return rate * latency
