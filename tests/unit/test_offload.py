@@ -600,7 +600,7 @@ def said(capsys, ask):
 
 def test_right_answers_pass_and_wrong_ones_get_a_hint(here, team, capsys):
     assert check.payload(8192, width=16, cut=2) is True and check.payload(2048, width=16, cut=2) is False
-    assert check.narrowest(3) is True and check.narrowest(4) is False
+    assert check.widest(3) is True and check.widest(4) is False
     turn = offload.turning(here, team, "relay", 0.033)
     assert check.turning(1.05 * turn, here, team, "relay", 0.033) is True
     assert check.turning(0.9 * turn - 0.001, here, team, "relay", 0.033) is False
@@ -621,7 +621,7 @@ def test_the_threshold_is_tried_on_the_pictures(team, capsys, monkeypatch):
 @pytest.mark.parametrize("answer", [None, "a", [], {}, math.nan, object(), True, (1, 2)],
                          ids=lambda answer: type(answer).__name__)
 def test_nonsense_breaks_no_cell(answer, here, team, capsys):
-    for ask in (lambda: check.payload(answer, width=16, cut=2), lambda: check.narrowest(answer),
+    for ask in (lambda: check.payload(answer, width=16, cut=2), lambda: check.widest(answer),
                 lambda: check.turning(answer, here, team, "relay", 0.033), lambda: check.threshold(answer, team)):
         result, text = said(capsys, ask)
         assert result is (None if answer is None else False)

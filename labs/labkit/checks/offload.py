@@ -20,7 +20,7 @@ def payload(answer: int | None, width: int, cut: int) -> bool | None:
         "many as the one before it. What it wrote are 32-bit numbers."))
 
 
-def narrowest(answer: int | None) -> bool | None:
+def widest(answer: int | None) -> bool | None:
     """Check the widest network whose activations after the first layer take no more bytes than the picture."""
     fits = max(width for width in range(1, 65) if predicted.payload(width, 1) <= predicted.payload(width, 0))
     return number(answer, fits, tolerance=0, hint=(

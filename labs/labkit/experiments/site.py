@@ -176,7 +176,7 @@ class Watch:
         answers: one for each picture, in order; their seconds count from the moment when the picture came, even if the
             device was still busy with an earlier one.
         moments: when each picture came, in seconds from the start.
-        down: from when to when the link was down.
+        down: from when to when the link was down: the moments of the first picture without it and of the first with it.
     """
 
     answers: tuple[Answer, ...]
@@ -224,7 +224,7 @@ def outage(site: Site, shape: Shape, deadline: float, count: int = 150, every: f
                 sleep(max(due - perf_counter(), 0.0))
                 if place in (count // 3, 2 * count // 3):
                     (site.link.mend if down else site.link.cut)()
-                    down.append(perf_counter() - start)
+                    down.append(due - start)
                 moments.append(due - start)
                 picture = site.team.shown.images[place % len(site.team.shown)]
                 answer = device.hybrid(picture, site.team.confidence, deadline)

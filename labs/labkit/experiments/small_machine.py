@@ -8,6 +8,7 @@ from pathlib import Path
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.experiments.latency import RESNET_WORK
 from labkit.experiments.paced import banded, like, paced
 from labkit.machine import Machine
 from labkit.predict import boards, network
@@ -142,10 +143,7 @@ def by_software() -> dict[str, list[float]]:
 
 
 def published() -> list[tuple[str, float, float]]:
-    """Return kind of device, operations of one answer, and published seconds, for boards and edge systems.
-
-    Of ResNet-50 each answer takes 8.2e9 operations (Reddi et al. 2020, table I).
-    """
+    """Return kind of device, operations of one answer, and published seconds, for boards and edge systems."""
     found = []
     for (_, _, form), board in times(processors=False).items():
         if form == "int8":
@@ -154,7 +152,7 @@ def published() -> list[tuple[str, float, float]]:
     for row in catalogue.table("mlperf-inference"):
         kind = next((kind for core, kind in kinds.items() if core in row["processor"]), None)
         if kind and row["model"] == "ResNet-50" and row["single_latency_s"]:
-            found.append((kind, 8.2e9, row["single_latency_s"]))
+            found.append((kind, RESNET_WORK[0], row["single_latency_s"]))
     return found
 
 

@@ -283,12 +283,12 @@ def obey(jobs: dict[str, tuple[Callable[[], object], Callable[..., dict]]]) -> N
     try:
         load()
         if order.get("space"):
-            used, reserved = _memory("VmRSS"), _memory("VmSize")
+            used, reserved = _memory("VmRSS") - _memory("RssFile"), _memory("VmSize")  # files can be dropped
             if used > order["space"]:
                 raise MemoryError(f"its libraries alone have {quantity(used, 'B')}")
             resource.setrlimit(resource.RLIMIT_AS, (order["space"] + reserved - used,) * 2)
         result = work(**order["task"])
-        say({"result": result, "peak": _memory("VmHWM") - _memory("RssFile")})  # files that it maps can be dropped
+        say({"result": result, "peak": _memory("VmHWM") - _memory("RssFile")})
     except MemoryError as refusal:
         say({"refused": f"MemoryError, {refusal}" if str(refusal) else "MemoryError"})
     except Exception as trouble:
