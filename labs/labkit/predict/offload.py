@@ -128,7 +128,7 @@ def braking(speed: float) -> float:
     """Return the metres in which a passenger car must at least be able to stop from `speed` in km/h.
 
     UN Regulation No. 13-H, annex 3: 0.1 v + 0.0060 v², for v in km/h; the first term is the time that the brakes need
-    to act, the second a deceleration of 6.43 m/s².
+    to act, the second a deceleration of 6.43 m/s². The test is from 100 km/h.
 
     Raises:
         ValueError: a speed that is not a number from 0 up.
