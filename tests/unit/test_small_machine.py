@@ -468,6 +468,14 @@ def test_inference_answers_the_same_under_the_limit_as_without(files, unseen):
 
 
 @linux
+@pytest.mark.parametrize("width", [4, 32])
+def test_many_answers_one_by_one_take_no_more_memory_than_their_pictures(tmp_path, width):
+    path = exported.write(CatNet(width), tmp_path / "cats.onnx")
+    few, many = (small_jobs.infer(path, cats.draw(count)) for count in (64, 3000))
+    assert many.peak - few.peak < 2 * 3000 * predicted.PICTURE
+
+
+@linux
 @pytest.mark.parametrize("job", ["train", "infer"])
 def test_a_limit_under_the_interpreters_own_need_is_refused_with_the_number(job, unseen, files):
     needed = small_jobs.need(job)
