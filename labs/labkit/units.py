@@ -35,3 +35,8 @@ def quantity(value: float, unit: str) -> str:
         return f"{_three_digits(value)} %"
     one = value == 1 and re.fullmatch("[a-z]{2,}s", unit)  # 1 picture, 2 pictures
     return f"{_three_digits(value)} {unit[:-1] if one else unit}".rstrip()
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share of 1 as a percentage, as in `percent(0.125, 1) == "12.5 %"`."""
+    return f"{100 * share:,.{digits}f} %"

@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from labkit.units import quantity
+from labkit.units import percent, quantity
 
 _BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _DECIMAL = {"": 1, "n": 1e-9, "µ": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
@@ -38,3 +38,9 @@ def test_what_is_written_is_the_number_to_three_digits(unit):
         number, prefix = re.fullmatch(rf"([\d.,]+) (\D*?){unit}", quantity(value, unit)).groups()
         assert float(number.replace(",", "")) * prefixes[prefix] == pytest.approx(value, rel=0.0051), value
         assert unit == "s" or len(number.replace(",", "").replace(".", "").strip("0")) <= 4
+
+
+@pytest.mark.parametrize(("share", "digits", "text"),
+                         [(0.5, 0, "50 %"), (0.1234, 1, "12.3 %"), (-0.02, 0, "-2 %"), (12, 0, "1,200 %")])
+def test_shares_as_people_read_them(share, digits, text):
+    assert percent(share, digits) == text
