@@ -1,6 +1,8 @@
 """Some processes on this computer that train together, for a notebook: started, told what to do, and always ended.
 
-They talk over real TCP. Between them may lie an emulated link, on the best rung that the machine allows:
+They compute on the processor, also where there is a GPU: one process alone would get it and two would not, so that
+they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best rung
+that the machine allows:
 
 - `namespaces`: each process in a network of its own, and every packet between them is delayed and counted (Linux, where
   `/dev/net/tun` may be opened; no administrator needed).

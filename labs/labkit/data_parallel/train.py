@@ -6,7 +6,8 @@ On several machines every one of them runs the same command with `--nnodes`, `--
 a launcher the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say the same. Rank 0 shows how it goes, and at
 the end one line of JSON.
 
-A crew starts this module with the one argument `--orders`, and tells each process by lines of JSON what to do.
+A crew starts this module with the one argument `--orders`, and tells each process by lines of JSON what to do. Its
+processes compute on the processor; the others on GPUs where each has one.
 """
 
 from __future__ import annotations
@@ -135,10 +136,8 @@ def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool,
     try:
         devices.settle()
         torch.set_num_threads(threads)
-        own = held_back or os.environ["GLOO_SOCKET_IFNAME"] == "link"
         member = Member(torch.distributed.FileStore(meeting, processes), rank, processes, held_back=held_back,
-                        device=torch.device("cpu") if own else meetings.device(rank, processes), patience=patience,
-                        silence=SILENCE_S)
+                        device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
         say("ready")
         while True:
             say(_done(member, orders.get(), say))

@@ -30,7 +30,7 @@ from labkit.units import quantity
 NEEDS = ("data_parallel",)  # the instruments that the predictions stand on
 NODES = tuple(2**k for k in range(11))
 BATCHES = (16, 64, 96, 160, 256, 1024, 8192)
-FASTEST = 400  # Gbit/s; an emulated link has no limit there
+FASTEST = 400  # Gbit/s; an emulated link has no limit there, for the loopback below it is slower
 NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "dense, 4 × 384": ("dense", 384),
             "dense, 4 × 768": ("dense", 768)}
 LARGE = "1.3 billion, on nodes of 8 H100"
@@ -66,10 +66,10 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         each = nodes * (cluster.ACCELERATORS if what == LARGE else 1)
         if scaling == STRONG and batch < each:
             return Unavailable(f"{each:,} processes cannot share a batch of {batch:,}: some would have nothing to do.")
-        shape = _shape(round_trip, rate)
         if what == LARGE:
-            return _large(nodes, data_parallel.share(batch, nodes, scaling), shape)
-        return banded(_parts(costs, rung, what, data_parallel.share(batch, nodes, scaling), nodes, shape))
+            return _large(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
+        return banded(_parts(costs, rung, what, data_parallel.share(batch, nodes, scaling), nodes,
+                             _shape(round_trip, rate)))
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
@@ -244,12 +244,14 @@ def _buckets(what: str) -> list[tuple[float, int]]:
     return data_parallel.buckets(instrument.layers(*NETWORKS[what]))
 
 
-def _large(nodes: int, each: int, shape: Shape) -> Outcome:
-    """Return the step of the language model on nodes of eight H100, of published figures alone; a link for each."""
+def _large(nodes: int, each: int, round_trip: float, rate: float) -> Outcome:
+    """Return the step of the language model on nodes of eight H100, of published figures alone.
+
+    Each accelerator has a link of its own, of `rate` Gbit/s; here the fastest has its limit too.
+    """
     size = network.FLOAT * PARAMETERS
     count = round(size / data_parallel.BUCKET)
-    between = collectives.Link(cluster.latency() + _DELIVERED * shape.round_trip,
-                               cluster.ACCELERATORS * shape.bandwidth)
+    between = collectives.Link(cluster.latency() + _DELIVERED * round_trip, cluster.ACCELERATORS * rate * 1e9 / 8)
     bucket = collectives.two_levels(size / count, nodes, cluster.ACCELERATORS, cluster.inside(), between)
     computing = each / cluster.ACCELERATORS * TOKENS * EACH * PARAMETERS / cluster.rate()
     parts = data_parallel.parts(computing, [((place + 1) / count, bucket) for place in range(count)], BACKWARD, nodes)
