@@ -309,6 +309,12 @@ def test_what_is_shared_and_what_it_gains_fit_together(here):
     assert "nobody" in experiments.shared(fakes.machine(identity={"cores": 1}), 16, 256).reason
 
 
+def test_the_narrowest_format_loses_few_points_and_so_do_all_that_are_wider():
+    full, found = [0.8, 0.7], {1: [0.8], 3: [0.4, 0.4], 5: [0.78, 0.68], 7: [0.8, 0.7]}
+    assert experiments.narrowest(found, full, 3) == 5 and experiments.narrowest(found, full, 1) == 7
+    assert experiments.narrowest({1: [0.8], 3: [0.4, 0.4]}, full, 3) is None
+
+
 def test_the_calibration_times_what_it_names(monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))

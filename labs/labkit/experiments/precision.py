@@ -182,7 +182,7 @@ def _points(values, unit="points") -> Outcome:
     return Outcome(value, unit, low=min(low, value), high=max(high, value))
 
 
-def narrowest(found: Mapping[int, Sequence[float]], full: Sequence[float], lost: float = 2.0) -> int | None:
+def narrowest(found: Mapping[int, Sequence[float]], full: Sequence[float], lost: float) -> int | None:
     """Return the fewest bits from which on a training loses at most so many points; None where all lose more.
 
     Args:
