@@ -309,12 +309,6 @@ def test_what_is_shared_and_what_it_gains_fit_together(here):
     assert "nobody" in experiments.shared(fakes.machine(identity={"cores": 1}), 16, 256).reason
 
 
-def test_the_narrowest_format_loses_few_points_and_so_do_all_that_are_wider():
-    full, found = [0.8, 0.7], {1: [0.8], 3: [0.4, 0.4], 5: [0.78, 0.68], 7: [0.8, 0.7]}
-    assert experiments.narrowest(found, full, 3) == 5 and experiments.narrowest(found, full, 1) == 7
-    assert experiments.narrowest({1: [0.8], 3: [0.4, 0.4]}, full, 3) is None
-
-
 def test_the_calibration_times_what_it_names(monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
@@ -378,9 +372,9 @@ def test_differences_are_seed_by_seed_and_the_narrowest_loses_little():
     assert set(apart) == {"same", "less"} and apart["same"].value == 0
     assert apart["less"].value == pytest.approx(-1) and apart["less"].low < -1 < apart["less"].high
     full, sweep = [0.8, 0.8], {1: [0.3, 0.3], 3: [0.79, 0.8], 5: [0.8, 0.8]}
-    assert experiments.narrowest(sweep, full) == 3
-    assert experiments.narrowest({5: [0.3, 0.3]}, full) is None
-    assert experiments.narrowest({1: [0.8, 0.8], 3: [0.3, 0.3], 5: [0.8, 0.8]}, full) == 5
+    assert experiments.narrowest(sweep, full, 2) == 3
+    assert experiments.narrowest({5: [0.3, 0.3]}, full, 2) is None
+    assert experiments.narrowest({1: [0.8, 0.8], 3: [0.3, 0.3], 5: [0.8, 0.8]}, full, 2) == 5
     lines = experiments.table(experiments.means(found), {"fp32": Outcome(2.0, "s")}).splitlines()
     assert len(lines) == 4 and "2 s" in lines[1] and lines[2].rstrip().endswith("-")
 
