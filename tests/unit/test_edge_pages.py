@@ -74,7 +74,7 @@ def test_what_is_no_amount_is_refused_by_name(number):
         "limit": lambda: predicted.separate(1, number), "memory": lambda: predicted.held(number, 1),
         "weights": lambda: predicted.held(1, number),
     }.items():
-        with pytest.raises(ValueError, match=f"'{name}' must be"):
+        with pytest.raises(ValueError, match=f"{name} must be"):
             count()
     with pytest.raises(ValueError, match="one sample or more"):
         predicted.batch_seconds(1, 1, 0)

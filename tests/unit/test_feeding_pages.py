@@ -288,9 +288,9 @@ def test_saves_that_are_written_beside_the_training_lose_what_played_failures_do
 
 def test_a_checkpoint_is_as_large_as_a_hand_counts():
     assert checkpoints.size(405e9) == pytest.approx(4.86e12)
-    with pytest.raises(ValueError, match="'parameters' must be"):
+    with pytest.raises(ValueError, match="parameters must be"):
         checkpoints.size(0)
-    with pytest.raises(ValueError, match="'between' must be"):
+    with pytest.raises(ValueError, match="between must be"):
         checkpoints.lost(1, math.nan)
 
 

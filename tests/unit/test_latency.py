@@ -447,10 +447,10 @@ def test_the_model_has_a_band_and_grows_with_time_and_threads():
     assert power.joules(3.0, 4) == pytest.approx((12 * value, 12 * low, 12 * high))
     assert lab.modelled(1.0, 1).low == low
     for bad in (0, -1, math.nan, math.inf):
-        with pytest.raises(ValueError, match="time above 0"):
+        with pytest.raises(ValueError, match="seconds must be a finite number above 0"):
             power.joules(bad, 1)
     for bad in (*NO_NUMBER, True):
-        with pytest.raises(ValueError, match="number of threads"):
+        with pytest.raises(ValueError, match="threads must be a whole number"):
             power.watts(bad)
 
 

@@ -72,10 +72,10 @@ def test_what_is_no_size_is_refused_by_name(size):
         "depth": lambda: network.deep(2, size),
         "batch": lambda: network.forward_flop(network.deep(2, 2), size),
     }.items():
-        with pytest.raises(ValueError, match=rf"whole number from 1 up for '{what}', not"):
+        with pytest.raises(ValueError, match=f"{what} must be a whole number from 1 up, not"):
             call()
     for call in (network.training_flop, network.moved, network.kept, network.used):
-        with pytest.raises(ValueError, match="'batch'"):
+        with pytest.raises(ValueError, match="batch must be"):
             call(network.deep(2, 2), size)
     for net in (lambda: DenseNet(size), lambda: DenseNet(3, size)):
         with pytest.raises(ValueError, match="whole numbers from 1 up"):

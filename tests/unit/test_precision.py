@@ -203,7 +203,7 @@ def test_the_same_seed_gives_the_same_network_and_64_bits_hardly_another(picture
     assert found["fp32"] == found["again"] and found["fp64"] == pytest.approx(found["fp32"], abs=0.03)
     assert torch.get_num_threads() == threads
     for count in (0, 1.5, True, -1):
-        with pytest.raises(ValueError, match="whole number of seeds"):
+        with pytest.raises(ValueError, match="seeds must be a whole number"):
             trials(ways, count, *pictures)
 
 

@@ -46,14 +46,14 @@ def test_samples_that_fall_with_the_batch_show_no_critical_batch():
 
 @pytest.mark.parametrize("number", NO_NUMBER)
 def test_what_is_no_batch_and_no_count_is_refused(number):
-    with pytest.raises(ValueError, match="'batch'"):
+    with pytest.raises(ValueError, match="batch must be"):
         convergence.samples(number, 1, 1)
-    with pytest.raises(ValueError, match="'least'"):
+    with pytest.raises(ValueError, match="least must be"):
         convergence.steps(1, number, 1)
-    with pytest.raises(ValueError, match="'samples'"):
+    with pytest.raises(ValueError, match="samples must be"):
         convergence.fit([(1, 2), (2, number)])
     if number != math.inf:
-        with pytest.raises(ValueError, match="'critical'"):
+        with pytest.raises(ValueError, match="critical must be"):
             convergence.samples(1, 1, number)
 
 

@@ -307,14 +307,15 @@ def test_nothing_survives_a_parent_that_was_killed():
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, True, None, "10"])
 def test_a_rate_that_is_none_is_refused(rate, small):
     for ask in (lambda: arrivals.schedule(rate, 1), lambda: small[1].open(small[0].port, rate, 1)):
-        with pytest.raises(ValueError, match="finite rate above 0"):
+        with pytest.raises(ValueError, match="rate must be a finite number above 0"):
             ask()
-    with pytest.raises(ValueError, match="finite rate above 0"):
+    with pytest.raises(ValueError, match="rate must be a finite number above 0"):
         queueing.play(queueing.Service(((1, 0.01),)), rate, 1)
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: arrivals.schedule(10, 0), "time above 0"), (lambda: arrivals.schedule(0.1, 1), "make not one"),
+    (lambda: arrivals.schedule(10, 0), "seconds must be a finite number above 0"),
+    (lambda: arrivals.schedule(0.1, 1), "make not one"),
     (lambda: arrivals.Generator(None).closed(1, 0, 1), "needs a client"),
     (lambda: arrivals.Generator(None).closed(1, 2, math.nan), "needs a client")])
 def test_loads_that_are_none_are_refused(call, words):

@@ -95,7 +95,7 @@ def test_it_is_as_fast_as_the_loop_by_hand(pictures):
 def test_what_cannot_be_trained_on_is_refused_and_changes_nothing(images, labels, arguments, pictures):
     network = fresh()
     before = [p.clone() for p in network.parameters()]
-    words = r"as many labels as pictures|whole numbers from 1 up|must be a number above 0"
+    words = r"as many labels as pictures|whole number from 1 up|must be a finite number above 0"
     with pytest.raises(ValueError, match=words):
         train(network, pictures.images[:images], pictures.labels[:labels], **arguments)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))

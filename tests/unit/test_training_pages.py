@@ -50,7 +50,7 @@ def test_a_scaled_loss_rescues_fp16_and_no_single_scale_rescues_e4m3():
 @pytest.mark.parametrize("number", NO_NUMBER, ids=repr)
 def test_gradients_that_cannot_be_are_refused_by_name(number):
     for name, arguments in {"median": (number, 1, 1), "spread": (1, number, 1), "scale": (1, 1, number)}.items():
-        with pytest.raises(ValueError, match=f"The {name} must be"):
+        with pytest.raises(ValueError, match=f"{name} must be"):
             lost(FORMATS["fp16"], *arguments)
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_training_is_refused_by_name(number):
         "peak": lambda: counted.seconds(1, 1, number, 1), "reached": lambda: counted.seconds(1, 1, 1, number),
         "accelerator_seconds": lambda: counted.reached(1, number, 1),
     }.items():
-        with pytest.raises(ValueError, match=f"'{name}' must be"):
+        with pytest.raises(ValueError, match=f"{name} must be"):
             count()
     with pytest.raises(ValueError, match="at most 1"):
         counted.seconds(1, 1, 1, 1.1)

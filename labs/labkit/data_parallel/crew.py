@@ -26,8 +26,9 @@ import psutil
 import torch
 
 from labkit.data_parallel.train import ORDERS
-from labkit.data_parallel.work import History, Work, positive, whole
+from labkit.data_parallel.work import History, Work
 from labkit.experiment import Unavailable
+from labkit.inputs import above_zero, whole
 from labkit.measure import device as devices
 from labkit.measure.helper import Helper, HelperFailed
 from labkit.measure.links import hosts, namespaces
@@ -86,7 +87,8 @@ class Crew:
             CrewFailed: a process failed.
         """
         _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
-        return self._do("steps", work=work.as_dict(), count=whole("count", count), exchange=bool(exchange))
+        whole(count=count)
+        return self._do("steps", work=work.as_dict(), count=int(count), exchange=bool(exchange))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
         """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
@@ -96,9 +98,10 @@ class Crew:
             MemoryError: the messages of all processes need more memory than is free.
             CrewFailed: a process failed.
         """
-        _fits(whole("size", size) * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
+        whole(size=size, times=times)
+        _fits(size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
         return [sum(each) / self.processes for each in zip(
-            *self._do("all_reduce", size=size, times=whole("times", times)), strict=True)]
+            *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
 
     def train(self, work: Work, steps: int, *, rate: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
@@ -116,9 +119,11 @@ class Crew:
             MemoryError: the work needs more memory than is free.
             CrewFailed: a process failed.
         """
-        order = {"steps": whole("steps", steps), "rate": positive("the learning rate", rate),
-                 "every": None if every is None else whole("every", every),
-                 "target": None if target is None else positive("target", target, most=1)}
+        whole(steps=steps, every=steps if every is None else every)
+        above_zero(rate=rate)
+        above_zero(target=1 if target is None else target, most=1)
+        order = {"steps": int(steps), "rate": float(rate), "every": None if every is None else int(every),
+                 "target": None if target is None else float(target)}
         _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
         reports = self._do("train", work=work.as_dict(), **order)
         return History.of(reports, work.batch)
@@ -212,7 +217,6 @@ def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None,
         ValueError: a number that is no whole number from 1 up, or a rung that there is not.
         CrewFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
     """
-    threads = whole("threads", threads)
     if not (there := room(processes, threads)):
         raise CrewFailed(there.reason)
     if rung is not None and rung not in RUNGS:
@@ -242,7 +246,8 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     Raises:
         ValueError: a number that is no whole number from 1 up.
     """
-    processes, threads, cores = whole("processes", processes), whole("threads", threads), devices.cores()
+    whole(processes=processes, threads=threads)
+    cores = devices.cores()
     if not torch.distributed.is_available():
         return Unavailable("This PyTorch was built without torch.distributed.")
     if processes * threads > cores:

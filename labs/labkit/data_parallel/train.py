@@ -25,7 +25,8 @@ from dataclasses import asdict
 from pathlib import Path
 from time import monotonic, sleep
 
-from labkit.data_parallel.work import NETWORKS, History, Work, positive, whole
+from labkit.data_parallel.work import NETWORKS, History, Work
+from labkit.inputs import above_zero, whole
 
 ORDERS = "--orders"
 PATIENCE_S, SILENCE_S = 60.0, 30.0  # seconds that others may come later, and may be silent in the middle of the work
@@ -41,10 +42,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         work = Work(**{name: getattr(options, name) for name in asdict(Work())})
-        for name in ("steps", "every"):
-            whole(name, getattr(options, name))
-        for name, what in (("rate", "the learning rate"), ("patience", "patience"), ("silence", "silence")):
-            positive(what, getattr(options, name))
+        whole(steps=options.steps, every=options.every)
+        above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
         place = Place()
     except ValueError as wrong:
         _say(f"This cannot be run: {wrong}", sys.stderr)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING
+
+from labkit.inputs import whole
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,9 +44,8 @@ class Work:
     def __post_init__(self):
         if self.network not in NETWORKS:
             raise ValueError(f"There is no network {self.network!r}: choose one of {', '.join(NETWORKS)}.")
-        for name in ("width", "depth", "batch", "pictures"):
-            whole(name, getattr(self, name))
-        whole("seed", self.seed, least=0)
+        whole(width=self.width, depth=self.depth, batch=self.batch, pictures=self.pictures)
+        whole(seed=self.seed, least=0)
 
     def as_dict(self) -> dict:
         """Return the fields as numbers and words that go over JSON."""
@@ -128,18 +127,3 @@ class History:
         losses = [sum(each) / len(reports) for each in zip(*(report["losses"] for report in reports), strict=True)]
         return cls(losses, reports[0]["accuracies"], reports[0]["seconds"], len(losses) * batch * len(reports),
                    [report["weights"] for report in reports])
-
-
-def positive(name: str, value: object, most: float = math.inf) -> float:
-    """Return a finite number above 0; raises `ValueError` for anything else, True included, or more than `most`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value <= most or value == math.inf:
-        bound = "" if most == math.inf else f" up to {most:g}"
-        raise ValueError(f"{name} must be a number above 0{bound}, not {value!r}.")
-    return float(value)
-
-
-def whole(name: str, value: object, least: int = 1) -> int:
-    """Return a whole number; raises `ValueError` for anything else, True and False included, and for less."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}.")
-    return int(value)

@@ -9,7 +9,6 @@ import hashlib
 import inspect
 import json
 import math
-import operator
 import threading
 import warnings
 from collections.abc import Sequence
@@ -23,6 +22,8 @@ import psutil
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+
+from labkit.inputs import whole
 
 from .. import cache
 from ..progress import report
@@ -163,7 +164,10 @@ def load(n: int, *, folder: str | Path | None = None, **arguments) -> Pictures:
 
 def _check(n, size, coats, seed, balance, label_noise) -> tuple:
     """Return the arguments of `draw` as plain Python values; raise `ValueError` for what cannot be drawn."""
-    n, size, seed = _whole("n", n, 1), _whole("size", size, 32), _whole("seed", seed, 0)
+    whole(n=n)
+    whole(size=size, least=32)
+    whole(seed=seed, least=0)
+    n, size, seed = int(n), int(size), int(seed)
     if seed >= 2**64:
         raise ValueError(f"seed must be below 2**64, not {seed}.")
     coats = (coats,) if isinstance(coats, str) else tuple(coats or ())
@@ -181,16 +185,6 @@ def _check(n, size, coats, seed, balance, label_noise) -> tuple:
     if len(weights) != len(CLASSES) or not min(weights) >= 0 or not 0 < sum(weights) < math.inf:
         raise ValueError(rule)
     return n, size, coats, seed, weights, float(label_noise)
-
-
-def _whole(name: str, value, least: int) -> int:
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = least - 1
-    if whole < least:
-        raise ValueError(f"{name} must be a whole number of {least} or more, not {value!r}.")
-    return whole
 
 
 def _bits(seed: int, place: int, stream: int, count: int) -> np.ndarray:

@@ -21,12 +21,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
 
+from labkit.inputs import above_zero
 from labkit.measure.helper import Helper, say, serve
 
 PATIENCE_S = 10.0  # for an answer, after which it counts as lost
@@ -50,9 +50,7 @@ def schedule(rate: float, seconds: float, seed: int = 0, even: bool = False) -> 
     Raises:
         ValueError: a rate or a time that is not finite and above 0, or less than one request in all.
     """
-    for name, number in (("rate", rate), ("time", seconds)):
-        if isinstance(number, bool) or not isinstance(number, Real) or not 0 < number < math.inf:
-            raise ValueError(f"Arrivals need a finite {name} above 0, not {number!r}.")
+    above_zero(rate=rate, seconds=seconds)
     count = round(rate * seconds)
     if count < 1:
         raise ValueError(f"{rate:g} requests a second make not one in {seconds:g} s: ask for more, or for longer.")

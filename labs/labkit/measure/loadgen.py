@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 
 from labkit import clock
 from labkit.clock import CONTENDED, Contention
+from labkit.inputs import above_zero, whole
 from labkit.measure import mlperf_log
 from labkit.measure.helper import Helper, HelperFailed, say
 from labkit.measure.runtime import SIDE, Network, as_input
@@ -67,14 +67,8 @@ class Settings:
     def __post_init__(self):
         if self.scenario not in SCENARIOS:
             raise ValueError(f"LoadGen has no scenario {self.scenario!r}, but {', '.join(SCENARIOS)}.")
-        for name, unit in (("seconds", " s"), ("expected", " a second"), ("deadline", " s")):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
-                raise ValueError(f"'{name}' must be a finite number above 0, not {value!r}{unit}.")
-        for name in ("batch", "queries"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"'{name}' must be a whole number from 1 up, not {value!r}.")
+        above_zero(seconds=self.seconds, expected=self.expected, deadline=self.deadline)
+        whole(batch=self.batch, queries=self.queries)
 
     @property
     def samples(self) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from numbers import Integral
 from time import perf_counter
 
 import torch
 from torch import Tensor, nn
 
+from labkit.inputs import above_zero, whole
 from labkit.measure import device as devices
 from labkit.networks.cats import as_input
 from labkit.progress import report
@@ -86,10 +86,8 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"Training needs as many labels as pictures, and some: not {len(images)} and {len(labels)}.")
-    if not all(isinstance(count, Integral) and count >= 1 for count in (batch, epochs)):
-        raise ValueError(f"Batch and epochs must be whole numbers from 1 up, not {batch!r} and {epochs!r}.")
-    if not 0 < rate < math.inf:
-        raise ValueError(f"The learning rate must be a number above 0, not {rate}.")
+    whole(batch=batch, epochs=epochs)
+    above_zero(rate=rate)
     devices.settle()
     device = torch.device(device or devices.best())
     batch = min(batch, len(images))

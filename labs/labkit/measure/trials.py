@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.datasets.cats import Pictures
+from labkit.inputs import whole
 from labkit.measure import device as devices
 from labkit.measure import formats, training
 from labkit.measure.recognition import look
@@ -61,8 +62,7 @@ def trials(ways: Mapping[str, Way], seeds: int, pictures: Pictures, unseen: Pict
     Raises:
         ValueError: a number of seeds that is no whole number from 1 up; and as `train`.
     """
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise ValueError(f"There must be a whole number of seeds from 1 up, not {seeds!r}.")
+    whole(seeds=seeds)
     found = {name: [] for name in ways}
     with devices.threads(1):
         for seed in range(seeds):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 STATE = 12  # bytes for each parameter: weights and Adam's two moments in fp32 (Rajbhandari et al. 2020, section 3.1)
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 
 from labkit.costs import Curve
+from labkit.inputs import whole
 from labkit.predict import links
 
 
@@ -46,8 +47,7 @@ def rounds(processes: int) -> int:
     Raises:
         ValueError: a number of processes that is no whole number from 1 up. So do all functions here.
     """
-    if isinstance(processes, bool) or not isinstance(processes, Integral) or processes < 1:
-        raise ValueError(f"An all-reduce needs a whole number of processes from 1 up, not {processes!r}.")
+    whole(processes=processes)
     return 2 * (processes - 1)
 
 

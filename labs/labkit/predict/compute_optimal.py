@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 class Law(NamedTuple):

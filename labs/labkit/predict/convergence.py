@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 def samples(batch: float, least: float, critical: float) -> float:
@@ -31,7 +31,7 @@ def samples(batch: float, least: float, critical: float) -> float:
     """
     above_zero(batch=batch, least=least)
     if not critical > 0:
-        raise ValueError(f"'critical' must be a number above 0, not {critical!r}.")
+        raise ValueError(f"critical must be a number above 0, not {critical!r}.")
     return least * (1 + batch / critical)
 
 

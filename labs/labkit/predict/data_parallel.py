@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
-from numbers import Integral
 
+from labkit.inputs import whole
 from labkit.predict import network
 
 FIRST, BUCKET = 2**20, 25 * 2**20  # bytes: DistributedDataParallel's first bucket, and its bucket_cap_mb
@@ -31,9 +31,7 @@ def share(batch: int, nodes: int, scaling: str) -> int:
     Raises:
         ValueError: a number that is no whole number from 1 up, another scaling, or fewer examples than nodes.
     """
-    for name, number in (("batch", batch), ("number of nodes", nodes)):
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
-            raise ValueError(f"The {name} must be a whole number from 1 up, not {number!r}.")
+    whole(batch=batch, nodes=nodes)
     if scaling not in SCALING:
         raise ValueError(f"A batch is that of {' or of '.join(SCALING)}, not of {scaling!r}.")
     if scaling == WEAK:
@@ -95,8 +93,7 @@ def slowest(samples: Sequence[float], draws: int) -> float:
     """
     if not samples:
         raise ValueError("The slowest of no values is not to be had.")
-    if isinstance(draws, bool) or not isinstance(draws, Integral) or draws < 1:
-        raise ValueError(f"The draws must be a whole number from 1 up, not {draws!r}.")
+    whole(draws=draws)
     return _largest(tuple(samples), draws)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 EACH = 6  # FLOP for each parameter and token, forward and backward (Kaplan et al. 2020, arXiv:2001.08361, section 2.1)
 

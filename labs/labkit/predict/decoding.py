@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 def step(weights: float, conversation: float, flop: float, batch: int, flops: float, bandwidth: float) -> dict:

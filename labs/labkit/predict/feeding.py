@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 def fetching(storage: float, size: float, cached: float = 0.0) -> float:

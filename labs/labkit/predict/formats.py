@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from statistics import NormalDist
 
+from labkit.inputs import above_zero
+
 MOST = {"exponent": 11, "fraction": 52}  # bits of fp64
 LEAST = {"exponent": 2, "fraction": 1}
 
@@ -112,9 +114,7 @@ def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict
     Raises:
         ValueError: a median, a spread or a scale that is not above 0 or not finite.
     """
-    for name, number in {"median": median, "spread": spread, "scale": scale}.items():
-        if not 0 < number < math.inf:
-            raise ValueError(f"The {name} must be a number above 0, not {number}.")
+    above_zero(median=median, spread=spread, scale=scale)
     bell = NormalDist(math.log2(median) + math.log2(scale), spread)
     return {"too small": bell.cdf(math.log2(form.least) - 1), "too large": 1 - bell.cdf(math.log2(form.largest))}
 

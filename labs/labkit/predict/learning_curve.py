@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import linear_regression
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
+
+from labkit.inputs import whole
 
 FLOAT = 4  # bytes of a 32-bit floating-point number (IEEE 754)
 COLOURS, CLASSES = 3, 3  # what the cat network reads at each point, and what it tells apart
@@ -46,7 +47,7 @@ def dense(read: int, neurons: int, *, bent: bool = True) -> Layer:
     Raises:
         ValueError: a size that is no whole number from 1 up. So do all functions here.
     """
-    _whole(read=read, neurons=neurons)
+    whole(read=read, neurons=neurons)
     return Layer("dense", (read, neurons), read, neurons, neurons * (read + 1), 2 * read * neurons, bent)
 
 
@@ -57,7 +58,7 @@ def convolution(read: int, written: int, side: int) -> Layer:
         read, written: channels.
         side: of the picture that it reads, in points; zeros are put around it.
     """
-    _whole(read=read, written=written, side=side)
+    whole(read=read, written=written, side=side)
     after = (side + 1) // 2
     return Layer(
         kind=f"conv{side}",
@@ -71,13 +72,13 @@ def convolution(read: int, written: int, side: int) -> Layer:
 
 def deep(width: int, depth: int) -> list[Layer]:
     """Return `depth` dense layers of `width` neurons, which read `width` numbers: `labkit.networks.dense.DenseNet`."""
-    _whole(width=width, depth=depth)
+    whole(width=width, depth=depth)
     return [dense(width, width)] * depth
 
 
 def cats(width: int, size: int = 32) -> list[Layer]:
     """Return the layers of `labkit.networks.cats.CatNet` for a `width` in channels and a picture `size` in pixels."""
-    _whole(width=width, size=size)
+    whole(width=width, size=size)
     channels = (COLOURS, width, 2 * width, 4 * width)
     found = [convolution(channels[i], channels[i + 1], size // 2**i) for i in range(3)]
     return [*found, dense(found[-1].written, CLASSES, bent=False)]
@@ -90,7 +91,7 @@ def parameters(layers: Sequence[Layer]) -> int:
 
 def forward_flop(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the operations of one inference."""
-    _whole(batch=batch)
+    whole(batch=batch)
     return batch * sum(layer.flop for layer in layers)
 
 
@@ -105,14 +106,14 @@ def training_flop(layers: Sequence[Layer], batch: int = 1) -> int:
 
 def moved(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the bytes that one inference reads and writes, layer by layer."""
-    _whole(batch=batch)
+    whole(batch=batch)
     return sum(layer.moved(batch) for layer in layers)
 
 
 def used(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the bytes that one inference has in use: all weights, and the largest pair of a layer's input and output.
     """
-    _whole(batch=batch)
+    whole(batch=batch)
     return FLOAT * (parameters(layers) + batch * max(layer.read + layer.written for layer in layers))
 
 
@@ -122,7 +123,7 @@ def kept(layers: Sequence[Layer], batch: int = 1) -> int:
     Every layer keeps what it read, which the gradient of its weights needs, and a bend keeps what it wrote, which the
     next layer reads: so only the last one's is counted on top.
     """
-    _whole(batch=batch)
+    whole(batch=batch)
     last = layers[-1].written if layers[-1].bent else 0
     return FLOAT * batch * (sum(layer.read for layer in layers) + last)
 
@@ -139,7 +140,3 @@ def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
     }
 
 
-def _whole(**sizes) -> None:
-    for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"A network needs a whole number from 1 up for '{name}', not {size!r}.")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from labkit.inputs import above_zero, whole
+
 LOWEST_W, HIGHEST_W = 1.69, 6.01  # of a busy logical processor: the second EPYC (2019), and Haswell (2014)
 
 
@@ -16,15 +18,13 @@ def watts(threads: int) -> tuple[float, float, float]:
     """Return the watts of so many busy threads, between the lowest and the highest: a number that goes with its band.
 
     Raises:
-        ValueError: no thread.
+        ValueError: a number of threads that is no whole number from 1 up.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"A whole number of threads from 1 up draws power here, not {threads!r}.")
+    whole(threads=threads)
     return threads * math.sqrt(LOWEST_W * HIGHEST_W), threads * LOWEST_W, threads * HIGHEST_W
 
 
 def joules(seconds: float, threads: int) -> tuple[float, float, float]:
     """Return the joules of `seconds` on busy threads, and the ends of the band; raises `ValueError` for no time."""
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"An answer takes a time above 0, not {seconds!r} s.")
+    above_zero(seconds=seconds)
     return tuple(seconds * power for power in watts(threads))

@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from numbers import Real
 
 import numpy as np
 
+from labkit.inputs import above_zero
 from labkit.predict.operators import along
 
 ARRIVALS = 6_000  # requests that a prediction plays through
@@ -113,8 +113,7 @@ def play(service: Service, rate: float, limit: int, window: float = 0.0, room: i
         ValueError: a rate that is not finite and above 0, or a limit, room, count or number of replicas below 1, or a
             window that is no number from 0 up.
     """
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < math.inf:
-        raise ValueError(f"Arrivals need a finite rate above 0, not {rate!r}.")
+    above_zero(rate=rate)
     if min(limit, room, replicas, count) < 1 or not 0 <= window < math.inf:
         raise ValueError(f"A queue needs a limit, room, replicas and requests from 1 up and a window from 0 up, not "
                          f"{limit!r}, {room!r}, {replicas!r}, {count!r} and {window!r}.")

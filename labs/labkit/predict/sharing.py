@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from labkit.inputs import above_zero
 from labkit.predict import erlang
 
 
@@ -38,8 +39,7 @@ def highest_load(servers: int, wait: float) -> float:
     Raises:
         ValueError: no place, or a wait that is not above 0.
     """
-    if not 0 < wait < math.inf:
-        raise ValueError(f"A mean wait is a finite number above 0, not {wait!r}.")
+    above_zero(wait=wait)
     low, high = 0.0, 1.0
     while high - low > 1e-9:
         middle = (low + high) / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from labkit.predict.checked import above_zero
+from labkit.inputs import above_zero
 
 
 def batch_seconds(latency: float, rate: float, batch: int) -> float:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 
 from labkit.costs import Costs
+from labkit.inputs import above_zero
 from labkit.predict import network, roofline
 from labkit.predict.operators import along, operation
 
@@ -81,7 +82,7 @@ def slowest(rate: float, service: float, spread: float, share: float = 0.99) -> 
         ValueError: a rate or a service time that is not finite and above 0, a negative spread, or a share that is not
             above 0 and below 1.
     """
-    _positive(rate=rate, service=service)
+    above_zero(rate=rate, service=service)
     if not 0 <= spread < math.inf or not 0 < share < 1:
         raise ValueError(f"A queue needs a spread from 0 and a share between 0 and 1, not {spread!r} and {share!r}.")
     load = rate * service
@@ -96,7 +97,7 @@ def highest(service: float, spread: float, deadline: float, share: float = 0.99)
 
     The arguments are those of `slowest`, and the deadline in seconds.
     """
-    _positive(service=service, deadline=deadline)
+    above_zero(service=service, deadline=deadline)
     if slowest(1e-9 / service, service, spread, share) > deadline:
         return 0.0
     return largest(lambda rate: slowest(rate, service, spread, share) <= deadline, 0.0, 1 / service)
@@ -156,17 +157,11 @@ def together(rate: float, latency: float) -> float:
     By Little's law it has its rate times the time of a sample at that rate, and no sample takes less time than alone.
     It is also what the device gains over one at a time: 1 for one that does one thing at a time.
     """
-    _positive(rate=rate, latency=latency)
+    above_zero(rate=rate, latency=latency)
     return rate * latency
 
 
 def with_reads(each: float, read: float) -> float:
     """Return the samples a second where each is first read from storage, one after the other; both in seconds."""
-    _positive(each=each, read=read)
+    above_zero(each=each, read=read)
     return 1 / (each + read)
-
-
-def _positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
-            raise ValueError(f"'{name}' must be a finite number above 0, not {number!r}.")
