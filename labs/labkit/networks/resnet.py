@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 PICTURE = (3, 224, 224)
 CLASSES = 1000
-OPERATIONS = 8.2e9  # of one answer (Reddi et al. 2020, table I)
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels in the middle, blocks, stride of the first
 
 
