@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from labkit import clock
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -11,3 +12,9 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """A machine on which nobody else works."""
+    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)

@@ -17,13 +17,6 @@ import pytest
 from labkit import clock
 from labkit.progress import Cancelled, watch
 
-
-@pytest.fixture
-def quiet(monkeypatch):
-    """A machine on which nobody else works."""
-    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
-
-
 # Intervals
 
 

@@ -21,12 +21,6 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def quiet(monkeypatch):
-    """A machine on which nobody else works."""
-    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
-
-
-@pytest.fixture
 def small(quiet, tmp_path, monkeypatch):
     """Instruments that measure little and quickly."""
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))

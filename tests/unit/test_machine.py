@@ -477,7 +477,7 @@ def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_a_real_calibration_predicts_times_that_grow(tmp_path, monkeypatch):
+def test_a_real_calibration_predicts_times_that_grow(quiet, tmp_path, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(machine, "_known", None)
     with warnings.catch_warnings():

@@ -580,7 +580,7 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
 
 
 @pytest.mark.slow
-def test_the_instrument_finds_all_that_it_names():
+def test_the_instrument_finds_all_that_it_names(quiet):
     before = torch.get_num_threads()
     found = instrument.calibrate(torch.device("cpu"))
     found.check(instrument.NAMES)

@@ -309,7 +309,7 @@ def test_what_is_shared_and_what_it_gains_fit_together(here):
     assert "nobody" in experiments.shared(fakes.machine(identity={"cores": 1}), 16, 256).reason
 
 
-def test_the_calibration_times_what_it_names(monkeypatch):
+def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
     monkeypatch.setattr(precision, "_COSTS", ("optimiser", "conv32 8", "conv16 8"))

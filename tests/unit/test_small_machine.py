@@ -611,7 +611,7 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 
 
 @pytest.mark.slow
-def test_a_small_calibration_finds_what_its_names_say(monkeypatch):
+def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
     monkeypatch.setattr(sessions, "NAMES", tuple(f"{form} {width}" for form in exported.FORMATS for width in (4, 16)))
     costs = sessions.calibrate(CPU)

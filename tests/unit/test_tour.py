@@ -11,7 +11,6 @@ import fakes
 import psutil
 import pytest
 import torch
-from labkit import clock
 from labkit.clock import Timing
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.experiments import tour
@@ -29,12 +28,6 @@ def with_costs(**costs):
     """The made-up machine with other costs of some instruments."""
     here = fakes.machine()
     return dataclasses.replace(here, costs={**here.costs, **costs})
-
-
-@pytest.fixture
-def quiet(monkeypatch):
-    """A machine on which nobody else works."""
-    monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
 
 
 @pytest.fixture

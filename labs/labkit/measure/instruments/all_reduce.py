@@ -17,7 +17,7 @@ from labkit.data_parallel import crew as crews
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 10  # about how long it takes
+SECONDS = 16  # about how long it takes
 PROCESSES = 2
 NAMES = ("sum",)
 SIZES = (16, *(4**k for k in range(6, 13)))  # bytes: 16 B, and 4 KiB to 16 MiB

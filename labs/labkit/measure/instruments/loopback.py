@@ -21,7 +21,7 @@ from labkit.measure.helper import Helper, HelperFailed, say
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 6  # about how long it takes
+SECONDS = 9  # about how long it takes
 NAMES = ("message",)
 SIZES = tuple(4**k for k in range(14))  # bytes: 1 B to 64 MiB
 CHUNK = 2**20  # bytes that one call sends or receives at most

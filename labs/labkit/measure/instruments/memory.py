@@ -16,7 +16,7 @@ from labkit.measure import device as devices
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 5  # about how long it takes
+SECONDS = 7  # about how long it takes
 NAMES = ("read", "triad")
 SETS = tuple(part * 2**k for k in range(13, 30) for part in (2, 3))  # bytes: 16 KiB, 24 KiB … 1.5 GiB
 LARGEST = {"cpu": 2**28, "cuda": 2**32, "mps": 2**29}  # bytes of the triad's three arrays, far beyond the caches

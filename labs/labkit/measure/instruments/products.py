@@ -15,7 +15,7 @@ from labkit.measure import device as devices
 from labkit.measure.pace import Paced
 from labkit.progress import report
 
-SECONDS = 8  # about how long it takes
+SECONDS = 10  # about how long it takes
 FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
 NAMES = FORMATS
 SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
