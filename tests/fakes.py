@@ -157,8 +157,10 @@ def data_parallel(**changes) -> Costs:
     found |= {f"sum {rung}": sums for rung in ("loopback", "namespaces", "hook")}
     found |= {f"waiting {rung}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
               for rung in instrument.LINKS}
-    found |= {"exchange": link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED]),
-              "spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
+    longer = link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED])
+    found |= {"exchange loopback": longer} | {f"exchange {rung}": [
+        [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for rung in instrument.LINKS}
+    found |= {"spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
     return costs(found | changes)
 
 

@@ -24,7 +24,7 @@ from labkit import cache
 from labkit.clock import CONTENDED
 from labkit.costs import WANDERED, Costs
 
-PROFILE_VERSION = 2  # raise it when an instrument changes: older profiles are then measured again
+PROFILE_VERSION = 3  # raise it when an instrument changes: older profiles are then measured again
 FRESH_DAYS = 30
 TOUR = ("products", "memory", "storage", "page_cache", "loopback", "all_reduce", "copies")  # the instruments of Lab 1.1
 _PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most

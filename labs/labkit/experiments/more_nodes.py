@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from statistics import median
 
 from labkit import clock
 from labkit.costs import Costs
@@ -139,8 +140,7 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
 
 def adding(machine: Machine, size: int, nodes: int, rung: str = LOOPBACK, shape: Shape | None = None) -> float:
     """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
-    line = Line(machine.cost("data_parallel"), rung, nodes, shape or Shape())
-    return line.own(size) + line.latency(size) + line.sending(size)
+    return Line(machine.cost("data_parallel"), rung, nodes, shape or Shape()).alone(size)
 
 
 def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
@@ -174,6 +174,10 @@ class Line:
         self._sums, self._nodes, self._shape = costs.curve(f"sum {rung}"), nodes, shape
         self._asked, self._hides = asked(costs, rung), rung == HIDING
 
+    def alone(self, size: int) -> float:
+        """Return the seconds of an all-reduce of `size` bytes by itself."""
+        return self.own(size) + self.latency(size) + self.sending(size)
+
     def own(self, size: int) -> float:
         """Return the seconds for which an all-reduce of `size` bytes keeps the processors busy."""
         return collectives.around(self._sums, size, self._nodes)
@@ -202,7 +206,7 @@ def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Sha
     line, full = Line(costs, rung, nodes, shape), _buckets(what)
     return data_parallel.parts(
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
-        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]),
+        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]) + waking(costs, rung),
         busy=sum(line.own(size) for _, size in full), handling=[handling(costs, size) for _, size in full])
 
 
@@ -217,9 +221,20 @@ def _how(nodes: int) -> str:
 
 def handling(costs: Costs, size: int) -> float:
     """Return the seconds that a bucket of `size` bytes adds to a step beyond what its all-reduce takes by itself."""
-    longer = _fit(tuple(map(tuple, costs.curve("exchange"))))
+    longer = _fit(tuple(map(tuple, costs.curve(f"exchange {LOOPBACK}"))))
     return max(collectives.ring(size, instrument.PROCESSES, longer)
                - links.seconds(costs.curve(f"sum {LOOPBACK}"), size), 0.0)
+
+
+def waking(costs: Costs, rung: str) -> float:
+    """Return the seconds that a step over an emulated link takes beyond its all-reduce, until all go on: a constant.
+
+    Whoever passes the messages on needs a processor too, and has to be woken while the others compute.
+    """
+    if rung == LOOPBACK:
+        return 0.0
+    tried = Line(costs, rung, instrument.PROCESSES, instrument.TRIED)
+    return max(median(seconds - tried.alone(size) for size, seconds in costs.curve(f"exchange {rung}")), 0.0)
 
 
 def asked(costs: Costs, rung: str) -> float:
@@ -336,7 +351,8 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     found = clock.rounds(samples, budget=budget)
     step, speed, exchanging = found["step"], speed_of(pace, found["computing"].median), 1.0
     if "exchange" in found:
-        exchanging = speed_of(links.seconds(costs.curve("exchange"), like.gradients()), found["exchange"].median)
+        usual = links.seconds(costs.curve(f"exchange {LOOPBACK}"), like.gradients())
+        exchanging = speed_of(usual, found["exchange"].median)
     computing = _computing(costs, what, each, nodes) / speed
     value, low, high = (speed * min(seconds, computing) + exchanging * max(seconds - computing, 0.0)
                         for seconds in (step.median, step.low, step.high))

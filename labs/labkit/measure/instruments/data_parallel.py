@@ -37,12 +37,14 @@ EXCHANGED = (*(Work("cats", width, batch=4) for width in (8, 32)),
              *(Work("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
 LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.data_parallel.crew.RUNGS`
 LOOPBACK = "loopback"
+OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
+TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
 ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Work("cats", 16, batch=16)
-NAMES = ("exchange", "spread", f"sum {LOOPBACK}",
-         *(f"{kind} {rung}" for kind in ("sum", "waiting") for rung in LINKS),
+NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
+         *(f"{kind} {rung}" for kind in OVER for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
@@ -65,11 +67,12 @@ def layers(name: str, width: int) -> list[network.Layer]:
 
 
 def calibrate(device: torch.device) -> Costs:
-    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; what exchanging a
-    bucket adds to a step, `"exchange"`, against its bytes; and the sorted times of many equal steps, `"spread"`.
+    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; and the sorted times
+    of many equal steps, `"spread"`.
 
-    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`; and the
-    shortest of them against the link's round trip, `"waiting hook"`.
+    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`, and what
+    exchanging a bucket adds to a step against its bytes, `"exchange hook"`, where an emulated link is `TRIED`. Over
+    each emulated link: the shortest all-reduce against the link's round trip, `"waiting hook"`.
     """
     if not torch.distributed.is_available():
         return Costs.unavailable(NAMES, "This PyTorch was built without torch.distributed.")
@@ -84,8 +87,8 @@ def calibrate(device: torch.device) -> Costs:
             looks.append(_exchange(both, pair))
             curves = _steps(both, pair, "together")
             looks.append(_exchange(both, pair))
-            curves["exchange"] = [[what.gradients(), median(seconds)]
-                                  for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
+            curves[f"exchange {LOOPBACK}"] = [[what.gradients(), median(seconds)]
+                                              for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
             spread, sums = _spread(pair), _sums(pair)
         found, missing = _links()
         costs = both.costs(curves, missing)
@@ -243,17 +246,29 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
                 for trip in ROUND_TRIPS:
                     pair.reshape(Shape(trip))
                     found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
+                pair.reshape(TRIED)
+                found[f"exchange {rung}"] = [[what.gradients(), _usual(longer(pair, what))] for what in EXCHANGED[:3]]
         except CrewFailed as refusal:
-            missing |= {f"{kind} {rung}": str(refusal) for kind in ("sum", "waiting")}
+            missing |= {f"{kind} {rung}": str(refusal) for kind in OVER}
     return found, missing
 
 
-def _cleanest(sample, budget: float = 0.2) -> float:
+def _cleanest(sample) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
+    return min(_taken(sample, 0.2))
+
+
+def _usual(sample) -> float:
+    """Return the median of some samples, after a first one, at which networks are built."""
+    sample()
+    return median(_taken(sample, 0.5))
+
+
+def _taken(sample, budget: float) -> list[float]:
     taken, end = [], perf_counter() + budget
     while len(taken) < 3 or perf_counter() < end:
         taken.append(sample())
-    return min(taken)
+    return taken
 
 
 def _sums(pair) -> Curve:
