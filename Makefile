@@ -21,7 +21,7 @@ html: $(STAMP)
 test: unit labs browser
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit
+	$(BIN)/python -m pytest tests/unit
 
 # One lab at a time: they measure. The book shows what they gave.
 labs: $(STAMP)
