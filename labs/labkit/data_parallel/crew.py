@@ -119,11 +119,15 @@ class Crew:
             MemoryError: the work needs more memory than is free.
             CrewFailed: a process failed.
         """
-        whole(steps=steps, every=steps if every is None else every)
+        whole(steps=steps)
         above_zero(rate=rate)
-        above_zero(target=1 if target is None else target, most=1)
-        order = {"steps": int(steps), "rate": float(rate), "every": None if every is None else int(every),
-                 "target": None if target is None else float(target)}
+        order = {"steps": int(steps), "rate": float(rate), "every": None, "target": None}
+        if every is not None:
+            whole(every=every)
+            order["every"] = int(every)
+        if target is not None:
+            above_zero(target=target, most=1)
+            order["target"] = float(target)
         _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
         reports = self._do("train", work=work.as_dict(), **order)
         return History.of(reports, work.batch)
