@@ -9,8 +9,9 @@ from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
-from labkit.book import forget_stale_runs
 from nbval.plugin import IPyNbCell
+
+from labkit.book import forget_stale_runs
 
 CACHE = Path(__file__).parents[1] / "_build" / ".jupyter_cache"  # where jupyter-book looks for outputs
 

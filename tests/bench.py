@@ -26,14 +26,16 @@ import field  # noqa: E402
 import hand_written  # noqa: E402
 import serve  # noqa: E402
 from chromium import launch  # noqa: E402
-from labkit import clock, machine, validate  # noqa: E402
-from labkit.datasets import cats  # noqa: E402
-from labkit.measure import device as devices  # noqa: E402
-from labkit.measure.recognition import look  # noqa: E402
-from labkit.measure.training import train  # noqa: E402
-from labkit.networks.cats import CatNet  # noqa: E402
 from speed import repaint_times  # noqa: E402
 from weight import weigh  # noqa: E402
+
+from labkit import device as devices  # noqa: E402
+from labkit import machine, validate  # noqa: E402
+from labkit.models.datasets import cats  # noqa: E402
+from labkit.models.evaluation import look  # noqa: E402
+from labkit.models.networks.cats import CatNet  # noqa: E402
+from labkit.models.training import train  # noqa: E402
+from labkit.timing import clock  # noqa: E402
 
 LAB = "labs/1-terminology/3-cats.html"
 

@@ -1,4 +1,4 @@
-"""Jobs for the tests of `labkit.measure.confined`: small ones, which load nothing."""
+"""Jobs for the tests of `labkit.measure.limits`: small ones, which load nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from labkit.measure import confined
+from labkit.measure import limits
 
 
 def cores() -> dict:
@@ -40,4 +40,4 @@ def fail(how: str) -> dict:
 
 
 if __name__ == "__main__":
-    confined.obey({job.__name__: (lambda: None, job) for job in (cores, take, wait, fail)})
+    limits.obey({job.__name__: (lambda: None, job) for job in (cores, take, wait, fail)})

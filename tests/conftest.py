@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from labkit import clock
+
+from labkit.timing import clock
 
 
 @pytest.fixture(scope="session", autouse=True)

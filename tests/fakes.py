@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from labkit.costs import Costs
 from labkit.machine import Machine
-from labkit.measure.instruments import data_parallel as instrument
-from labkit.predict import network
+from labkit.measure.probes import data_parallel as instrument
+from labkit.specs import network
+from labkit.specs.calibration import Costs
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s

@@ -1,4 +1,4 @@
-"""The training loop as one would write it by hand in plain PyTorch: what `labkit.measure.training.train` is held to."""
+"""The training loop as one would write it by hand in plain PyTorch: what `labkit.models.training.train` is held to."""
 
 from __future__ import annotations
 

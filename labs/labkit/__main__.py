@@ -14,7 +14,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="labkit", description=__doc__.split(": ", 1)[1])
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
-    check.add_argument("labs", nargs="*", metavar="LAB", help=f"some of {', '.join(validate.LABS)}; all unless given")
+    check.add_argument("labs", nargs="*", metavar="LAB",
+                       help=f"some of {', '.join(validate.by_number())}; all unless given")
     check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
     check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
                        "as well; what it holds of other labs stays")
@@ -23,16 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.published:
         if options.labs or options.again or options.record:
             parser.error("--published reads a table and measures nothing: give it no lab, --again or --record")
-        return published(options.published)
-    labs = tuple(dict.fromkeys(options.labs)) or tuple(validate.LABS)
+        return published_scaling(options.published)
     try:
+        labs = validate.chosen(options.labs)
         if options.record and options.record.is_file():
             validate.recorded(options.record)  # refused before anything is measured
         here = validate.calibrated(labs, options.again)
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
-    print(f"{here.name}, calibrated {here.date[:10]}. {here.note}".rstrip())
+    print(here)
     print(validate.HEADING)
     found = []
     for lab, comparison in validate.validate(here, labs):
@@ -47,12 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def published(path: Path) -> int:
+def published_scaling(path: Path) -> int:
     """Print how well published scaling is predicted; returns the exit status as `main` does."""
-    from labkit.experiments import published
+    from labkit.pages import published_scaling
 
     try:
-        for line in published.report(path):
+        for line in published_scaling.report(path):
             print(line)
     except OSError as trouble:
         print(f"{path} cannot be read: {trouble.strerror}.", file=sys.stderr)

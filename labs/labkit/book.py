@@ -31,7 +31,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from labkit.machine import data_folder
+from labkit.data import data_folder
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +188,7 @@ def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: node
 
 def _on_build_finished(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.builder.format == "html":
-        from labkit.widget import write_static
+        from labkit.widgets.base import write_static
 
         write_static(Path(app.outdir) / "_static" / "labkit")
         slim_icons(Path(app.outdir))

@@ -11,7 +11,8 @@ import csv
 import difflib
 from functools import cache
 
-from labkit.machine import Machine, data_folder
+from labkit.data import data_folder
+from labkit.machine import Machine
 
 TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage", "mlperf-inference", "mlperf-server",
           "mlperf-tiny", "decoding", "precision-accuracy", "precision-speed", "training-runs", "sharing",

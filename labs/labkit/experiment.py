@@ -2,7 +2,7 @@
 
 An `Experiment` has axes (its sliders), a prediction for every point on them, and a measurement for the points
 that this machine can run. A point that cannot be predicted or measured is `Unavailable`, with the reason.
-This module depends on nothing outside the standard library.
+This module depends on nothing outside the standard library but on how numbers and tables are written.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from statistics import median
 from typing import Any
+
+from labkit.display import comparison_html
 
 Point = Mapping[str, Any]
 
@@ -97,10 +99,12 @@ class Outcome:
         low, high: the interval around it, in the same unit; the value itself where no interval is known.
         parts: what the value is made of, in the same unit; they add up to the value.
         note: one sentence that must stand beside the number ("emulated", "datasheet floor").
-        clock: what the clock showed, where the value was brought to the pace of a calibration; else None.
+        speed: of a measurement: the machine's speed while it was taken, as a fraction of its calibrated speed; by
+            part where parts have speeds of their own; None where nothing is known of it. The value is the clock's.
 
     Raises:
-        ValueError: a number that is not finite, an interval that misses the value, or parts that do not add up.
+        ValueError: a number that is not finite, an interval that misses the value, parts that do not add up, or a
+            speed that is not above 0.
     """
 
     value: float
@@ -109,7 +113,7 @@ class Outcome:
     high: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
-    clock: float | None = None
+    speed: float | Mapping[str, float] | None = None
 
     def __post_init__(self):
         for bound in ("low", "high"):
@@ -122,6 +126,27 @@ class Outcome:
             raise ValueError(f"The interval {self.low}–{self.high} misses the value {self.value}.")
         if self.parts and not math.isclose(sum(self.parts.values()), self.value, rel_tol=1e-6):
             raise ValueError(f"The parts add up to {sum(self.parts.values())}, not to the value {self.value}.")
+        speeds = self.speed.values() if isinstance(self.speed, Mapping) else (self.speed,)
+        if not all(speed is None or 0 < speed < math.inf for speed in speeds):
+            raise ValueError(f"A speed is above 0, not {self.speed}.")
+
+    def at_speed(self, speed: float | Mapping[str, float] | None) -> Outcome:
+        """Return this prediction carried to another speed of the machine than the calibrated one.
+
+        Times grow as a machine slows down, and rates fall; other quantities do not depend on it.
+
+        Args:
+            speed: as in `Outcome`; parts that it does not name keep theirs.
+        """
+        if speed is None or not (self.unit == "s" or self.unit.endswith("/s")):
+            return self
+        if isinstance(speed, Mapping):
+            parts = {name: part / speed.get(name, 1.0) for name, part in self.parts.items()}
+            factor = sum(parts.values()) / self.value if parts and self.value else 1.0
+        else:
+            factor = 1 / speed if self.unit == "s" else speed
+            parts = {name: factor * part for name, part in self.parts.items()}
+        return replace(self, value=factor * self.value, low=factor * self.low, high=factor * self.high, parts=parts)
 
 
 @dataclass(frozen=True)
@@ -235,54 +260,74 @@ class Row:
     measured: Outcome | Unavailable
 
     @property
-    def error(self) -> float | None:
-        """The prediction's error as a fraction of the measurement; None where one of the two is missing."""
-        return self._error(self.measured.value) if self.measured else None
+    def carried(self) -> Outcome | Unavailable:
+        """The prediction, carried to the speed that the machine had while the point was measured."""
+        return self.predicted.at_speed(self.measured.speed) if self.predicted and self.measured else self.predicted
 
     @property
-    def clock_error(self) -> float | None:
-        """The same against what the clock showed, without the pace: the machine's own wandering comes on top."""
-        if not self.measured or self.measured.clock is None:
-            return self.error
-        return self._error(self.measured.clock)
+    def error(self) -> float | None:
+        """The error of the carried prediction, as a fraction of the measurement; None where a half is missing."""
+        return self._error(self.carried)
 
-    def _error(self, measured: float) -> float | None:
-        if not self.predicted or measured == 0:
+    @property
+    def plain_error(self) -> float | None:
+        """The error of the plain prediction: the machine's own drift since its calibration comes on top."""
+        return self._error(self.predicted)
+
+    def _error(self, predicted: Outcome | Unavailable) -> float | None:
+        if not (predicted and self.measured) or self.measured.value == 0:
             return None
-        return abs(self.predicted.value - measured) / abs(measured)
+        return abs(predicted.value - self.measured.value) / abs(self.measured.value)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Predictions beside measurements, and how far apart they are."""
+    """Predictions beside measurements, and how far apart they are; a notebook shows it as a table."""
 
     experiment: Experiment
     rows: tuple[Row, ...]
 
     @property
     def errors(self) -> list[float]:
-        """The error of every point that has both halves, as fractions, ascending."""
+        """The errors at today's speed of all points that have both halves, as fractions, ascending."""
         return sorted(row.error for row in self.rows if row.error is not None)
 
     @property
-    def median_error(self) -> float:
-        """The median error as a fraction; raises `ValueError` when no point has both halves."""
-        if not self.errors:
-            raise ValueError("No point was both predicted and measured, so there is no error to report.")
-        return median(self.errors)
+    def plain_errors(self) -> list[float]:
+        """The same of the plain predictions."""
+        return sorted(row.plain_error for row in self.rows if row.plain_error is not None)
 
     @property
-    def clock_error(self) -> float:
-        """The median error by the clock, as a fraction; raises `ValueError` when no point has both halves."""
-        found = [row.clock_error for row in self.rows if row.error is not None]
-        if not found:
-            raise ValueError("No point was both predicted and measured, so there is no error to report.")
-        return median(found)
+    def median_error(self) -> float:
+        """The median error at today's speed; raises `ValueError` when no point has both halves."""
+        return median(_some(self.errors))
+
+    @property
+    def plain_median_error(self) -> float:
+        """The median error of the plain predictions; raises `ValueError` when no point has both halves."""
+        return median(_some(self.plain_errors))
 
     @property
     def p90_error(self) -> float:
-        """The smallest error that nine tenths of the points do not exceed, as a fraction."""
-        return nine_in_ten(self.errors) if self.errors else self.median_error
+        """The smallest error at today's speed that nine tenths of the points do not exceed."""
+        return nine_in_ten(_some(self.errors))
+
+    def __str__(self) -> str:
+        if not self.errors:
+            reasons = [half.reason for row in self.rows for half in (row.predicted, row.measured) if not half]
+            return f"Nothing could be compared here: {reasons[0] if reasons else 'there are no points.'}"
+        return (f"The prediction is off by {self.median_error:.0%} in the median, and by {self.p90_error:.0%} or less "
+                f"for nine points in ten ({self.plain_median_error:.0%} in the median if the machine's drift since its "
+                "calibration is not taken into account).")
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self)
+
+
+def _some(errors: list[float]) -> list[float]:
+    if not errors:
+        raise ValueError("No point was both predicted and measured, so there is no error to report.")
+    return errors
 
 
 def nine_in_ten(ascending: Sequence[float]) -> float:

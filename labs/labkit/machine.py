@@ -21,12 +21,13 @@ from types import ModuleType
 from filelock import FileLock, Timeout
 
 from labkit import cache
-from labkit.clock import CONTENDED
-from labkit.costs import WANDERED, Costs
+from labkit.data import package_folder
+from labkit.specs.calibration import WANDERED, Costs
+from labkit.timing.clock import CONTENDED
+from labkit.units import quantity
 
 PROFILE_VERSION = 3  # raise it when an instrument changes: older profiles are then measured again
 FRESH_DAYS = 30
-TOUR = ("products", "memory", "storage", "page_cache", "loopback", "all_reduce", "copies")  # the instruments of Lab 1.1
 _PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most
 
 
@@ -45,7 +46,7 @@ class Machine:
         flops: peak rate in FLOP/s for 32-bit floats, from a datasheet; None for a calibrated machine.
         bandwidth: peak memory bandwidth in bytes/s, from a datasheet; None for a calibrated machine.
         formats: peak rates in FLOP/s (OP/s for int8) by number format, from a datasheet: `labkit.catalogue.FORMATS`.
-        costs: what each of `labkit.measure.instruments` found, by its name; empty for a datasheet.
+        costs: what each of `labkit.measure.probes` found, by its name; empty for a datasheet.
         identity: what must be the same for the profile to hold: processor, cores, threads, system, framework.
         source: where the figures come from.
     """
@@ -60,12 +61,12 @@ class Machine:
     identity: dict = field(default_factory=dict)
     source: str = "measured on this machine"
 
-    @staticmethod
-    def named(name: str) -> Machine:
-        """Return a machine of the catalogue, known from its datasheet; raises `ValueError` with the nearest names."""
-        from labkit import catalogue
-
-        return catalogue.machine(name)
+    def __str__(self) -> str:
+        if not self.calibrated:
+            return f"{self.name}, from its data sheet"
+        cores, memory = self.identity.get("cores"), quantity(self.memory, "B")
+        known = f"{quantity(cores, 'cores')}, {memory}" if cores else memory
+        return f"{self.name}, {known}, calibrated on {self.date[:10]}. {self.note}".rstrip()
 
     @property
     def calibrated(self) -> bool:
@@ -113,7 +114,7 @@ def this(*instruments: str, again: bool = False) -> Machine:
     """Return this machine with what some instruments find on it: from the cache where that holds, else measured.
 
     Args:
-        instruments: modules of `labkit.measure.instruments`, `"operators"` for one; `TOUR` names those of Lab 1.1.
+        instruments: modules of `labkit.measure.probes`, `"operators"` for one.
         again: measure these even if their costs are kept.
 
     A folder that cannot be written costs nothing but the next calibration: the profile is then kept in memory.
@@ -131,13 +132,18 @@ def this(*instruments: str, again: bool = False) -> Machine:
 def _instrument(name: str) -> ModuleType:
     if isinstance(name, str) and name.isidentifier():
         try:
-            module = import_module(f"labkit.measure.instruments.{name}")
+            module = import_module(f"labkit.measure.probes.{name}")
             if hasattr(module, "calibrate"):
                 return module
         except ModuleNotFoundError as missing:
-            if missing.name != f"labkit.measure.instruments.{name}":
+            if missing.name != f"labkit.measure.probes.{name}":
                 raise
-    raise ValueError(f"There is no instrument '{name}'. Lab 1.1 uses {', '.join(TOUR)}.")
+    raise ValueError(f"There is no instrument '{name}'. There are {', '.join(_probes())}.")
+
+
+def _probes() -> list[str]:
+    folder = package_folder() / "measure" / "probes"
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
 
 
 def _find(modules: dict[str, ModuleType], again: bool) -> Machine:
@@ -154,7 +160,7 @@ def _find(modules: dict[str, ModuleType], again: bool) -> Machine:
 
 def _found(path: Path, identity: dict) -> Machine:
     """Return what holds of this machine: what is kept at `path`, and what only this process knows."""
-    from labkit.measure import device as devices
+    from labkit import device as devices
 
     known = _known
     if known is None or known.identity != identity:
@@ -213,7 +219,7 @@ def _wait_for_others(path: Path, stack: ExitStack) -> None:
 
 
 def _calibrate(path: Path, kept: Machine, modules: dict[str, ModuleType]) -> Machine:
-    from labkit.measure import device as devices
+    from labkit import device as devices
 
     if not modules:
         return kept
@@ -266,7 +272,7 @@ def load(path: Path) -> Machine:
 def _identity() -> dict:
     import torch
 
-    from labkit.measure import device as devices
+    from labkit import device as devices
 
     devices.settle()
     device = devices.best()
@@ -282,9 +288,3 @@ def _identity() -> dict:
 
 def _digest(identity: dict) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def data_folder() -> Path:
-    """Return the folder of the course's data: beside labs/ in a checkout, inside the package once installed."""
-    inside = Path(__file__).parent / "data"
-    return inside if inside.is_dir() else Path(__file__).parents[2] / "data"

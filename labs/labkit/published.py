@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from labkit.machine import data_folder
+from labkit.data import data_folder
 from labkit.predict import convergence, scaling
 
 COLUMNS = ("series_id", "workload", "model_params", "accelerator", "accelerators_per_node", "nodes",

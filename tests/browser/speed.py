@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import toy
-from labkit.explorer import Explorer
 from widget_pages import alive, in_the_book, widget_pages
+
+from labkit.widgets.explorer import Explorer
 
 # A message posted inside a frame arrives after that frame has been painted.
 _MOVE = """async (host, moves) => {

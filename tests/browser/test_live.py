@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
-import labkit
 import nbformat
 import pytest
 import toy
+
+import labkit
 from labkit.units import quantity
 
 pytestmark = pytest.mark.xdist_group("one notebook")
@@ -20,10 +21,10 @@ sys.path[:0] = {[str(Path(toy.__file__).parent), str(Path(labkit.__file__).paren
 import time
 import toy
 from labkit.experiment import Outcome
-from labkit.explorer import Explorer
-from labkit.guess import Beside, Guess
+from labkit.widgets.explorer import Explorer
+from labkit.widgets.guess import Beside, Guess
 from labkit.progress import report
-from labkit.quiz import Choice, Question, Quiz
+from labkit.widgets.quiz import Choice, Question, Quiz
 """,
     """
 def measure(nodes, batch, link):

@@ -6,9 +6,10 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from labkit import catalogue
-from labkit.table import BLANK, Column, Table, shown
 from widget_pages import alive, in_the_book, widget_pages
+
+from labkit import catalogue
+from labkit.widgets.table import BLANK, Column, Table, shown
 
 ROWS = [
     {"name": "Beta 10", "class": "edge", "rate": 4e12, "nodes": 2.0, "note": "small", "source": "https://example.org/b"},

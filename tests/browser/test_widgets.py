@@ -9,13 +9,14 @@ import random
 import pytest
 import toy
 from axe_playwright_python.sync_playwright import Axe
-from labkit.experiment import Axis, Outcome, Unavailable, compare
-from labkit.explorer import Explorer
-from labkit.guess import Beside, Guess
-from labkit.quiz import Choice, Question, Quiz
-from labkit.units import quantity
-from labkit.widget import LabWidget
 from widget_pages import alive, in_the_book, widget_pages
+
+from labkit.experiment import Axis, Outcome, Unavailable, compare
+from labkit.units import quantity
+from labkit.widgets.base import LabWidget
+from labkit.widgets.explorer import Explorer
+from labkit.widgets.guess import Beside, Guess
+from labkit.widgets.quiz import Choice, Question, Quiz
 
 # A kernel's side for the browser: it keeps the state, and records what the widget sends.
 _LIVE = """<div id="here"></div><script type="application/json" id="state">%s</script>

@@ -11,7 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from labkit.widget import write_static
+from labkit.widgets.base import write_static
 
 _PAGE = """<!doctype html>
 <html lang="en" data-content_root="../">

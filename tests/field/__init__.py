@@ -45,9 +45,11 @@ from statistics import mean, median
 from time import perf_counter, sleep
 
 import torch
-from labkit import clock
-from labkit.measure import loadgen, manners
-from labkit.measure.instruments import loopback, memory, products, queries, serving, sessions, storage
+
+from labkit.measure import loadgen
+from labkit.measure.probes import loopback, memory, products, queries, serving, sessions, storage
+from labkit.serving import malformed
+from labkit.timing import clock
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -326,7 +328,7 @@ def hey() -> Iterator[Comparison]:
     found, shares = {share: [] for share in PERCENTILES}, []
     with serving.standing() as (service, generator), tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "picture"
-        picture.write_bytes(manners.PICTURE)
+        picture.write_bytes(malformed.PICTURE)
 
         def ours() -> list[float]:
             return generator.open(service.port, HTTP_RATE, HTTP_S, even=True).answered.tolist()

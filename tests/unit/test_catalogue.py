@@ -7,10 +7,11 @@ import math
 import re
 
 import pytest
+
 from labkit import catalogue, units
-from labkit.experiments import step
-from labkit.machine import Machine, data_folder
-from labkit.table import BLANK, Column, Table, shown
+from labkit.data import data_folder
+from labkit.labs.cats import experiments as step
+from labkit.widgets.table import BLANK, Column, Table, shown
 
 # Which figures of a machine each word of its source speaks of.
 SPEAKS_OF = {
@@ -148,7 +149,7 @@ def test_a_machine_carries_its_datasheet_and_no_more():
 
 
 def test_a_machine_is_found_by_its_name():
-    h100 = Machine.named("NVIDIA H100 SXM")
+    h100 = catalogue.machine("NVIDIA H100 SXM")
     assert h100 is catalogue.machines()["NVIDIA H100 SXM"]
     assert (h100.formats["bf16"], h100.bandwidth) == (989e12, 3.35e12)
     assert "fp4" not in h100.formats and "fp8" in h100.formats
@@ -156,7 +157,7 @@ def test_a_machine_is_found_by_its_name():
 
 def test_the_lab_compares_with_machines_that_have_what_it_needs():
     for name, _ in step.CATALOGUE.values():
-        machine = Machine.named(name)
+        machine = catalogue.machine(name)
         assert machine.flops and machine.bandwidth and machine.memory
 
 
@@ -176,7 +177,7 @@ def test_the_lab_compares_with_machines_that_have_what_it_needs():
 )
 def test_a_name_that_is_nearly_right_gets_the_right_one(wrong, near):
     with pytest.raises(ValueError, match=re.escape(f"no machine '{wrong}'")) as refusal:
-        Machine.named(wrong)
+        catalogue.machine(wrong)
     assert all(repr(name) in str(refusal.value) for name in near)
     assert "labkit.catalogue.machines()" in str(refusal.value)
 
@@ -184,7 +185,7 @@ def test_a_name_that_is_nearly_right_gets_the_right_one(wrong, near):
 @pytest.mark.parametrize("wrong", ["qqq", "", " ", "–", None, 0.5, "x" * 1000])
 def test_a_name_like_no_other_is_told_how_to_find_one(wrong):
     with pytest.raises(ValueError, match=r"no machine .* labkit\.catalogue\.machines\(\) lists all") as refusal:
-        Machine.named(wrong)
+        catalogue.machine(wrong)
     assert "Did you mean" not in str(refusal.value)
 
 

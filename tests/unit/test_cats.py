@@ -10,9 +10,10 @@ import time
 
 import pytest
 import torch
+
 from labkit import cache
-from labkit.datasets import cats
-from labkit.figures import contact_sheet
+from labkit.labs.cats.figures import contact_sheet
+from labkit.models.datasets import cats
 from labkit.progress import Cancelled, watch
 
 

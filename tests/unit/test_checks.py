@@ -9,14 +9,15 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from labkit import checks
-from labkit.checks import cats as check
-from labkit.datasets import cats
-from labkit.experiments import coats
-from labkit.experiments.step import BATCHES
-from labkit.networks.cats import CatNet
-from labkit.predict import step
 from torch import nn
+
+from labkit import checks
+from labkit.labs.cats import checks as check
+from labkit.labs.cats import distribution_shift
+from labkit.labs.cats.experiments import BATCHES
+from labkit.models.datasets import cats
+from labkit.models.networks.cats import CatNet
+from labkit.predict import step
 
 NONSENSE = ["12", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), CatNet, math.nan, 1j, b"", True, lambda: 1]
 
@@ -135,8 +136,8 @@ class Oracle(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(1))
         self.wrong, self.always = wrong, always
         self.known = {}
-        sets = [coats.pictures(coat) for coat in cats.COATS]
-        sets.append(cats.load(coats.CATS_A_COAT, seed=coats.SEED, balance=(0, 1, 1)))
+        sets = [distribution_shift.pictures(coat) for coat in cats.COATS]
+        sets.append(cats.load(distribution_shift.CATS_A_COAT, seed=distribution_shift.SEED, balance=(0, 1, 1)))
         for pictures in sets:
             self.known.update(zip(map(self.key, pictures.images), pictures.truth.tolist(), strict=True))
 

@@ -14,8 +14,9 @@ from time import perf_counter, sleep
 
 import psutil
 import pytest
-from labkit import clock
+
 from labkit.progress import Cancelled, watch
+from labkit.timing import clock
 
 # Intervals
 

@@ -19,15 +19,16 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
-from labkit.data_parallel import crew as crews
-from labkit.data_parallel import ring, train
-from labkit.data_parallel.crew import CrewFailed, crew
-from labkit.data_parallel.meeting import Lost, Place, roll_call
-from labkit.data_parallel.work import History, Work
-from labkit.measure import device as devices
-from labkit.measure.helper import Helper
-from labkit.measure.links import hosts
-from labkit.shape import Shape
+
+from labkit import device as devices
+from labkit.distributed import pool as crews
+from labkit.distributed import train
+from labkit.distributed.job import History, Work
+from labkit.distributed.pool import CrewFailed, crew
+from labkit.distributed.rendezvous import Lost, Place, roll_call
+from labkit.netem import gloo_ring, hosts
+from labkit.processes import Helper
+from labkit.specs.link import Shape
 
 ROOT = Path(__file__).parents[2]
 GONE_S, END_S = 15, 60
@@ -119,17 +120,17 @@ def test_work_that_no_memory_holds_takes_none_to_count():
 @pytest.mark.parametrize(("size", "processes", "trips"), [
     (16, 1, 0), (16, 2, 2), (2**22, 2, 2), (2**22 + 1, 2, 3), (2**23, 2, 4), (16, 4, 6), (2**23, 4, 6), (2**24, 4, 12)])
 def test_gloo_waits_a_round_trip_for_every_two_segments(size, processes, trips):
-    assert ring.round_trips(size, processes) == trips
+    assert gloo_ring.round_trips(size, processes) == trips
 
 
 def test_a_ring_sends_all_but_its_own_chunk_twice():
-    assert ring.sending(4000, 2, Shape(bandwidth=1000)) == 4
-    assert ring.sending(4000, 4, Shape(bandwidth=1000)) == 6
-    assert ring.sending(4000, 1, Shape(bandwidth=1000)) == 0
+    assert gloo_ring.sending(4000, 2, Shape(bandwidth=1000)) == 4
+    assert gloo_ring.sending(4000, 4, Shape(bandwidth=1000)) == 6
+    assert gloo_ring.sending(4000, 1, Shape(bandwidth=1000)) == 0
 
 
 def test_two_messages_share_the_link_and_wait_at_once():
-    from labkit.data_parallel.hook import HeldBack
+    from labkit.distributed.comm_hook import HeldBack
 
     link = HeldBack(2, Shape(round_trip=0.5, bandwidth=1000))
     assert link.due(10.0, 1000) == 10 + 1 + 1
@@ -263,7 +264,7 @@ def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
     for shape, size in ((Shape(0.02), 16), (Shape(0.002, 12.5e6), 2**20)):
         linked.reshape(shape)
         linked.all_reduce(size, 2)
-        expected = ring.sending(size, 2, shape) + ring.waiting(size, 2, shape)
+        expected = gloo_ring.sending(size, 2, shape) + gloo_ring.waiting(size, 2, shape)
         assert 0.85 * expected < min(linked.all_reduce(size, 4)) < 1.5 * expected
 
 
@@ -363,7 +364,7 @@ def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
 
 
 PARENT = """
-from labkit.data_parallel.crew import crew
+from labkit.distributed.pool import crew
 with crew(2) as found:
     print(*found.ids, flush=True)
     found.all_reduce(2**20, 10**6)
@@ -426,7 +427,7 @@ class Command:
 
 def rank(number, *arguments, within=(), **environment):
     """A rank without a launcher."""
-    return Command(sys.executable, "-m", "labkit.data_parallel.train", "--width=4", "--pictures=512", "--batch=16",
+    return Command(sys.executable, "-m", "labkit.distributed.train", "--width=4", "--pictures=512", "--batch=16",
                    *arguments, within=within, RANK=str(number), **environment)
 
 
@@ -434,7 +435,7 @@ def torchrun(*arguments, within=()):
     return Command("torchrun", *arguments, within=within)
 
 
-CATS = ("-m", "labkit.data_parallel.train", "--width=4", "--pictures=512", "--batch=16", "--every=4")
+CATS = ("-m", "labkit.distributed.train", "--width=4", "--pictures=512", "--batch=16", "--every=4")
 
 
 @two

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from labkit.measure import device as devices
-from labkit.measure.training import train
-from labkit.networks.cats import CatNet
+
+from labkit import device as devices
+from labkit.models.networks.cats import CatNet
+from labkit.models.training import train
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ import math
 import random
 
 import pytest
+
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.experiments import rungs, streams
-from labkit.explorer import Explorer
-from labkit.predict import rungs as ladder
+from labkit.pages import camera_streams, memory_ladder
+from labkit.predict import memory_ladder as ladder
 from labkit.predict import streams as predicted
+from labkit.widgets.explorer import Explorer
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 
@@ -81,14 +82,14 @@ def test_what_is_no_amount_is_refused_by_name(number):
 
 
 def test_two_published_numbers_predict_the_third_within_the_band():
-    found = streams.published()
+    found = camera_streams.published()
     assert len(found.errors) >= 25
-    assert found.median_error < 0.15 and found.p90_error <= streams.BAND
-    assert max(found.errors) > streams.BAND / 2  # the band is not wider than it has to be
+    assert found.median_error < 0.15 and found.p90_error <= camera_streams.BAND
+    assert max(found.errors) > camera_streams.BAND / 2  # the band is not wider than it has to be
 
 
 def test_every_point_of_the_streams_is_a_whole_number_or_a_reason():
-    experiment = streams.count()
+    experiment = camera_streams.count()
     for point in experiment.points():
         outcome = experiment.predict(**point)
         if outcome:
@@ -98,20 +99,21 @@ def test_every_point_of_the_streams_is_a_whole_number_or_a_reason():
 
 
 def test_memory_binds_where_many_copies_are_asked_for():
-    experiment = streams.count()
-    point = {"rate": 1, "deadline": 1.0, "device": "L4 card", "network": streams.RESNET}
-    own, one = (experiment.predict(weights=weights, **point) for weights in (streams.OWN, streams.ONE))
-    assert own.value == predicted.held(24e9, streams.WEIGHTS[streams.RESNET]) and "Memory binds" in own.note
+    experiment = camera_streams.count()
+    point = {"rate": 1, "deadline": 1.0, "device": "L4 card", "network": camera_streams.RESNET}
+    own, one = (experiment.predict(weights=weights, **point) for weights in (camera_streams.OWN, camera_streams.ONE))
+    assert own.value == predicted.held(24e9, camera_streams.WEIGHTS[camera_streams.RESNET])
+    assert "Memory binds" in own.note
     assert one.value > 10 * own.value
 
 
 def test_every_device_is_in_the_tables_and_what_nobody_published_is_said():
     systems = {row["system"] for row in catalogue.table("mlperf-inference")}
-    for system, sheet in streams.DEVICES.values():
+    for system, sheet in camera_streams.DEVICES.values():
         assert system in systems
         assert sheet is None or catalogue.machine(sheet).memory
-    point = {"rate": 10, "deadline": 0.1, "device": "Jetson Orin NX", "weights": streams.ONE}
-    assert "Nobody published" in streams.count().predict(network=streams.RETINANET, **point).reason
+    point = {"rate": 10, "deadline": 0.1, "device": "Jetson Orin NX", "weights": camera_streams.ONE}
+    assert "Nobody published" in camera_streams.count().predict(network=camera_streams.RETINANET, **point).reason
 
 
 # The ladder
@@ -131,8 +133,8 @@ def test_a_place_that_cannot_be_is_refused(arguments):
 
 
 def test_every_rung_has_its_speed_from_the_catalogue():
-    for rung in rungs.RUNGS:
-        bandwidth, latency = rungs.speed(rung)
+    for rung in memory_ladder.RUNGS:
+        bandwidth, latency = memory_ladder.speed(rung)
         assert bandwidth > 1e8 and 0 <= latency < 0.01
 
 
@@ -140,10 +142,10 @@ def test_the_share_of_a_promise_that_is_reached_is_what_was_measured():
     links = {row["name"]: row["bytes_per_s"] for row in catalogue.table("links")}
     for measured, promised in (("PCIe 5 x16, host to GPU (H200)", "PCIe 5 x16"),
                                ("NVLink 4, one GPU to another (8 × H200)", "NVLink 4 (H100, H200)")):
-        assert links[measured] / links[promised] == pytest.approx(rungs.REACHED, abs=0.005)
+        assert links[measured] / links[promised] == pytest.approx(memory_ladder.REACHED, abs=0.005)
 
 
-@pytest.mark.parametrize("experiment, x", [(streams.count, "rate"), (rungs.wait, "size")])
+@pytest.mark.parametrize("experiment, x", [(camera_streams.count, "rate"), (memory_ladder.wait, "size")])
 def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)
     assert sum(1 for _ in experiment().points()) < 3000

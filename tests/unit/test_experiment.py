@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 import toy
+
 from labkit.experiment import Axis, Comparison, Outcome, Published, Row, Unavailable, compare
 from labkit.progress import Cancelled, report, watch
 

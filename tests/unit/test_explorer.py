@@ -16,13 +16,14 @@ import nbformat
 import pytest
 import toy
 import vl_convert
+from nbclient import NotebookClient
+
 from labkit import cache, units
 from labkit.experiment import Axis, Outcome, Unavailable, compare
-from labkit.explorer import Explorer, bundle, chart
-from labkit.guess import Beside, Guess
 from labkit.progress import report
-from labkit.quiz import Choice, Question, Quiz
-from nbclient import NotebookClient
+from labkit.widgets.explorer import Explorer, bundle, chart
+from labkit.widgets.guess import Beside, Guess
+from labkit.widgets.quiz import Choice, Question, Quiz
 
 
 @pytest.fixture(scope="module")
@@ -329,9 +330,9 @@ def test_in_the_book_a_widget_is_html_with_a_picture(book):
 
 _NOTEBOOK = """
 import toy
-from labkit.explorer import Explorer
-from labkit.guess import Guess
-from labkit.quiz import Choice, Question, Quiz
+from labkit.widgets.explorer import Explorer
+from labkit.widgets.guess import Guess
+from labkit.widgets.quiz import Choice, Question, Quiz
 explorer = Explorer(toy.step_time(), x="nodes")
 question = Question("?", [Choice("a", True, ""), Choice("b", False, "")])
 display(explorer, Guess("a", "How many?", "%", 0, 100), Quiz([question]))

@@ -9,14 +9,15 @@ import random
 from statistics import mean
 
 import pytest
+
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.experiments import feeding, learning, sharing
-from labkit.explorer import Explorer
+from labkit.pages import cluster_sharing, input_pipeline, learning_curves
 from labkit.predict import checkpoints, learning_curve
-from labkit.predict import feeding as pipeline
-from labkit.predict import sharing as shared
+from labkit.predict import cluster_sharing as shared
+from labkit.predict import input_pipeline as pipeline
 from labkit.predict.learning_curve import Curve
+from labkit.widgets.explorer import Explorer
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 
@@ -34,10 +35,10 @@ def test_a_curve_and_its_inverse_agree_and_the_factor_is_their_ratio():
 
 
 def test_the_steepness_is_that_of_the_curve_on_logarithmic_axes():
-    curve, samples, step = learning.HOFFMANN, 1e10, 1.0001
+    curve, samples, step = learning_curves.HOFFMANN, 1e10, 1.0001
     slope = math.log(curve.error(samples * step) / curve.error(samples)) / math.log(step)
     assert curve.steepness(samples) == pytest.approx(-slope, rel=1e-3)
-    assert learning.KAPLAN.steepness(samples) == pytest.approx(0.095)
+    assert learning_curves.KAPLAN.steepness(samples) == pytest.approx(0.095)
 
 
 def test_no_data_reach_the_floor():
@@ -72,18 +73,18 @@ def test_the_published_laws_agree_where_there_are_few_tokens_and_part_later():
     def factor(law, tokens):
         return law.samples(0.9 * law.error(tokens)) / tokens
 
-    assert factor(learning.HOFFMANN, 1e9) == pytest.approx(factor(learning.KAPLAN, 1e9), rel=0.2)
-    assert factor(learning.HOFFMANN, 1e11) > 5 * factor(learning.KAPLAN, 1e11)
-    assert learning.HOFFMANN.error(1e12) == pytest.approx(1.69 + 410.7 / 1e12**0.28)
-    assert learning.KAPLAN.error(5.4e13) == pytest.approx(1)
+    assert factor(learning_curves.HOFFMANN, 1e9) == pytest.approx(factor(learning_curves.KAPLAN, 1e9), rel=0.2)
+    assert factor(learning_curves.HOFFMANN, 1e11) > 5 * factor(learning_curves.KAPLAN, 1e11)
+    assert learning_curves.HOFFMANN.error(1e12) == pytest.approx(1.69 + 410.7 / 1e12**0.28)
+    assert learning_curves.KAPLAN.error(5.4e13) == pytest.approx(1)
 
 
 def test_less_error_never_takes_less_data_and_what_is_impossible_has_a_reason():
-    experiment = learning.more()
+    experiment = learning_curves.more()
     for point in experiment.points():
         outcome = experiment.predict(**point)
         if outcome:
-            assert 1 < outcome.value <= learning.MOST
+            assert 1 < outcome.value <= learning_curves.MOST
         else:
             assert isinstance(outcome, Unavailable) and outcome.reason
     start = experiment.start
@@ -93,7 +94,7 @@ def test_less_error_never_takes_less_data_and_what_is_impossible_has_a_reason():
 
 @pytest.fixture(scope="module")
 def pool():
-    return learning.Pool.drawn(count=1000, tested=500)
+    return learning_curves.Pool.drawn(count=1000, tested=500)
 
 
 def test_more_pictures_leave_fewer_errors_and_the_curve_foretells_the_next_doubling(pool):
@@ -167,11 +168,11 @@ def test_what_nobody_can_share_is_refused(ask):
 
 
 def test_ones_own_part_does_not_depend_on_the_others_and_a_full_pool_says_so():
-    experiment, start = sharing.result(), sharing.result().start
+    experiment, start = cluster_sharing.result(), cluster_sharing.result().start
     own = {experiment.predict(**(start | {"others": others, "teams": teams})).value
-           for others in sharing.OTHERS for teams in sharing.TEAMS}
+           for others in cluster_sharing.OTHERS for teams in cluster_sharing.TEAMS}
     assert len(own) == 1
-    pool = start | {"cluster": sharing.POOL}
+    pool = start | {"cluster": cluster_sharing.POOL}
     assert experiment.predict(**pool).value < own.pop() / 2
     full = experiment.predict(**(pool | {"longer": 1.5}))
     assert not full and "grows without end" in full.reason
@@ -220,7 +221,7 @@ def test_a_pipeline_that_cannot_be_is_refused(ask):
 
 
 def test_storage_systems_gave_what_the_formula_asks_for():
-    found = feeding.published()
+    found = input_pipeline.published()
     assert len(found.errors) > 100
     assert found.median_error < 0.05 and found.p90_error < 0.1 and max(found.errors) < 0.25
 
@@ -229,7 +230,7 @@ def test_the_settings_of_the_workloads_are_those_behind_the_published_rows():
     """Nothing takes samples faster than its settings allow, and what never waited is close to them."""
     for row in catalogue.table("mlperf-storage"):
         if row["accelerator"]:
-            load = feeding.WORKLOADS[row["workload"]]
+            load = input_pipeline.WORKLOADS[row["workload"]]
             each = row["samples_per_s"] / row["accelerators"]
             assert each < 1.001 * load.rate(row["accelerator"])
             assert row["bytes_per_s"] / row["samples_per_s"] == pytest.approx(load.size, rel=5e-3)
@@ -238,19 +239,19 @@ def test_the_settings_of_the_workloads_are_those_behind_the_published_rows():
 
 
 def test_text_asks_for_ten_thousand_times_less_than_scans():
-    scans = feeding.WORKLOADS["unet3d"]
-    text = feeding.BERT.rate(feeding.V100) * feeding.BERT.size
-    assert scans.rate(feeding.H100) * scans.size > 1e4 * text
+    scans = input_pipeline.WORKLOADS["unet3d"]
+    text = input_pipeline.BERT.rate(input_pipeline.V100) * input_pipeline.BERT.size
+    assert scans.rate(input_pipeline.H100) * scans.size > 1e4 * text
 
 
 def test_more_of_anything_never_slows_a_cluster():
-    experiment = feeding.rate()
+    experiment = input_pipeline.rate()
     start = experiment.start
     for name in ("accelerators", "each", "cached", "storage"):
         values = [experiment.predict(**(start | {name: value})).value for value in experiment.axis(name).values]
         assert values == sorted(values)
-    small = experiment.predict(**(start | {"size": feeding.SIZES[0]}))
-    large = experiment.predict(**(start | {"size": feeding.SIZES[-1]}))
+    small = experiment.predict(**(start | {"size": input_pipeline.SIZES[0]}))
+    large = experiment.predict(**(start | {"size": input_pipeline.SIZES[-1]}))
     assert "The accelerators bind" in small.note and "Storage binds" in large.note and large.value < small.value
 
 
@@ -294,8 +295,8 @@ def test_a_checkpoint_is_as_large_as_a_hand_counts():
         checkpoints.lost(1, math.nan)
 
 
-@pytest.mark.parametrize("experiment, x", [(learning.more, "less"), (sharing.result, "load"),
-                                           (feeding.rate, "accelerators")])
+@pytest.mark.parametrize("experiment, x", [(learning_curves.more, "less"), (cluster_sharing.result, "load"),
+                                           (input_pipeline.rate, "accelerators")])
 def test_the_pages_explorers_stay_light_and_name_every_slider(experiment, x):
     built = experiment()
     assert sum(1 for _ in built.points()) < 7000

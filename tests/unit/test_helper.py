@@ -12,10 +12,11 @@ import time
 import psutil
 import pytest
 import torch
-from labkit.data_parallel import crew
-from labkit.measure import device as devices
-from labkit.measure.helper import Helper, HelperFailed
-from labkit.measure.instruments import all_reduce, loopback
+
+from labkit import device as devices
+from labkit.distributed import pool
+from labkit.measure.probes import all_reduce, loopback
+from labkit.processes import Helper, HelperFailed
 
 CPU = torch.device("cpu")
 two_processors = pytest.mark.skipif(devices.cores() < 2, reason="needs two processors")
@@ -43,7 +44,7 @@ def nothing_is_left():
     assert set(threading.enumerate()) <= threads
 
 
-ECHO = "from labkit.measure.helper import serve\nserve(lambda message: message)"
+ECHO = "from labkit.processes import serve\nserve(lambda message: message)"
 
 
 def test_it_answers_what_it_is_told(module):
@@ -57,7 +58,7 @@ def test_it_gets_arguments_and_an_environment_besides_this_ones(module, monkeypa
     monkeypatch.setenv("OURS", "ours")
     code = """
 import os, sys
-from labkit.measure.helper import say
+from labkit.processes import say
 say([*sys.argv[1:], os.environ["OURS"], os.environ["THEIRS"]])
 """
     with Helper(module(code), "one", "two words", environment={"THEIRS": "theirs"}) as it:
@@ -65,7 +66,7 @@ say([*sys.argv[1:], os.environ["OURS"], os.environ["THEIRS"]])
 
 
 def test_an_error_is_reported_and_ends_nothing(module):
-    with Helper(module("from labkit.measure.helper import serve\nserve(lambda message: 1 / message)")) as it:
+    with Helper(module("from labkit.processes import serve\nserve(lambda message: 1 / message)")) as it:
         it.tell(0)
         with pytest.raises(HelperFailed, match="ZeroDivisionError: division by zero"):
             it.answer()
@@ -118,7 +119,7 @@ def test_who_cannot_answer_without_another_fails_with_it(module):
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, None])
 def test_it_ends_with_its_block(error, module):
-    stubborn = "import time\nfrom labkit.measure.helper import say\nsay(0)\ntime.sleep(60)"  # deaf to its closed input
+    stubborn = "import time\nfrom labkit.processes import say\nsay(0)\ntime.sleep(60)"  # deaf to its closed input
     for code in (ECHO, stubborn):
         try:
             with Helper(module(code)) as it:
@@ -159,7 +160,7 @@ def test_a_receiver_that_cannot_listen_says_why(monkeypatch, module):
 import socket
 def forbidden(*_, **__): raise PermissionError(1, "Operation not permitted")
 socket.create_server = forbidden
-from labkit.measure.instruments import loopback
+from labkit.measure.probes import loopback
 loopback.receive()
 """)
     starts(monkeypatch, loopback, name)
@@ -194,10 +195,10 @@ import json, sys
 import torch.distributed as group
 rank = json.loads(sys.argv[2])
 {trouble}
-from labkit.data_parallel import train
+from labkit.distributed import train
 train.obey(**rank)
 """)
-    starts(monkeypatch, crew, name)
+    starts(monkeypatch, pool, name)
     begin = time.monotonic()
     costs = all_reduce.calibrate(CPU)
     assert time.monotonic() - begin < 40  # not the minute that they have to find each other
@@ -227,7 +228,7 @@ from contextlib import ExitStack
 from importlib import import_module
 import psutil
 with ExitStack() as stack:
-    modules = [import_module(f"labkit.measure.instruments.{name}") for name in sys.argv[1:]]
+    modules = [import_module(f"labkit.measure.probes.{name}") for name in sys.argv[1:]]
     exchanges = [stack.enter_context(module.session()) for module in modules]
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
     while True:

@@ -8,13 +8,14 @@ import math
 import random
 
 import pytest
+
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.experiments import conversations, decoding, fleet, tail
-from labkit.explorer import Explorer
+from labkit.pages import decoding, fleet, mm_c_queue, tail_at_scale
 from labkit.predict import decoding as writing
 from labkit.predict import erlang
-from labkit.predict import tail as slowest
+from labkit.predict import tail_at_scale as slowest
+from labkit.widgets.explorer import Explorer
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 
@@ -48,7 +49,7 @@ def test_no_share_and_no_server_are_refused(arguments):
 
 
 def test_the_published_points_lie_on_the_curve():
-    experiment = tail.fan_out()
+    experiment = tail_at_scale.fan_out()
     assert len(experiment.published) == 2
     for figure in experiment.published:
         assert experiment.predict(**figure.point).value == pytest.approx(figure.value, rel=0.02)
@@ -203,7 +204,7 @@ def test_the_longest_wait_of_a_share_is_the_inverse_of_the_late_share():
 
 
 def test_an_overload_has_a_reason_and_every_other_answer_takes_its_work_at_least():
-    experiment = conversations.wait()
+    experiment = mm_c_queue.wait()
     for point in experiment.points():
         outcome = experiment.predict(**point)
         if outcome:
@@ -242,8 +243,8 @@ def test_a_queue_that_cannot_be_is_refused(arguments):
 # The widgets
 
 
-@pytest.mark.parametrize("experiment, x", [(tail.fan_out, "servers"), (fleet.power, "rate"), (decoding.rate, "batch"),
-                                           (conversations.wait, "people")])
+@pytest.mark.parametrize("experiment, x", [
+    (tail_at_scale.fan_out, "servers"), (fleet.power, "rate"), (decoding.rate, "batch"), (mm_c_queue.wait, "people")])
 def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)
     assert sum(1 for _ in experiment().points()) < 3000

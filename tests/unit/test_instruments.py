@@ -11,11 +11,14 @@ import fakes
 import psutil
 import pytest
 import torch
-from labkit import clock, machine
-from labkit.costs import Costs
-from labkit.measure import device as devices
-from labkit.measure import pace
-from labkit.measure.instruments import all_reduce, copies, loopback, memory, products, storage
+
+from labkit import device as devices
+from labkit import machine
+from labkit.labs.your_machine import LAB
+from labkit.measure.probes import all_reduce, copies, loopback, memory, products, storage
+from labkit.specs.calibration import Costs
+from labkit.timing import clock
+from labkit.timing import drift as pace
 
 CPU = torch.device("cpu")
 
@@ -41,9 +44,9 @@ def grows(curve) -> bool:
     return len(curve) == 1 or curve[-1][1] > curve[0][1]
 
 
-@pytest.mark.parametrize("name", machine.TOUR)
+@pytest.mark.parametrize("name", LAB.probes)
 def test_each_measures_what_it_names_in_times_that_grow_with_the_work(name, small, tmp_path):
-    instrument = import_module(f"labkit.measure.instruments.{name}")
+    instrument = import_module(f"labkit.measure.probes.{name}")
     threads, children = torch.get_num_threads(), psutil.Process().children(recursive=True)
     for _ in range(3):  # a neighbour may fall upon one point
         costs = instrument.calibrate(devices.best())

@@ -12,24 +12,27 @@ import time
 from pathlib import Path
 
 import fakes
-import labkit
 import psutil
 import pytest
 import torch
-from labkit import clock
-from labkit.checks import latency as check
-from labkit.experiment import Unavailable
-from labkit.experiments import latency as lab
-from labkit.explorer import Explorer
-from labkit.measure import cold, compiled, energy, exported, neighbour, pace, runtime
-from labkit.measure import device as devices
-from labkit.measure.helper import HelperFailed
-from labkit.measure.instruments import latency
-from labkit.networks import resnet
-from labkit.networks.cats import CatNet
-from labkit.predict import latency as predicted
-from labkit.predict import network, percentiles, power
 from torch.utils.flop_counter import FlopCounterMode
+
+import labkit
+from labkit import device as devices
+from labkit.experiment import Unavailable
+from labkit.labs.latency import checks as check
+from labkit.labs.latency import experiments as lab
+from labkit.measure import cold_start, energy, noisy_neighbour
+from labkit.measure.probes import latency
+from labkit.models.networks import resnet
+from labkit.models.networks.cats import CatNet
+from labkit.predict import latency as predicted
+from labkit.predict import percentiles, power
+from labkit.processes import HelperFailed
+from labkit.runtimes import compiled, onnx_export, onnx_session
+from labkit.specs import network
+from labkit.timing import clock, drift
+from labkit.widgets.explorer import Explorer
 
 FOUR = {"cores": 4}
 NO_PERCENTILE = [0, 100, -1, 100.1, math.nan, math.inf, "99", None, True]
@@ -144,7 +147,7 @@ def test_numbers_below_one_are_refused_in_words(number):
             pass
     with pytest.raises(ValueError, match="One answer or more"):
         latency.each(lambda: None, number)
-    with pytest.raises(ValueError, match="from 1 up"), neighbour.busy(number):
+    with pytest.raises(ValueError, match="from 1 up"), noisy_neighbour.busy(number):
         pass
 
 
@@ -157,24 +160,24 @@ def test_another_way_and_no_time_are_refused():
 
 
 def test_the_runtime_answers_alike_on_any_number_of_threads(tmp_path):
-    path, noise = exported.write(CatNet(16), tmp_path / "cats.onnx"), runtime.noise(8)
-    one, two = (runtime.Network(path, threads=threads, tried=False)(noise) for threads in (1, 2))
+    path, noise = onnx_export.write(CatNet(16), tmp_path / "cats.onnx"), onnx_session.noise(8)
+    one, two = (onnx_session.Network(path, threads=threads, tried=False)(noise) for threads in (1, 2))
     assert abs(one - two).max() < 1e-4
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None], ids=["empty", "something else", "cut off"])
 def test_a_file_that_is_no_whole_network_is_refused_tried_or_not(content, tmp_path):
-    path = exported.write(CatNet(4), tmp_path / "cats.onnx")
+    path = onnx_export.write(CatNet(4), tmp_path / "cats.onnx")
     path.write_bytes(path.read_bytes()[:1500] if content is None else content)
     for tried in (True, False):
-        with pytest.raises(runtime.Unusable, match=r"cats\.onnx"):
-            runtime.Network(path, tried=tried)
+        with pytest.raises(onnx_session.Unusable, match=r"cats\.onnx"):
+            onnx_session.Network(path, tried=tried)
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path):
     path = tmp_path / "other.onnx"
-    with pytest.raises(runtime.Unusable, match="32"):
-        runtime.Network(exported.write(CatNet(4, size=64), path))
+    with pytest.raises(onnx_session.Unusable, match="32"):
+        onnx_session.Network(onnx_export.write(CatNet(4, size=64), path))
 
 
 def test_there_is_a_gpu_or_a_reason():
@@ -196,8 +199,8 @@ def in_a_hurry(patch):
     """Let probes be short and taken once, however busy the machine is: enough to see that they are all there."""
     patch.setattr(latency, "_BUDGET", 0.005)
     patch.setattr(clock, "_TURN", 0.003)
-    patch.setattr(pace, "_TRIES", 1)
-    patch.setattr(pace, "_LOOKS", 0)
+    patch.setattr(drift, "_TRIES", 1)
+    patch.setattr(drift, "_LOOKS", 0)
 
 
 def test_the_instrument_measures_all_that_it_names(costs):
@@ -224,7 +227,7 @@ def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
 def test_names_agree_with_the_prediction():
     assert (latency.EAGER, latency.RUNTIME, latency.ONE, latency.ALL) == (
         predicted.EAGER, predicted.RUNTIME, predicted.ONE, predicted.ALL)
-    assert (cold.EAGER, cold.RUNTIME) == latency.WAYS
+    assert (cold_start.EAGER, cold_start.RUNTIME) == latency.WAYS
     assert predicted.NARROWEST in latency.WIDTHS and predicted.NARROWEST in latency.WHOLE
     assert latency.NAMES and set(fakes.latency().curves) == set(latency.NAMES)
 
@@ -279,7 +282,7 @@ def test_a_time_is_at_the_calibrated_pace():
 
 
 def test_neighbours_are_busy_and_leave():
-    with neighbour.busy(2):
+    with noisy_neighbour.busy(2):
         there = psutil.Process().children()
         before = [sum(process.cpu_times()[:2]) for process in there]
         time.sleep(0.6)
@@ -290,7 +293,7 @@ def test_neighbours_are_busy_and_leave():
 
 
 def test_neighbours_leave_when_something_goes_wrong_beside_them():
-    with pytest.raises(KeyboardInterrupt), neighbour.busy(1):
+    with pytest.raises(KeyboardInterrupt), noisy_neighbour.busy(1):
         raise KeyboardInterrupt
 
 
@@ -310,19 +313,19 @@ def test_a_fair_share_is_that_of_everybody(neighbours, processors, factor):
     assert lab.fair(neighbours, processors) == factor
 
 
-@pytest.mark.parametrize("way", [cold.EAGER, cold.RUNTIME])
+@pytest.mark.parametrize("way", [cold_start.EAGER, cold_start.RUNTIME])
 def test_a_cold_start_has_its_phases_and_then_is_steady(way):
-    found = cold.start(way, 4)
-    assert tuple(found.phases) == cold.PHASES and min(found.phases.values()) >= 0
+    found = cold_start.start(way, 4)
+    assert tuple(found.phases) == cold_start.PHASES and min(found.phases.values()) >= 0
     assert found.first > 10 * found.steady > 0
     assert found.phases["importing"] > found.phases["first answer"]
 
 
 def test_a_cold_start_has_a_limit_and_only_two_ways():
     with pytest.raises(HelperFailed, match="did not answer"):
-        cold.start(cold.EAGER, 4, patience=0.01)
+        cold_start.start(cold_start.EAGER, 4, patience=0.01)
     with pytest.raises(ValueError, match="'eager' or 'runtime', not 'warm'"):
-        cold.start("warm", 4)
+        cold_start.start("warm", 4)
 
 
 def test_without_a_compiler_nothing_is_compiled(monkeypatch):

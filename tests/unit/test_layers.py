@@ -10,20 +10,23 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from labkit.checks import NOT_YET
-from labkit.checks import nodes as check
-from labkit.experiment import Comparison, Unavailable, compare, ratio
-from labkit.experiments import layers as experiments
-from labkit.explorer import Explorer
-from labkit.machine import Machine
-from labkit.measure.counters import count
-from labkit.measure.device import best
-from labkit.measure.instruments import layers as measured
-from labkit.networks.cats import CatNet
-from labkit.networks.dense import DenseNet
-from labkit.predict import layers as predicted
-from labkit.predict import network, roofline
 from torch import nn
+
+from labkit import catalogue
+from labkit.checks import NOT_YET
+from labkit.device import best
+from labkit.experiment import Comparison, Unavailable, compare, ratio
+from labkit.labs.nodes_and_synapses import LAB, experiments
+from labkit.labs.nodes_and_synapses import checks as check
+from labkit.machine import Machine
+from labkit.measure.probes import layers as measured
+from labkit.models.counters import count
+from labkit.models.networks.cats import CatNet
+from labkit.models.networks.dense import DenseNet
+from labkit.predict import layers as predicted
+from labkit.predict import roofline
+from labkit.specs import network
+from labkit.widgets.explorer import Explorer
 
 NO_SIZE = [0, -1, 1.5, 2.0, math.nan, math.inf, "3", None, 1j]
 
@@ -215,7 +218,7 @@ def test_a_network_too_large_for_the_memory_is_not_run_and_says_how_large_it_is(
 def test_an_h100_is_predicted_by_its_datasheet_and_never_measured(nothing_runs):
     experiment = experiments.time(fakes.machine())
     point = {**experiment.start, "model": experiments.SHEET}
-    sheet = Machine.named(experiments.H100)
+    sheet = catalogue.machine(experiments.H100)
     layers = network.deep(point["width"], point["depth"])
     predicted_s = experiment.predict(**point)
     assert predicted_s.value >= network.forward_flop(layers, point["batch"]) / sheet.flops
@@ -226,12 +229,12 @@ def test_an_h100_is_predicted_by_its_datasheet_and_never_measured(nothing_runs):
 
 def test_a_machine_that_lacks_an_instrument_is_told_which():
     here = fakes.machine()
-    for name in experiments.NEEDS:
+    for name in LAB.probes:
         lacking = dataclasses.replace(here, costs={k: v for k, v in here.costs.items() if k != name})
         with pytest.raises(ValueError, match=rf"labkit.machine.this\('{name}'\)"):
             experiments.time(lacking)
     with pytest.raises(ValueError, match="which the profile of NVIDIA H100 SXM lacks"):
-        experiments.time(Machine.named(experiments.H100))
+        experiments.time(catalogue.machine(experiments.H100))
 
 
 @pytest.mark.parametrize(("axis", "label"), [("width", "Neurons in a layer"), ("depth", "Layers"),

@@ -12,14 +12,15 @@ import time
 
 import psutil
 import pytest
-from labkit.measure.helper import HelperFailed
-from labkit.measure.links import link
-from labkit.measure.links.shaper import Direction
-from labkit.networks.cats import CatNet
+
+from labkit.models.networks.cats import CatNet
+from labkit.netem import link
+from labkit.netem.direction import Direction
 from labkit.offload import cloud
 from labkit.offload.edge import Line
 from labkit.offload.wire import NoAnswer
-from labkit.shape import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Shape, on_the_wire, packets
+from labkit.processes import HelperFailed
+from labkit.specs.link import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Shape, on_the_wire, packets
 
 GONE_S = 15
 
@@ -224,9 +225,9 @@ def test_the_block_ends_its_processes_also_on_an_error(rung):
 KILLED = """
 import signal, sys, time
 import psutil
-from labkit.measure.links import link
+from labkit.netem import link
 from labkit.offload import cloud
-from labkit.networks.cats import CatNet
+from labkit.models.networks.cats import CatNet
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
 with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
     print(*(child.pid for child in psutil.Process().children()), flush=True)
@@ -277,7 +278,7 @@ def test_a_port_in_use_is_named():
 
 
 def test_damaged_weights_are_refused(tmp_path):
-    from labkit.measure.helper import Helper
+    from labkit.processes import Helper
 
     good = tmp_path / "good"
     cloud.save_file(CatNet(2).state_dict(), good)

@@ -20,10 +20,12 @@ from pathlib import Path
 import fakes
 import pytest
 import torch
+
+from labkit import device as devices
 from labkit import machine
-from labkit.experiments import step
-from labkit.measure import device as devices
-from labkit.measure.instruments import operators
+from labkit.labs.cats import experiments as step
+from labkit.labs.your_machine import LAB
+from labkit.measure.probes import operators
 from labkit.progress import Cancelled
 
 
@@ -102,7 +104,7 @@ def test_another_process_reads_what_this_one_wrote(probed):
     first = here()
     script = """
 from labkit import machine
-from labkit.measure.instruments import operators
+from labkit.measure.probes import operators
 def calibrate(device): raise AssertionError("calibrated again")
 operators.calibrate = calibrate
 here = machine.this("operators")
@@ -282,7 +284,7 @@ def asked(tmp_path, monkeypatch):
     names = []
 
     def replace(name, costs):
-        module = import_module(f"labkit.measure.instruments.{name}")
+        module = import_module(f"labkit.measure.probes.{name}")
         monkeypatch.setattr(module, "calibrate", lambda device: names.append(name) or costs)
 
     for name, costs in fakes.tour().items():
@@ -306,8 +308,8 @@ def test_asking_for_one_keeps_the_others(asked):
 
 
 def test_all_of_the_tour_are_measured_in_its_order(asked):
-    assert machine.this(*machine.TOUR).costs.keys() == set(machine.TOUR)
-    assert tuple(asked) == machine.TOUR
+    assert machine.this(*LAB.probes).costs.keys() == set(LAB.probes)
+    assert tuple(asked) == LAB.probes
 
 
 def test_a_stale_one_is_measured_again_and_the_fresh_ones_stay(asked, tmp_path):
@@ -330,7 +332,7 @@ def test_again_for_one_leaves_the_others(asked):
 
 
 @pytest.mark.parametrize("wrong", ["oracle", "", "training", "device", "os", "Memory", "../memory", "memory.py",
-                                   machine.TOUR, None, 7])
+                                   LAB.probes, None, 7])
 def test_an_unknown_instrument_is_refused_with_those_that_there_are(wrong, asked, tmp_path):
     with pytest.raises(ValueError, match=r"no instrument .* products, memory, storage") as refusal:
         machine.this("memory", wrong)
@@ -386,7 +388,7 @@ from importlib import import_module
 import fakes
 from labkit import machine
 _, enough, instrument, *again = sys.argv
-module = import_module(f"labkit.measure.instruments.{instrument}")
+module = import_module(f"labkit.measure.probes.{instrument}")
 def calibrate(device):
     print("start")
     while not pathlib.Path(enough).exists():

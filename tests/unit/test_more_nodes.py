@@ -12,18 +12,20 @@ from statistics import mean
 import fakes
 import pytest
 import torch
-from labkit.checks import more_nodes as check
-from labkit.data_parallel.crew import room
+from torch.nn.parallel import distributed
+
+from labkit.distributed.pool import room
 from labkit.experiment import Unavailable, compare
-from labkit.experiments import more_nodes
-from labkit.explorer.grid import Grid
-from labkit.figures import exchange, samples_needed, steps, until_learned
-from labkit.measure.instruments import data_parallel as instrument
-from labkit.predict import collectives, data_parallel, network
+from labkit.labs.more_nodes import checks as check
+from labkit.labs.more_nodes import experiments as more_nodes
+from labkit.labs.more_nodes.figures import exchange, samples_needed, steps, until_learned
+from labkit.measure.probes import data_parallel as instrument
+from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
-from labkit.shape import Shape
-from torch.nn.parallel import distributed
+from labkit.specs import network
+from labkit.specs.link import Shape
+from labkit.widgets.explorer.grid import Grid
 
 LINK = Link(latency=1e-4, bandwidth=1e9)
 FAST = dict(round_trip=0, rate=400)

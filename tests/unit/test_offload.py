@@ -17,20 +17,21 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from labkit import figures
+
 from labkit.checks import NOT_YET
-from labkit.checks import offload as check
-from labkit.experiments import offload, site
-from labkit.explorer import Explorer
-from labkit.measure.instruments import offload as instrument
-from labkit.networks.cats import CatNet, as_input
+from labkit.labs.edge_cloud_or_both import checks as check
+from labkit.labs.edge_cloud_or_both import experiments as offload
+from labkit.labs.edge_cloud_or_both import figures, testbed
+from labkit.measure.probes import offload as instrument
+from labkit.models.networks.cats import CatNet, as_input
 from labkit.offload import cloud as clouds
 from labkit.offload import parts, wire
 from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
 from labkit.offload.wire import BadAnswer, NoAnswer
-from labkit.predict import network
 from labkit.predict import offload as predicted
-from labkit.shape import Shape
+from labkit.specs import network
+from labkit.specs.link import Shape
+from labkit.widgets.explorer import Explorer
 
 WIDTH = 4
 FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "conv8": lambda c: 36 * c**2 * 16,
@@ -475,7 +476,7 @@ def test_the_explorers_can_show_every_point(times, metres):
 
 def test_the_datasheet_of_a_cloud_is_a_labelled_floor(times):
     usual = dict(round_trip=0.02, rate=50, loss=0, slower=1)
-    there, floor = (times.predict(strategy=name, **usual) for name in (site.CLOUD, offload.CLOUD_H100))
+    there, floor = (times.predict(strategy=name, **usual) for name in (testbed.CLOUD, offload.CLOUD_H100))
     assert floor.value < there.value and "floor" in floor.note
     assert "can only be predicted" in times.measure(strategy=offload.CLOUD_H100, **usual).reason
 
@@ -484,10 +485,10 @@ def test_a_hybrid_stops_where_its_deadline_says_and_a_driver_where_his_eyes_do(m
     road = dict(rate=50, speed=130)
     at = {(who, trip, deadline): metres.predict(strategy=who, round_trip=trip, deadline=deadline, **road).value
           for who in metres.axis("strategy").values for trip in (0.001, 0.5) for deadline in (0.033, 1.0)}
-    assert at[site.EDGE, 0.5, 1.0] == at[site.EDGE, 0.001, 0.033]
-    assert at[site.CLOUD, 0.5, 0.033] > at[site.HYBRID, 0.5, 0.033] > at[site.EDGE, 0.5, 0.033]
-    assert at[site.HYBRID, 0.5, 0.033] < predicted.braking(130) + predicted.travelled(0.034, 130)
-    assert at[site.HYBRID, 0.5, 1.0] > at[site.HYBRID, 0.5, 0.033]
+    assert at[testbed.EDGE, 0.5, 1.0] == at[testbed.EDGE, 0.001, 0.033]
+    assert at[testbed.CLOUD, 0.5, 0.033] > at[testbed.HYBRID, 0.5, 0.033] > at[testbed.EDGE, 0.5, 0.033]
+    assert at[testbed.HYBRID, 0.5, 0.033] < predicted.braking(130) + predicted.travelled(0.034, 130)
+    assert at[testbed.HYBRID, 0.5, 1.0] > at[testbed.HYBRID, 0.5, 0.033]
     assert at[offload.DRIVER, 0.5, 1.0] == pytest.approx(predicted.braking(130) + 1.25 * 130 / 3.6)
 
 
@@ -514,23 +515,24 @@ def test_a_machine_or_a_rung_without_a_measurement_is_refused(here, team):
 def test_a_team_counts_its_early_exits_on_pictures_that_it_does_not_show(team):
     assert 0.6 < team.early < 0.8
     assert not torch.equal(team.seen.images[:50], team.shown.images[:50])
-    sent = [team.sent(name) for name in (site.EDGE, site.CASCADE, site.CLOUD, *site.CUTS, site.EDGE_LARGE)]
+    strategies = (testbed.EDGE, testbed.CASCADE, testbed.CLOUD, *testbed.CUTS, testbed.EDGE_LARGE)
+    sent = [team.sent(name) for name in strategies]
     assert sent[0] == sent[-1] == 0 and sent[1] == pytest.approx((1 - team.early) * sent[2])
-    mixed = team.choices[site.CASCADE]
-    assert torch.equal(mixed[team.sure], team.choices[site.EDGE][team.sure])
-    assert torch.equal(mixed[~team.sure], team.choices[site.CLOUD][~team.sure])
+    mixed = team.choices[testbed.CASCADE]
+    assert torch.equal(mixed[team.sure], team.choices[testbed.EDGE][team.sure])
+    assert torch.equal(mixed[~team.sure], team.choices[testbed.CLOUD][~team.sure])
 
 
 def test_percentiles_are_times_that_occurred():
     answers = [Answer(0, EDGE, seconds) for seconds in range(1, 201)]
-    assert site.percentiles(answers) == {50: 100, 90: 180, 99: 198}
-    assert site.percentiles(answers[:1]) == {50: 1, 90: 1, 99: 1}
+    assert testbed.percentiles(answers) == {50: 100, 90: 180, 99: 198}
+    assert testbed.percentiles(answers[:1]) == {50: 1, 90: 1, 99: 1}
 
 
 def test_the_measured_turn_lies_between_the_last_in_time_and_the_first_late():
-    found = site.turn([0.05, 0.08, 0.1], [100, 100, 0])
+    found = testbed.turn([0.05, 0.08, 0.1], [100, 100, 0])
     assert (found.low, found.value, found.high) == pytest.approx((80, 90, 100))
-    assert site.turn([0.05, 0.08], [0, 0]).low == 0
+    assert testbed.turn([0.05, 0.08], [0, 0]).low == 0
 
 
 def test_the_figures_show_what_they_are_given():
@@ -545,22 +547,22 @@ def test_the_figures_show_what_they_are_given():
 
 
 def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = site.Site(team)
+    over = testbed.Site(team)
     with over.open() as same, over.open():
         assert same is over
-        answers = over.run(site.CASCADE, Shape(0.005, 12.5e6), 20)
-        assert [answer.choice for answer in answers] == team.choices[site.CASCADE][:20].tolist()
-        watch = site.outage(over, Shape(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
+        answers = over.run(testbed.CASCADE, Shape(0.005, 12.5e6), 20)
+        assert [answer.choice for answer in answers] == team.choices[testbed.CASCADE][:20].tolist()
+        watch = testbed.outage(over, Shape(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
         with pytest.raises(NoAnswer, match="choose a later deadline"):
-            site.outage(over, Shape(0.2, 12.5e6), deadline=0.05, count=3)
-        shares = [site.in_time(over, Shape(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
+            testbed.outage(over, Shape(0.2, 12.5e6), deadline=0.05, count=3)
+        shares = [testbed.in_time(over, Shape(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
     assert over.link is None
     assert shares == [100, 0]
     assert len(watch.answers) == sum(watch.counts().values()) == 120
     assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0
     assert watch.asked_cloud(*watch.down) == 0
     assert watch.recovery is not None
-    assert "cascade" in site.table(team, {site.CASCADE: answers})
+    assert "cascade" in testbed.table(team, {testbed.CASCADE: answers})
 
 
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
@@ -569,13 +571,14 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
     usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
     with times.session():
-        for strategy in (site.CLOUD, "cut after 2"):
+        for strategy in (testbed.CLOUD, "cut after 2"):
             found = times.measure(strategy=strategy, **usual)
             assert found.low <= found.value <= found.high and found.value > 0.1
     road = dict(rate=10, speed=130, round_trip=0.1, deadline=0.033)
     with metres.session():
-        stops = {who: metres.measure(strategy=who, **road).value for who in (site.EDGE, site.HYBRID, site.CLOUD)}
-    assert predicted.braking(130) < stops[site.EDGE] < stops[site.HYBRID] < stops[site.CLOUD]
+        stops = {who: metres.measure(strategy=who, **road).value
+                 for who in (testbed.EDGE, testbed.HYBRID, testbed.CLOUD)}
+    assert predicted.braking(130) < stops[testbed.EDGE] < stops[testbed.HYBRID] < stops[testbed.CLOUD]
     assert not metres.measure(strategy=offload.DRIVER, **road)
 
 

@@ -9,22 +9,24 @@ from statistics import mean
 import fakes
 import pytest
 import torch
-from labkit.checks import precision as check
-from labkit.datasets import cats
+from torch import nn
+
+from labkit import device as devices
 from labkit.experiment import Outcome
-from labkit.experiments import precision as experiments
-from labkit.measure import device as devices
-from labkit.measure import formats as measured_formats
-from labkit.measure import training
-from labkit.measure.instruments import operators, precision
-from labkit.measure.trials import Way, magnitudes, trials
-from labkit.networks.cats import CatNet
-from labkit.networks.rounded import Rounded, to_format
+from labkit.labs.compute_and_precision import checks as check
+from labkit.labs.compute_and_precision import experiments
+from labkit.measure.probes import operators, precision
+from labkit.models import autocast as measured_formats
+from labkit.models import training
+from labkit.models.datasets import cats
+from labkit.models.networks.cats import CatNet
+from labkit.models.networks.rounded import Rounded, to_format
+from labkit.models.seed_sweep import Way, magnitudes, trials
 from labkit.predict import precision as predicted
 from labkit.predict import seeds
-from labkit.predict.formats import FORMATS, Format, flushed, named, rounded_away
+from labkit.predict.formats import flushed, rounded_away
 from labkit.predict.latency import ALL, ONE
-from torch import nn
+from labkit.specs.number_format import FORMATS, Format, named
 
 CPU = torch.device("cpu")
 OTHERS = [Format(e, m, finite) for e, m, finite in itertools.product((2, 3, 6, 8), (1, 4, 21), (False, True))

@@ -10,17 +10,19 @@ import random
 import fakes
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from labkit import catalogue
+from labkit.device import best
 from labkit.experiment import Outcome, Unavailable, compare
-from labkit.experiments import step as experiments
-from labkit.measure import step as measured
-from labkit.measure.device import best
-from labkit.networks.cats import CatNet
-from labkit.predict import links, network, roofline, step
+from labkit.labs.cats import experiments
+from labkit.measure import step_time as measured
+from labkit.models.networks.cats import CatNet
+from labkit.predict import links, roofline, step
 from labkit.predict.generalisation import wilson
 from labkit.predict.operators import along, operation
+from labkit.specs import network
 from labkit.units import quantity
-from torch.utils.flop_counter import FlopCounterMode
 
 no_count = pytest.mark.skipif(best().type == "mps", reason="Apple's GPU keeps no count of its peak memory")
 

@@ -177,7 +177,7 @@ def test_install_line_works(installed):
     """labkit is imported from what was installed, not from this checkout, and draws a widget."""
     code = (
         "import labkit, sys; print(labkit.__file__)\n"
-        "from pathlib import Path; from labkit.widget import write_static\n"
+        "from pathlib import Path; from labkit.widgets.base import write_static\n"
         "write_static(Path('static')); assert any(Path('static').iterdir())"
     )
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONPATH": str(installed)}

@@ -6,9 +6,10 @@ import math
 import random
 
 import pytest
+
 from labkit import __main__
 from labkit import published as reading
-from labkit.experiments import growth, mlsysim_rival, published
+from labkit.pages import baselines, published_scaling, scaling_laws
 from labkit.predict import compute_optimal, convergence, scaling, scaling_fit
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
@@ -217,7 +218,7 @@ def test_the_command_prints_every_family_beside_its_rivals(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "1 series" in said and "1 of them were not part of the fit" in said
     assert all(word in said for word in ("linear", "Amdahl", "held out", "goal 10% 25%"))
-    assert mlsysim_rival.installed() or "mlsysim is not installed" in said
+    assert baselines.installed() or "mlsysim is not installed" in said
 
 
 @pytest.mark.parametrize(("text", "benchmark", "batch", "samples"), [
@@ -234,48 +235,49 @@ def test_samples_to_converge_are_read_in_whatever_they_are_counted(text, benchma
 
 @pytest.fixture(scope="module")
 def found():
-    return published.points(published.course())
+    return published_scaling.points(published_scaling.course())
 
 
 def test_the_goals_are_nearly_reached_held_out_and_every_rival_is_beaten(found):
-    for score in published.scores(found):
+    for score in published_scaling.scores(found):
         if score.goal:
-            half, most, _ = score.errors[published.HELD_OUT]
+            half, most, _ = score.errors[published_scaling.HELD_OUT]
             assert half <= score.goal[0] and most <= score.goal[1] + 0.02
-            for rival in (published.LINEAR, published.AMDAHL):
+            for rival in (published_scaling.LINEAR, published_scaling.AMDAHL):
                 assert half < 0.75 * score.errors[rival][0] and most < 0.75 * score.errors[rival][1]
-    shared = [point for point in found if point.said[published.MLSYSIM] is not None]
-    for score in published.scores(shared):
+    shared = [point for point in found if point.said[published_scaling.MLSYSIM] is not None]
+    for score in published_scaling.scores(shared):
         if score.goal:
-            assert score.errors[published.HELD_OUT][0] < score.errors[published.MLSYSIM][0]
-            assert score.errors[published.HELD_OUT][1] < score.errors[published.MLSYSIM][1]
+            assert score.errors[published_scaling.HELD_OUT][0] < score.errors[published_scaling.MLSYSIM][0]
+            assert score.errors[published_scaling.HELD_OUT][1] < score.errors[published_scaling.MLSYSIM][1]
 
 
 def test_the_constants_are_what_a_fit_to_the_table_gives():
-    again = published.fit(published.course())
-    assert list(again.vector) == pytest.approx(list(published.fitted()[""].vector), abs=0.02)
+    again = published_scaling.fit(published_scaling.course())
+    assert list(again.vector) == pytest.approx(list(published_scaling.fitted()[""].vector), abs=0.02)
 
 
 def test_every_series_has_constants_that_were_fitted_without_it():
-    for training in published.course():
-        assert {training.origin, training.submitter} <= published.fitted().keys()
+    for training in published_scaling.course():
+        assert {training.origin, training.submitter} <= published_scaling.fitted().keys()
 
 
 def test_what_mlsysim_says_is_what_is_on_record():
     pytest.importorskip("mlsysim")
-    training = next(one for one in published.course() if one.name == "mlperf_v2.0|resnet|NVIDIA|NVIDIA A100-SXM4-80GB")
-    said = mlsysim_rival.predict(training, 2)
-    assert said == {scale: pytest.approx(published.recorded()[training.name, training.metric, scale], rel=1e-3)
+    name = "mlperf_v2.0|resnet|NVIDIA|NVIDIA A100-SXM4-80GB"
+    training = next(one for one in published_scaling.course() if one.name == name)
+    said = baselines.predict(training, 2)
+    assert said == {scale: pytest.approx(published_scaling.recorded()[training.name, training.metric, scale], rel=1e-3)
                     for scale in training.scales[2:]}
 
 
 def test_linear_and_amdahl_are_what_their_names_say():
-    training = next(one for one in published.course() if one.whole)
+    training = next(one for one in published_scaling.course() if one.whole)
     last, after = training.scales[1:3]
-    assert published.linear(training, 2)[after] == pytest.approx(training.value(last) * last / after)
-    serial = [training.value(n) - published.amdahl(training, 2)[after] for n in training.scales[:2]]
+    assert published_scaling.linear(training, 2)[after] == pytest.approx(training.value(last) * last / after)
+    serial = [training.value(n) - published_scaling.amdahl(training, 2)[after] for n in training.scales[:2]]
     ratio = (1 / training.scales[0] - 1 / after) / (1 / last - 1 / after)
-    assert serial[0] / serial[1] == pytest.approx(ratio) and published.amdahl(training, 1) is None
+    assert serial[0] / serial[1] == pytest.approx(ratio) and published_scaling.amdahl(training, 1) is None
 
 
 def test_published_convergence_lies_near_the_curve_of_the_critical_batch():
@@ -311,28 +313,30 @@ def test_the_refitted_law_agrees_with_the_authors_other_approaches_and_the_publi
 
 
 def test_the_time_to_accuracy_has_a_best_batch_and_lies_near_what_was_published():
-    experiment = growth.accuracy()
+    experiment = scaling_laws.accuracy()
     for n in (8, 64, 1024):
-        times = [outcome.value for batch in growth.BATCHES
+        times = [outcome.value for batch in scaling_laws.BATCHES
                  if (outcome := experiment.predict(accelerators=n, batch=batch, card="A100"))]
         assert times[0] > min(times) < times[-1]
     assert len(experiment.published) == 4
     for figure in experiment.published:
-        assert experiment.predict(**figure.point).value == pytest.approx(figure.value, rel=growth.BAND)
+        assert experiment.predict(**figure.point).value == pytest.approx(figure.value, rel=scaling_laws.BAND)
     assert "leaves some" in experiment.predict(accelerators=4216, batch=1024, card="A100").reason
 
 
 def test_nine_in_ten_throughputs_lie_within_the_band_that_is_shown(found):
-    errors = sorted(point.error(published.HELD_OUT) for point in found if point.training.family == reading.MLPERF)
-    assert errors[int(0.9 * len(errors))] <= growth.BAND
+    errors = sorted(point.error(published_scaling.HELD_OUT) for point in found
+                    if point.training.family == reading.MLPERF)
+    assert errors[int(0.9 * len(errors))] <= scaling_laws.BAND
 
 
 def test_a_series_is_drawn_through_its_published_scales():
-    chosen = [one for one in published.course() if one.whole and "v2.0|resnet" in one.name]
-    experiment = published.explorer(chosen)
+    chosen = [one for one in published_scaling.course() if one.whole and "v2.0|resnet" in one.name]
+    experiment = published_scaling.explorer(chosen)
     training = chosen[0]
-    for by in (published.MODEL, published.LINEAR, published.AMDAHL):
-        outcome = experiment.predict(accelerators=training.scales[1], series=published.label(training), by=by)
+    for by in (published_scaling.MODEL, published_scaling.LINEAR, published_scaling.AMDAHL):
+        outcome = experiment.predict(accelerators=training.scales[1], series=published_scaling.label(training), by=by)
         assert outcome.value == pytest.approx(training.value(training.scales[1])) and "calibration" in outcome.note
+    most = max(experiment.axis("accelerators").values)
     assert "Nothing is said of" in experiment.predict(
-        accelerators=max(experiment.axis("accelerators").values), series=published.label(chosen[1]), by="linear").reason
+        accelerators=most, series=published_scaling.label(chosen[1]), by="linear").reason

@@ -18,22 +18,24 @@ import fakes
 import numpy as np
 import psutil
 import pytest
-from labkit import figures
+
 from labkit.checks import NOT_YET
-from labkit.checks import serving as check
-from labkit.datasets import cats
 from labkit.experiment import Outcome, compare
-from labkit.experiments import serving
-from labkit.explorer import Explorer
-from labkit.measure import arrivals, manners, server
-from labkit.measure.exported import write
-from labkit.measure.helper import HelperFailed
-from labkit.measure.instruments import serving as instrument
-from labkit.networks.cats import CatNet
-from labkit.networks.dense import DenseCats, DenseNet
+from labkit.labs.serving_under_load import checks as check
+from labkit.labs.serving_under_load import experiments as serving
+from labkit.labs.serving_under_load import figures
+from labkit.measure import open_loop
+from labkit.measure.probes import serving as instrument
+from labkit.models.datasets import cats
+from labkit.models.networks.cats import CatNet
+from labkit.models.networks.dense import DenseCats, DenseNet
 from labkit.predict import queueing
-from labkit.serving import ray_app
+from labkit.processes import HelperFailed
+from labkit.runtimes.onnx_export import write
+from labkit.serving import malformed, ray_app
+from labkit.serving import process as server
 from labkit.serving.app import CLASSES, Batcher, Full
+from labkit.widgets.explorer import Explorer
 
 PICTURE = bytes(3072)
 PATIENCE = 1.0
@@ -52,7 +54,7 @@ def here():
 
 
 def status(port: int) -> int:
-    return manners.ask(port, b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")[0]
+    return malformed.ask(port, b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")[0]
 
 
 # The queue, by itself
@@ -162,34 +164,34 @@ def test_the_classes_are_those_of_the_pictures():
     ("a picture", 200), ("half a picture", 422), ("nothing", 422), ("a picture too many", 413),
     ("a gigabyte, announced", 413), ("a text", 415), ("no HTTP", 400), ("another page", 404)])
 def test_whoever_asks_is_told(name, expected, small):
-    found, words = manners.ask(small[0].port, manners.REQUESTS[name])
+    found, words = malformed.ask(small[0].port, malformed.REQUESTS[name])
     assert found == expected
     assert expected not in (413, 415, 422) or "3,072 bytes" in words
     assert status(small[0].port) == 200
 
 
 def test_an_endless_head_is_cut_off(small):
-    assert manners.ask(small[0].port, manners.REQUESTS["an endless head"])[0] in (400, manners.CUT_OFF)
+    assert malformed.ask(small[0].port, malformed.REQUESTS["an endless head"])[0] in (400, malformed.CUT_OFF)
 
 
 def test_a_body_without_end_is_cut_off(small):
     message = (b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n"
                b"Transfer-Encoding: chunked\r\n\r\n") + 200 * (b"2710\r\n" + bytes(10_000) + b"\r\n")
-    assert manners.ask(small[0].port, message)[0] in (413, manners.CUT_OFF)
+    assert malformed.ask(small[0].port, message)[0] in (413, malformed.CUT_OFF)
     assert status(small[0].port) == 200
 
 
-@pytest.mark.parametrize(("message", "said"), [(manners.request(), (manners.CUT_OFF,)),
-                                               (manners.request()[:60], (manners.CUT_OFF,)),
-                                               (manners.request()[:-1], (manners.CUT_OFF,))])
+@pytest.mark.parametrize(("message", "said"), [(malformed.request(), (malformed.CUT_OFF,)),
+                                               (malformed.request()[:60], (malformed.CUT_OFF,)),
+                                               (malformed.request()[:-1], (malformed.CUT_OFF,))])
 def test_a_slow_head_is_cut_off(message, said, small):
-    found, _, seconds = manners.dawdle(small[0].port, message)
+    found, _, seconds = malformed.dawdle(small[0].port, message)
     assert found in said and PATIENCE / 2 < seconds < 10 * PATIENCE
 
 
 def test_a_slow_body_is_told_and_cut_off(small):
     begin = time.monotonic()
-    found, words = manners.ask(small[0].port, manners.request(PICTURE[:100], size=3072))
+    found, words = malformed.ask(small[0].port, malformed.request(PICTURE[:100], size=3072))
     assert found == 408 and "did not arrive" in words and time.monotonic() - begin < 10 * PATIENCE
 
 
@@ -208,7 +210,7 @@ def test_silent_connections_are_closed_and_others_served(small):
 
 def test_clients_that_hang_up_stop_nobody(small):
     for cut in (10, 200, None) * 20:
-        manners.hang_up(small[0].port, manners.request()[:cut])
+        malformed.hang_up(small[0].port, malformed.request()[:cut])
     load = small[1].open(small[0].port, 100, 1.0)
     assert load.count(200) == len(load.due) == 100 and load.wrong == 0
 
@@ -218,10 +220,10 @@ def test_who_finds_the_queue_full_hears_when_to_come_again(small):
     service.settle(limit=2, window=0.4, room=1)
     try:
         with socket.create_connection(("127.0.0.1", service.port), 5) as first:
-            first.sendall(manners.request())
+            first.sendall(malformed.request())
             time.sleep(0.1)
             with socket.create_connection(("127.0.0.1", service.port), 5) as second:
-                second.sendall(manners.request())
+                second.sendall(malformed.request())
                 head = second.recv(4096).lower()
             assert head.startswith(b"http/1.1 503") and b"retry-after: 1" in head
             assert first.recv(4096).startswith(b"HTTP/1.1 200")
@@ -277,7 +279,7 @@ def test_nothing_runs_on_after_an_error(small):
 
 PARENT = """
 import time
-from labkit.measure.instruments import serving
+from labkit.measure.probes import serving
 import psutil
 with serving.standing(width=8) as (service, generator):
     print(*(child.pid for child in psutil.Process().children(recursive=True)), flush=True)
@@ -306,7 +308,7 @@ def test_nothing_survives_a_parent_that_was_killed():
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, True, None, "10"])
 def test_a_rate_that_is_none_is_refused(rate, small):
-    for ask in (lambda: arrivals.schedule(rate, 1), lambda: small[1].open(small[0].port, rate, 1)):
+    for ask in (lambda: open_loop.schedule(rate, 1), lambda: small[1].open(small[0].port, rate, 1)):
         with pytest.raises(ValueError, match="rate must be a finite number above 0"):
             ask()
     with pytest.raises(ValueError, match="rate must be a finite number above 0"):
@@ -314,25 +316,25 @@ def test_a_rate_that_is_none_is_refused(rate, small):
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: arrivals.schedule(10, 0), "seconds must be a finite number above 0"),
-    (lambda: arrivals.schedule(0.1, 1), "make not one"),
-    (lambda: arrivals.Generator(None).closed(1, 0, 1), "needs a client"),
-    (lambda: arrivals.Generator(None).closed(1, 2, math.nan), "needs a client")])
+    (lambda: open_loop.schedule(10, 0), "seconds must be a finite number above 0"),
+    (lambda: open_loop.schedule(0.1, 1), "make not one"),
+    (lambda: open_loop.Generator(None).closed(1, 0, 1), "needs a client"),
+    (lambda: open_loop.Generator(None).closed(1, 2, math.nan), "needs a client")])
 def test_loads_that_are_none_are_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
 
 
 def test_arrivals_are_a_poisson_process():
-    moments = arrivals.schedule(1000, 100, seed=1)
+    moments = open_loop.schedule(1000, 100, seed=1)
     gaps = np.diff(moments)
     assert len(moments) == 100_000 and gaps.mean() == pytest.approx(1e-3, rel=0.02)
     assert gaps.std() == pytest.approx(gaps.mean(), rel=0.02)
     counts = np.histogram(moments, np.arange(0, 99, 0.1))[0]
     assert counts.var() == pytest.approx(counts.mean(), rel=0.2)
-    assert (arrivals.schedule(1000, 100, seed=1) == moments).all()
-    assert (arrivals.schedule(1000, 100, seed=2) != moments).any()
-    assert np.diff(arrivals.schedule(10, 3, even=True)) == pytest.approx(0.1)
+    assert (open_loop.schedule(1000, 100, seed=1) == moments).all()
+    assert (open_loop.schedule(1000, 100, seed=2) != moments).any()
+    assert np.diff(open_loop.schedule(10, 3, even=True)) == pytest.approx(0.1)
 
 
 def test_an_open_loop_counts_from_when_a_request_was_due_and_a_closed_loop_hides_a_stop(small):
@@ -358,7 +360,7 @@ def test_a_wrong_answer_is_counted(tmp_path):
     right = instrument.Network(path).answers(pictures)
     with server.running(path) as service:
         for shift, wrong in ((0, 0), (1, 50)):
-            with arrivals.running(pictures, (right + shift) % 3) as generator:
+            with open_loop.running(pictures, (right + shift) % 3) as generator:
                 load = generator.open(service.port, 200, 0.25)
                 assert load.wrong == wrong and load.count(200) == 50
 
@@ -406,7 +408,7 @@ def pretending(behave):
 def test_a_server_that_talks_nonsense_has_answered_nothing(behave, small):
     with pretending(behave) as port:
         load = small[1].open(port, 100, 0.3)
-    assert load.count(arrivals.LOST) == len(load.due) == 30
+    assert load.count(open_loop.LOST) == len(load.due) == 30
 
 
 def test_replicas_get_requests_in_turn(small):
@@ -562,10 +564,10 @@ def test_predictions_cover_the_sliders_and_say_who_is_turned_away(here):
 def test_what_cannot_be_measured_says_why(here, monkeypatch):
     experiment = serving.answers(here)
     assert "Lab 4.4" in experiment.measure(**{**experiment.start, "trip": 0.01}).reason
-    monkeypatch.setattr("labkit.measure.device.cores", lambda: 2.0)
+    monkeypatch.setattr("labkit.device.cores", lambda: 2.0)
     assert "need about 8 cores" in experiment.measure(**{**experiment.start, "replicas": 4}).reason
     assert serving.too_few_cores(1) is None
-    monkeypatch.setattr("labkit.measure.device.cores", lambda: 4.0)
+    monkeypatch.setattr("labkit.device.cores", lambda: 4.0)
     assert serving.too_few_cores(2) is None
 
 
@@ -629,9 +631,9 @@ def test_the_same_app_runs_on_ray_serve(tmp_path):
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         serve.run(ray_app.deployment(network, limit=4))
-        found, words = manners.ask(port, manners.request())
+        found, words = malformed.ask(port, malformed.request())
         assert found == 200 and '"class"' in words
-        assert manners.ask(port, manners.request(b""))[0] == 422
+        assert malformed.ask(port, malformed.request(b""))[0] == 422
     finally:
         serve.shutdown()
         ray.shutdown()

@@ -20,28 +20,30 @@ import onnx
 import psutil
 import pytest
 import torch
+from torch import nn
+
 from labkit.checks import SLACK
-from labkit.checks import small_machine as check
-from labkit.datasets import cats
 from labkit.experiment import Outcome, Unavailable
-from labkit.experiments import small_machine as small
-from labkit.explorer import Explorer
-from labkit.measure import confined, executorch_runtime, exported, runtime, small_jobs
-from labkit.measure.helper import HelperFailed
-from labkit.measure.instruments import sessions
-from labkit.measure.recognition import look
-from labkit.measure.training import train
-from labkit.networks.cats import CatNet, as_input
-from labkit.networks.quantised import Quantised, affine, rounded
+from labkit.labs.a_smaller_machine import checks as check
+from labkit.labs.a_smaller_machine import experiments as small
+from labkit.measure import limited_jobs, limits
+from labkit.measure.probes import sessions
+from labkit.models.datasets import cats
+from labkit.models.evaluation import look
+from labkit.models.networks.cats import CatNet, as_input
+from labkit.models.networks.quantised import Quantised, affine, rounded
+from labkit.models.training import train
 from labkit.predict import boards
 from labkit.predict import small_machine as predicted
+from labkit.processes import HelperFailed
+from labkit.runtimes import executorch, onnx_export, onnx_session
 from labkit.units import quantity
-from torch import nn
+from labkit.widgets.explorer import Explorer
 
 MIB = 2**20
 CPU = torch.device("cpu")
 HERE = {"form": "fp32", "device": small.THIS}
-linux = pytest.mark.skipif(not confined.rung(), reason=getattr(confined.rung(), "reason", ""))
+linux = pytest.mark.skipif(not limits.rung(), reason=getattr(limits.rung(), "reason", ""))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
     train(aware, pictures.images, pictures.labels, epochs=1, rate=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
-    return exported.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
+    return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
 
 
 # Files
@@ -75,8 +77,8 @@ def files(trained, pictures, tmp_path_factory):
 
 @pytest.mark.parametrize("width", small.WIDTHS)
 def test_sizes_are_those_of_the_formula_but_for_a_header(width, pictures, tmp_path):
-    for form in exported.FORMATS:
-        path = exported.in_format(form, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
+    for form in onnx_export.FORMATS:
+        path = onnx_export.in_format(form, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
         numbers = predicted.file(form, width)
         assert 0 <= path.stat().st_size - sum(numbers.values()) <= predicted.HEADER
         assert numbers["weights"] == predicted.file("fp32", width)["weights"] // (4 if form != "fp32" else 1)
@@ -85,7 +87,7 @@ def test_sizes_are_those_of_the_formula_but_for_a_header(width, pictures, tmp_pa
 def test_a_file_answers_as_the_network_does(tmp_path):
     for width in (1, 7, 16):
         network = CatNet(width)
-        opened = runtime.Network(exported.write(network, tmp_path / "cats.onnx"))
+        opened = onnx_session.Network(onnx_export.write(network, tmp_path / "cats.onnx"))
         for batch in (1, 5):
             x = torch.rand(batch, 3, 32, 32) * 2 - 1
             assert torch.allclose(torch.from_numpy(opened(x.numpy())), network(x), atol=1e-5)
@@ -98,7 +100,7 @@ def test_a_file_says_what_the_frameworks_own_exporter_says(tmp_path):
                                  dynamic_shapes=[{0: n}])
     official.save(tmp_path / "official.onnx")
     theirs = onnx.load(tmp_path / "official.onnx").graph
-    ours = onnx.load(exported.write(network, tmp_path / "ours.onnx")).graph
+    ours = onnx.load(onnx_export.write(network, tmp_path / "ours.onnx")).graph
     assert [node.op_type for node in ours.node] == [
         {"Reshape": "Flatten"}.get(node.op_type, node.op_type) for node in theirs.node]
     numbers = [sorted(onnx.numpy_helper.to_array(w).size for w in graph.initializer) for graph in (ours, theirs)]
@@ -107,13 +109,13 @@ def test_a_file_says_what_the_frameworks_own_exporter_says(tmp_path):
 
 def test_bytes_become_the_floats_that_the_network_learned_from(pictures):
     some = pictures.images[:20]
-    assert np.array_equal(runtime.as_input(some.numpy()), as_input(some).numpy())
+    assert np.array_equal(onnx_session.as_input(some.numpy()), as_input(some).numpy())
 
 
-@pytest.mark.parametrize("form", [*exported.FORMATS, exported.TRAINED])
+@pytest.mark.parametrize("form", [*onnx_export.FORMATS, onnx_export.TRAINED])
 def test_every_format_knows_a_cat_as_well(form, files, trained, unseen):
-    before, tolerance = look(trained, unseen).accuracy, 0.04 if form == exported.TRAINED else 0.02
-    answers = runtime.Network(files[0][form]).answers(unseen.images.numpy())
+    before, tolerance = look(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
+    answers = onnx_session.Network(files[0][form]).answers(unseen.images.numpy())
     assert before > 0.9
     assert (answers == unseen.truth.numpy()).mean() == pytest.approx(before, abs=tolerance)
 
@@ -123,16 +125,16 @@ def test_the_trained_file_computes_what_the_training_felt(files, unseen):
     paths, aware = files
     with torch.no_grad():
         felt = aware.eval()(as_input(unseen.images)).numpy()
-    real = runtime.Network(paths[exported.TRAINED])(runtime.as_input(unseen.images.numpy()))
+    real = onnx_session.Network(paths[onnx_export.TRAINED])(onnx_session.as_input(unseen.images.numpy()))
     step = affine(*aware.ranges[-1].tolist())[0]
     assert np.quantile(np.abs(felt - real), 0.99) <= 3 * step
     assert (felt.argmax(1) == real.argmax(1)).mean() > 0.98
 
 
 def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
-    for form in exported.FORMATS:
-        spent = runtime.where_time_goes(files[0][form], batch=64, runs=10)
-        whole = median(runtime.Network(files[0][form]).sampler(64)() for _ in range(9))
+    for form in onnx_export.FORMATS:
+        spent = onnx_session.where_time_goes(files[0][form], batch=64, runs=10)
+        whole = median(onnx_session.Network(files[0][form]).sampler(64)() for _ in range(9))
         assert list(spent.values()) == sorted(spent.values(), reverse=True)
         assert whole / 4 < sum(spent.values()) < whole * 4
         assert any("Conv" in name for name in list(spent)[:2])
@@ -140,7 +142,7 @@ def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
 
 def test_nothing_is_left_of_a_record(files):
     before = set(Path(tempfile.gettempdir()).iterdir())
-    runtime.where_time_goes(files[0]["fp32"], runs=2)
+    onnx_session.where_time_goes(files[0]["fp32"], runs=2)
     assert not [path for path in set(Path(tempfile.gettempdir()).iterdir()) - before if "times" in path.name]
 
 
@@ -155,17 +157,17 @@ def test_nothing_is_left_of_a_record(files):
 def test_a_damaged_or_truncated_file_is_refused_in_words(damage, files, tmp_path, pictures):
     path = tmp_path / "cats.onnx"
     path.write_bytes(damage(files[0]["fp32"].read_bytes()))
-    for use in (lambda: runtime.Network(path), lambda: exported.dynamic(path, tmp_path / "new.onnx"),
-                lambda: exported.static(path, tmp_path / "new.onnx", pictures.images[:8].numpy())):
-        with pytest.raises(runtime.Unusable, match=r"cats\.onnx .*(damaged|not a network of this course)"):
+    for use in (lambda: onnx_session.Network(path), lambda: onnx_export.dynamic(path, tmp_path / "new.onnx"),
+                lambda: onnx_export.static(path, tmp_path / "new.onnx", pictures.images[:8].numpy())):
+        with pytest.raises(onnx_session.Unusable, match=r"cats\.onnx .*(damaged|not a network of this course)"):
             use()
     assert not (tmp_path / "new.onnx").exists()
 
 
 def test_what_is_no_file_is_refused_in_words(tmp_path):
     for path in (tmp_path, tmp_path / "missing.onnx"):
-        with pytest.raises(runtime.Unusable, match="no such file"):
-            runtime.Network(path)
+        with pytest.raises(onnx_session.Unusable, match="no such file"):
+            onnx_session.Network(path)
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf])
@@ -174,8 +176,8 @@ def test_weights_that_are_no_numbers_are_refused(weight, tmp_path):
     with torch.no_grad():
         network[2].weight[0, 0, 0, 0] = weight
         network[0].bias.fill_(1.0)
-    with pytest.raises(runtime.Unusable, match="no number"):
-        runtime.Network(exported.write(network, tmp_path / "cats.onnx"))
+    with pytest.raises(onnx_session.Unusable, match="no number"):
+        onnx_session.Network(onnx_export.write(network, tmp_path / "cats.onnx"))
 
 
 def test_another_network_is_refused(tmp_path):
@@ -185,29 +187,29 @@ def test_another_network_is_refused(tmp_path):
         [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 8])])
     opset = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "other.onnx")
-    with pytest.raises(runtime.Unusable, match="not a network of this course"):
-        runtime.Network(tmp_path / "other.onnx")
+    with pytest.raises(onnx_session.Unusable, match="not a network of this course"):
+        onnx_session.Network(tmp_path / "other.onnx")
 
 
 @pytest.mark.parametrize("layer", [nn.MaxPool2d(2), nn.Dropout(), nn.Sigmoid(), nn.LSTM(3, 3),
                                    nn.Conv2d(4, 4, 3, bias=False)])
 def test_a_layer_that_cannot_be_written_is_named(layer, tmp_path):
-    with pytest.raises(runtime.Unusable, match=rf"{type(layer).__name__} .*torch\.onnx\.export"):
-        exported.write(nn.Sequential(*list(CatNet(4))[:2], layer), tmp_path / "cats.onnx")
+    with pytest.raises(onnx_session.Unusable, match=rf"{type(layer).__name__} .*torch\.onnx\.export"):
+        onnx_export.write(nn.Sequential(*list(CatNet(4))[:2], layer), tmp_path / "cats.onnx")
     assert not (tmp_path / "cats.onnx").exists()
 
 
 def test_a_network_for_pictures_of_another_size_is_refused(tmp_path):
-    with pytest.raises(runtime.Unusable, match="32 × 32"):
-        exported.write(CatNet(4, size=64), tmp_path / "cats.onnx")
+    with pytest.raises(onnx_session.Unusable, match="32 × 32"):
+        onnx_export.write(CatNet(4, size=64), tmp_path / "cats.onnx")
 
 
 def test_what_has_nothing_to_quantise_says_so(files, tmp_path, pictures):
-    only_relu = exported.write(nn.Sequential(nn.ReLU(), nn.Flatten()), tmp_path / "relu.onnx")
+    only_relu = onnx_export.write(nn.Sequential(nn.ReLU(), nn.Flatten()), tmp_path / "relu.onnx")
     for source in (only_relu, files[0]["int8 static"], files[0]["int8 dynamic"]):
-        for quantise in (lambda s: exported.dynamic(s, tmp_path / "new.onnx"),
-                         lambda s: exported.static(s, tmp_path / "new.onnx", pictures.images[:8].numpy())):
-            with pytest.raises(runtime.Unusable, match=r"cannot be quantised.*32-bit floats"):
+        for quantise in (lambda s: onnx_export.dynamic(s, tmp_path / "new.onnx"),
+                         lambda s: onnx_export.static(s, tmp_path / "new.onnx", pictures.images[:8].numpy())):
+            with pytest.raises(onnx_session.Unusable, match=r"cannot be quantised.*32-bit floats"):
                 quantise(source)
     with pytest.raises(ValueError, match="nothing to quantise"):
         Quantised(nn.Sequential(nn.ReLU()))
@@ -216,7 +218,7 @@ def test_what_has_nothing_to_quantise_says_so(files, tmp_path, pictures):
 @pytest.mark.parametrize("images", [np.zeros((0, 3, 32, 32), np.uint8), np.zeros((4, 3, 32, 32), np.float32), None])
 def test_calibration_needs_pictures(images, files, tmp_path):
     with pytest.raises(ValueError, match="Calibration needs one byte picture"):
-        exported.static(files[0]["fp32"], tmp_path / "new.onnx", images)
+        onnx_export.static(files[0]["fp32"], tmp_path / "new.onnx", images)
     with pytest.raises(ValueError, match="one picture or more"):
         Quantised.of(CatNet(4), torch.zeros(0, 3, 32, 32, dtype=torch.uint8))
 
@@ -224,7 +226,7 @@ def test_calibration_needs_pictures(images, files, tmp_path):
 @pytest.mark.parametrize("batch", [0, -1, 1.5, math.nan, "3", None])
 def test_a_batch_that_is_none_is_refused(batch, files):
     with pytest.raises(ValueError, match="A batch is a whole number of pictures from 1 up"):
-        runtime.Network(files[0]["fp32"]).sampler(batch)
+        onnx_session.Network(files[0]["fp32"]).sampler(batch)
     with pytest.raises(ValueError, match="Batch size cannot be"):
         small.time(fakes.machine()).predict(batch=batch, width=16, **HERE)
 
@@ -233,7 +235,7 @@ def test_a_batch_that_is_none_is_refused(batch, files):
                                    np.zeros((1, 3, 31, 32), np.float32), np.zeros((3, 32, 32), np.float32), None, [1]])
 def test_pictures_of_another_shape_or_type_are_refused(given, files):
     with pytest.raises(ValueError, match="one picture or more"):
-        runtime.Network(files[0]["fp32"])(given)
+        onnx_session.Network(files[0]["fp32"])(given)
 
 
 # Fewer bits
@@ -285,20 +287,20 @@ def rung(request, monkeypatch):
     """Run with the best limit that there is, and with the one that is left without control groups."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     if request.param == "address space":
-        monkeypatch.setattr(confined, "_place", lambda: None)
+        monkeypatch.setattr(limits, "_place", lambda: None)
     children = psutil.Process().children(recursive=True)
-    yield confined.rung()
+    yield limits.rung()
     assert psutil.Process().children(recursive=True) == children
     assert not groups()
 
 
 def groups():
-    place = confined._place()
+    place = limits._place()
     return list(place[0].glob(f"cluster-to-edge-{os.getpid()}-*")) if place else []
 
 
 def run(job, memory=None, patience=30, **arguments):
-    return confined.run("confined_jobs", {"job": job, **arguments}, memory=memory, patience=patience)
+    return limits.run("confined_jobs", {"job": job, **arguments}, memory=memory, patience=patience)
 
 
 @linux
@@ -307,7 +309,7 @@ def test_what_fits_finishes_and_what_does_not_is_ended_and_said_so(rung):
     assert fits and fits.how == "finished" and fits.result == {"taken": 64 * MIB}
     assert 64 * MIB <= fits.peak <= 110 * MIB
     large = run("take", memory=128 * MIB, size=256 * MIB)
-    assert not large and large.how == ("refused" if rung == confined.ADDRESS_SPACE else "killed")
+    assert not large and large.how == ("refused" if rung == limits.ADDRESS_SPACE else "killed")
     assert "more memory than 128 MiB" in large.words and rung in large.words
     assert run("take", size=256 * MIB).result == {"taken": 256 * MIB}
 
@@ -340,7 +342,7 @@ def test_whatever_happens_here_the_process_is_ended(stop, rung, monkeypatch):
     def interrupted(*_, **__):
         raise stop
 
-    monkeypatch.setattr(confined._Inmate, "answer", interrupted)
+    monkeypatch.setattr(limits._Inmate, "answer", interrupted)
     begin = time.monotonic()
     try:
         assert run("wait", seconds=60).how == "stopped"
@@ -372,7 +374,7 @@ def test_a_killed_parent_takes_the_process_with_it(tmp_path):
     while psutil.pid_exists(inside):
         assert time.monotonic() < limit
         time.sleep(0.05)
-    if place := confined._place():
+    if place := limits._place():
         run("cores")
         assert not list(place[0].glob(f"cluster-to-edge-{parent.pid}-*")), "the next run sweeps"
 
@@ -392,17 +394,17 @@ def test_a_patience_that_is_none_is_refused(patience):
 @pytest.mark.parametrize(("platform", "name"), [("darwin", "macOS"), ("win32", "Windows"), ("freebsd14", "freebsd14")])
 def test_where_nothing_can_limit_the_lab_says_so(platform, name, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
-    assert not confined.rung() and confined.rung().reason.startswith(name)
-    small_jobs.need.cache_clear()
+    assert not limits.rung() and limits.rung().reason.startswith(name)
+    limited_jobs.need.cache_clear()
     try:
-        memory = small.memory(small_jobs.need("train"), small_jobs.need("infer"))
+        memory = small.memory(limited_jobs.need("train"), limited_jobs.need("infer"))
         for outcome in (memory.predict(**memory.start), memory.measure(**memory.start)):
             assert not outcome and name in outcome.reason
-        ended = small_jobs.train(cats.draw(4), 4, 1)
+        ended = limited_jobs.train(cats.draw(4), 4, 1)
         assert not ended and name in small.words(ended) and name in small.peak(ended).reason
-        assert name in small_jobs.enough("train", 2**29).reason
+        assert name in limited_jobs.enough("train", 2**29).reason
     finally:
-        small_jobs.need.cache_clear()
+        limited_jobs.need.cache_clear()
 
 
 def test_version_2_limits_memory_and_swap_and_reads_its_own_counters(tmp_path, monkeypatch):
@@ -416,7 +418,7 @@ def test_version_2_limits_memory_and_swap_and_reads_its_own_counters(tmp_path, m
             (folder / name).write_text(content)
 
     monkeypatch.setattr(Path, "mkdir", make)
-    group = confined.Group(tmp_path, 2, 300 * MIB)
+    group = limits.Group(tmp_path, 2, 300 * MIB)
     assert (group.folder / "memory.max").read_text() == str(300 * MIB)
     assert (group.folder / "memory.swap.max").read_text() == "0"
     assert group.peak() == 4_000_000 and group.kills() == 1
@@ -430,14 +432,14 @@ def test_version_2_limits_memory_and_swap_and_reads_its_own_counters(tmp_path, m
 
 def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
     with pytest.raises(OSError, match="does not limit memory"):
-        confined.Group(tmp_path, 2, 2**28)
+        limits.Group(tmp_path, 2, 2**28)
     assert not list(tmp_path.iterdir())
 
 
 def test_groups_are_looked_for_from_the_own_one_outwards(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda *_: "4:memory:/a/b\n3:cpu:/c\n0::/user/slice\n")
-    monkeypatch.setattr(confined, "_MOUNT", Path("/mount"))
-    found = list(confined._candidates())
+    monkeypatch.setattr(limits, "_MOUNT", Path("/mount"))
+    found = list(limits._candidates())
     assert found[:3] == [(Path("/mount/user/slice"), 2), (Path("/mount/user"), 2), (Path("/mount"), 2)]
     assert found[-3:] == [(Path("/mount/memory/a/b"), 1), (Path("/mount/memory/a"), 1), (Path("/mount/memory"), 1)]
 
@@ -448,10 +450,10 @@ def test_groups_are_looked_for_from_the_own_one_outwards(monkeypatch):
 @linux
 @pytest.mark.slow
 def test_the_predicted_limit_separates_what_trains_from_what_is_ended():
-    memory = small.memory(small_jobs.need("train"), small_jobs.need("infer"))
+    memory = small.memory(limited_jobs.need("train"), limited_jobs.need("infer"))
     needed = memory.predict(job="train", width=64, batch=512).value
     some = cats.draw(1024)
-    enough, little = (small_jobs.train(some, 64, 512, memory=round(needed * factor)) for factor in (1.2, 0.8))
+    enough, little = (limited_jobs.train(some, 64, 512, memory=round(needed * factor)) for factor in (1.2, 0.8))
     assert enough.result["pictures"] == 1024 and math.isfinite(enough.result["loss"])
     assert little.how in ("killed", "refused")
     assert enough.peak == pytest.approx(needed, rel=0.15)
@@ -460,8 +462,8 @@ def test_the_predicted_limit_separates_what_trains_from_what_is_ended():
 @linux
 def test_inference_answers_the_same_under_the_limit_as_without(files, unseen):
     path = files[0]["int8 static"]
-    ended = small_jobs.infer(path, unseen, memory=256 * MIB)
-    right = int((runtime.Network(path).answers(unseen.images.numpy()) == unseen.truth.numpy()).sum())
+    ended = limited_jobs.infer(path, unseen, memory=256 * MIB)
+    right = int((onnx_session.Network(path).answers(unseen.images.numpy()) == unseen.truth.numpy()).sum())
     assert ended.result["right"] == right and ended.result["tested"] == len(unseen)
     assert 0 < ended.result["low"] <= ended.result["median"] <= ended.result["high"]
     assert ended.peak < 256 * MIB
@@ -470,34 +472,34 @@ def test_inference_answers_the_same_under_the_limit_as_without(files, unseen):
 @linux
 @pytest.mark.parametrize("width", [4, 32])
 def test_many_answers_one_by_one_take_no_more_memory_than_their_pictures(tmp_path, width):
-    path = exported.write(CatNet(width), tmp_path / "cats.onnx")
-    few, many = (small_jobs.infer(path, cats.draw(count)) for count in (64, 3000))
+    path = onnx_export.write(CatNet(width), tmp_path / "cats.onnx")
+    few, many = (limited_jobs.infer(path, cats.draw(count)) for count in (64, 3000))
     assert many.peak - few.peak < 2 * 3000 * predicted.PICTURE
 
 
 @linux
 @pytest.mark.parametrize("job", ["train", "infer"])
 def test_a_limit_under_the_interpreters_own_need_is_refused_with_the_number(job, unseen, files):
-    needed = small_jobs.need(job)
-    assert small_jobs.enough(job, needed + MIB) is None
-    refusal = small_jobs.enough(job, 16 * MIB)
+    needed = limited_jobs.need(job)
+    assert limited_jobs.enough(job, needed + MIB) is None
+    refusal = limited_jobs.enough(job, 16 * MIB)
     assert not refusal and "interpreter and its libraries alone" in refusal.reason
     assert quantity(needed, "B") in refusal.reason and "16 MiB" in refusal.reason
-    tried = (small_jobs.train(unseen[:16], 4, 1, memory=16 * MIB) if job == "train"
-             else small_jobs.infer(files[0]["fp32"], unseen[:16], memory=16 * MIB))
+    tried = (limited_jobs.train(unseen[:16], 4, 1, memory=16 * MIB) if job == "train"
+             else limited_jobs.infer(files[0]["fp32"], unseen[:16], memory=16 * MIB))
     assert tried.how in ("killed", "refused") and "16 MiB" in tried.words
 
 
 @linux
 def test_a_damaged_file_on_the_device_is_reported(tmp_path, unseen):
     (tmp_path / "cats.onnx").write_bytes(b"half a network")
-    ended = small_jobs.infer(tmp_path / "cats.onnx", unseen[:4])
+    ended = limited_jobs.infer(tmp_path / "cats.onnx", unseen[:4])
     assert ended.how == "failed" and "damaged, truncated" in ended.words
 
 
 def test_there_are_two_jobs():
     with pytest.raises(ValueError, match="no job 'dance', but train and infer"):
-        small_jobs.need("dance")
+        limited_jobs.need("dance")
 
 
 # Predictions
@@ -556,7 +558,7 @@ def test_the_largest_batch_is_the_last_that_fits():
 
 
 def test_points_to_validate_were_not_calibrated(monkeypatch):
-    monkeypatch.setattr(small_jobs, "need", lambda job: 100 * MIB)
+    monkeypatch.setattr(limited_jobs, "need", lambda job: 100 * MIB)
     (times, points), (memory, jobs) = small.validation(fakes.machine())
     assert len(points) >= 24 and {p["form"] for p in points} == set(small.FORMATS)
     assert not any(p["width"] in sessions.WIDTHS and p["batch"] in sessions.BATCHES for p in points)
@@ -613,7 +615,8 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 @pytest.mark.slow
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
-    monkeypatch.setattr(sessions, "NAMES", tuple(f"{form} {width}" for form in exported.FORMATS for width in (4, 16)))
+    names = tuple(f"{form} {width}" for form in onnx_export.FORMATS for width in (4, 16))
+    monkeypatch.setattr(sessions, "NAMES", names)
     costs = sessions.calibrate(CPU)
     costs.check(sessions.NAMES)
     for curve in costs.curves.values():
@@ -623,21 +626,21 @@ def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
 
 
 def test_forms_are_measured_with_their_intervals(files, unseen):
-    for form in small.measured(8, files[0], unseen, budget=0.05):
+    for form in small.variants(8, files[0], unseen, budget=0.05):
         assert form.size == files[0][form.form].stat().st_size
         assert form.time.low <= form.time.value <= form.time.high
         assert form.right.low < form.right.value < form.right.high <= 100
 
 
 def test_executorch_is_optional_and_answers_alike(tmp_path):
-    if not executorch_runtime.available():
-        for refused in (executorch_runtime.write(CatNet(4), tmp_path / "cats.pte"),
-                        executorch_runtime.seconds(tmp_path / "cats.pte")):
+    if not executorch.available():
+        for refused in (executorch.write(CatNet(4), tmp_path / "cats.pte"),
+                        executorch.seconds(tmp_path / "cats.pte")):
             assert not refused and "pip install executorch" in refused.reason
         return
-    path = executorch_runtime.write(CatNet(4), tmp_path / "cats.pte")
+    path = executorch.write(CatNet(4), tmp_path / "cats.pte")
     assert path.stat().st_size > 4 * sum(p.numel() for p in CatNet(4).parameters())
-    assert executorch_runtime.seconds(path, budget=0.05).median > 0
+    assert executorch.seconds(path, budget=0.05).median > 0
 
 
 # Exercises

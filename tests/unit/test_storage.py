@@ -15,8 +15,9 @@ from statistics import median
 import psutil
 import pytest
 import torch
+
 from labkit import cache
-from labkit.measure.instruments import page_cache, storage
+from labkit.measure.probes import page_cache, storage
 
 CPU = torch.device("cpu")
 IN_MEMORY = Path("/dev/shm")

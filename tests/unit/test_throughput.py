@@ -15,16 +15,18 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from labkit.checks import throughput as check
-from labkit.costs import Costs
+
 from labkit.experiment import Outcome, Unavailable, compare
-from labkit.experiments import throughput as asked
-from labkit.measure import exported, loadgen, mlperf_log
-from labkit.measure.helper import Helper
-from labkit.measure.instruments import queries
+from labkit.labs.throughput import checks as check
+from labkit.labs.throughput import experiments as asked
+from labkit.measure import loadgen, mlperf_log
 from labkit.measure.loadgen import MULTI, OFFLINE, SCENARIOS, SERVER, SINGLE, Settings
-from labkit.networks.cats import CatNet
+from labkit.measure.probes import queries
+from labkit.models.networks.cats import CatNet
 from labkit.predict import throughput as predicted
+from labkit.processes import Helper
+from labkit.runtimes import onnx_export
+from labkit.specs.calibration import Costs
 
 needs_loadgen = pytest.mark.skipif(bool(loadgen.missing()), reason=loadgen.missing())
 
@@ -38,7 +40,7 @@ def nothing_is_left():
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    return exported.write(CatNet(16), tmp_path_factory.mktemp("network") / "cats.onnx")
+    return onnx_export.write(CatNet(16), tmp_path_factory.mktemp("network") / "cats.onnx")
 
 
 @pytest.fixture(scope="module")

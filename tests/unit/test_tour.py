@@ -11,14 +11,15 @@ import fakes
 import psutil
 import pytest
 import torch
-from labkit.clock import Timing
+
+from labkit import catalogue
 from labkit.experiment import Outcome, Unavailable, compare
-from labkit.experiments import tour
-from labkit.experiments.paced import paced, rate
-from labkit.machine import Machine
-from labkit.measure.helper import HelperFailed
-from labkit.measure.instruments import all_reduce, copies, loopback, memory, products, storage
+from labkit.labs.common import paced, rate
+from labkit.labs.your_machine import experiments as tour
+from labkit.measure.probes import all_reduce, copies, loopback, memory, products, storage
 from labkit.predict import links
+from labkit.processes import HelperFailed
+from labkit.timing.clock import Timing
 
 MESSAGE, ALL_REDUCE = "a message to another process", "an all-reduce of two processes"
 EXPERIMENTS = (tour.products, tour.reads, tour.moves)
@@ -99,7 +100,7 @@ def test_a_format_too_slow_to_be_measured_far_is_not_guessed_far():
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_machine_that_was_not_measured_is_refused_with_what_to_do(experiment):
     with pytest.raises(ValueError, match=r"lacks: labkit\.machine\.this\("):
-        experiment(Machine.named("NVIDIA H100 SXM"))
+        experiment(catalogue.machine("NVIDIA H100 SXM"))
 
 
 def test_no_point_of_the_validation_was_calibrated():

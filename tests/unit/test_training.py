@@ -14,12 +14,13 @@ import hand_written
 import psutil
 import pytest
 import torch
-from labkit import clock
-from labkit.datasets import cats
-from labkit.measure.recognition import look
-from labkit.measure.training import probabilities, train
-from labkit.networks.cats import CatNet
+
+from labkit.models.datasets import cats
+from labkit.models.evaluation import look
+from labkit.models.networks.cats import CatNet
+from labkit.models.training import probabilities, train
 from labkit.progress import Cancelled, watch
+from labkit.timing import clock
 
 CPU = torch.device("cpu")
 
@@ -135,8 +136,8 @@ def test_cancel_ends_the_training_and_leaves_nothing_running(pictures):
 ENDLESS = """
 import threading
 import psutil, torch
-from labkit.measure.training import train
-from labkit.networks.cats import CatNet
+from labkit.models.training import train
+from labkit.models.networks.cats import CatNet
 from labkit.progress import watch
 images, labels = torch.zeros(512, 3, 32, 32, dtype=torch.uint8), torch.zeros(512, dtype=torch.int64)
 network = CatNet()

@@ -8,14 +8,18 @@ import random
 
 import numpy as np
 import pytest
+
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.experiments import cluster, days, formats
-from labkit.explorer import Explorer
+from labkit.labs.compute_and_precision import training_time
+from labkit.labs.more_nodes import cluster
+from labkit.pages import formats
 from labkit.predict import collectives
-from labkit.predict import days as counted
+from labkit.predict import training_time as counted
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
-from labkit.predict.formats import FORMATS, lost
+from labkit.predict.formats import lost
+from labkit.specs.number_format import FORMATS
+from labkit.widgets.explorer import Explorer
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 POINT = {"batch": 4096, "scaling": STRONG, "model": "BERT-Large", "link": "100 Gbit Ethernet", "spread": 0}
@@ -66,9 +70,9 @@ def test_an_update_above_the_least_one_moves_a_weight_and_one_below_does_not():
 def test_days_follow_the_count_and_a_published_one():
     """Narayanan et al. 2021, section 5.1: 175e9 parameters, 300e9 tokens, 1,024 A100 at 140 TFLOP/s in 34 days."""
     work = counted.operations(175e9, 300e9)
-    took = counted.seconds(work, 1024, 312e12, 140 / 312) / days.DAY
+    took = counted.seconds(work, 1024, 312e12, 140 / 312) / training_time.DAY
     assert 0.7 < took / 34 < 1  # they recompute activations, which is a third more
-    assert counted.reached(work, 1024 * took * days.DAY, 312e12) == pytest.approx(140 / 312)
+    assert counted.reached(work, 1024 * took * training_time.DAY, 312e12) == pytest.approx(140 / 312)
     assert counted.seconds(work, 2, 1e12, 0.5) == 2 * counted.seconds(work, 4, 1e12, 0.5)
 
 
@@ -87,23 +91,25 @@ def test_what_is_no_training_is_refused_by_name(number):
 
 
 def test_published_trainings_reach_a_share_that_the_others_foretell():
-    found = {row.point["training"]: row.error for row in days.published().rows}
+    found = {row.point["training"]: row.error for row in training_time.published().rows}
     sixteen = [error for name, error in found.items() if name != "DeepSeek-V3"]
     assert len(sixteen) == 4 and max(sixteen) < 0.4
     assert 0.2 < found["DeepSeek-V3"] < 0.4  # a miss that the page tells of
 
 
 def test_no_share_is_beyond_the_peak_and_a_promise_arrives_in_part():
-    assert all(0 < low <= usual <= high <= 1 for low, usual, high in days.shares().values())
+    assert all(0 < low <= usual <= high <= 1 for low, usual, high in training_time.shares().values())
     for row in catalogue.table("precision-speed"):
-        assert 1 < days.faster(row) < 1.25 * days.promised(row), row["name"]
-    assert days.fulfilled("fp32") < 0.7 and days.fulfilled("fp8") < 0.8 < days.fulfilled("tf32") < 1.1
+        assert 1 < training_time.faster(row) < 1.25 * training_time.promised(row), row["name"]
+    fulfilled = training_time.fulfilled
+    assert fulfilled("fp32") < 0.7 and fulfilled("fp8") < 0.8 < fulfilled("tf32") < 1.1
 
 
 def test_a_format_that_a_card_lacks_is_said():
     point = {"accelerators": 8, "model": "1 billion", "accelerator": "A100"}
-    assert isinstance(days.run().predict(format="fp8", **point), Unavailable)
-    assert days.run().predict(format="bf16", **point).value < days.run().predict(format="fp32", **point).value
+    assert isinstance(training_time.run().predict(format="fp8", **point), Unavailable)
+    days = {name: training_time.run().predict(format=name, **point).value for name in ("bf16", "fp32")}
+    assert days["bf16"] < days["fp32"]
 
 
 def test_accuracy_does_not_follow_the_bits():
@@ -188,7 +194,7 @@ def test_published_trainings_lose_efficiency_and_start_at_their_smallest_scale()
         assert points == sorted(points) and len(points) >= 2 and points[-1][1] < points[0][1]
 
 
-@pytest.mark.parametrize("experiment, x", [(cluster.step, "nodes"), (days.run, "accelerators"),
+@pytest.mark.parametrize("experiment, x", [(cluster.step, "nodes"), (training_time.run, "accelerators"),
                                            (formats.loss_scaling, "scale")])
 def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)

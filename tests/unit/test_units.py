@@ -4,6 +4,7 @@ import random
 import re
 
 import pytest
+
 from labkit.units import percent, quantity
 
 _BINARY = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import fakes
 import pytest
-from labkit import __main__, experiments, validate
-from labkit.data_parallel.crew import RUNGS
+
+from labkit import __main__, validate
+from labkit.distributed.pool import RUNGS
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
-from labkit.experiments import (
-    latency,
-    layers,
-    more_nodes,
-    paced,
-    precision,
-    serving,
-    small_machine,
-    step,
-    throughput,
-    tour,
-)
+from labkit.labs import common
+from labkit.labs.a_smaller_machine import experiments as small_machine
+from labkit.labs.cats import experiments as step
+from labkit.labs.compute_and_precision import experiments as precision
+from labkit.labs.lab import Goal, Lab, labs
+from labkit.labs.latency import experiments as latency
+from labkit.labs.more_nodes import experiments as more_nodes
+from labkit.labs.nodes_and_synapses import experiments as layers
+from labkit.labs.serving_under_load import experiments as serving
+from labkit.labs.throughput import experiments as throughput
+from labkit.labs.your_machine import experiments as tour
 
 HERE = fakes.machine()
 TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, latency.time, throughput.latency,
          throughput.rates, precision.time, small_machine.time)
-BANDS = {experiment(HERE).title: paced.BAND for experiment in TIMES}
-BANDS |= {more_nodes.time(HERE, rung).title: paced.BAND for rung in RUNGS}
-BANDS |= {f"From a picture to its answer, over the {rung}": paced.BAND for rung in ("tunnel", "relay")}
+BANDS = {experiment(HERE).title: common.BAND for experiment in TIMES}
+BANDS |= {more_nodes.time(HERE, rung).title: common.BAND for rung in RUNGS}
+BANDS |= {f"From a picture to its answer, over the {rung}": common.BAND for rung in ("tunnel", "relay")}
 BANDS[small_machine.memory(0, 0).title] = small_machine.MEMORY_BAND
 BANDS["Answers up to 80 % of the capacity"] = serving.BAND
 
@@ -47,14 +46,15 @@ def shape(value):
 def one_lab(monkeypatch):
     """Replace the labs by one, whose measurement is a given multiple of the prediction."""
 
-    def put(value):
-        class Module:
-            NEEDS = ()
-            validation = staticmethod(lambda machine: [(shape(value), [{"batch": 1}, {"batch": 2}])])
+    def put(value, *numbers):
+        class Thing(Lab):
+            def part(self, name):
+                class Module:
+                    validation = staticmethod(lambda machine: [(shape(value), [{"batch": 1}, {"batch": 2}])])
+                return Module
 
-        monkeypatch.setattr(validate, "LABS", {"9.9": "thing"})
-        monkeypatch.setattr(validate, "GOALS", {"9.9": (0.1, 0.2)})
-        monkeypatch.setattr(validate, "import_module", lambda name: Module)
+        labs = tuple(Thing(number, "A thing", (), (), goal=Goal(0.1, 0.2)) for number in numbers or ("9.9",))
+        monkeypatch.setattr(validate, "labs", lambda: labs)
         monkeypatch.setattr(validate, "this", lambda *names, again: fakes.machine())
 
     return put
@@ -63,7 +63,7 @@ def one_lab(monkeypatch):
 @pytest.mark.parametrize(("value", "reached"), [(1.0, True), (1.08, True), (1.3, False), (0.5, False), (None, None)])
 def test_a_goal_is_reached_by_errors_within_it_only(one_lab, value, reached):
     one_lab(value)
-    (found,) = validate.validate(fakes.machine(), ("9.9",))
+    (found,) = validate.validate(fakes.machine(), validate.chosen(["9.9"]))
     score = validate.score(*found)
     assert score.reached is reached
     said = validate.line(score)
@@ -81,15 +81,13 @@ def test_the_command_prints_a_line_an_experiment_and_records_every_point(one_lab
     record = validate.recorded(tmp_path / "found.csv")
     (score,) = record.scores
     assert (record.machine, score.lab, score.title) == (fakes.machine().name, "9.9", "A thing")
-    assert score.median == pytest.approx(0.2) == score.p90 == score.clock and score.reached is False
+    assert score.median == pytest.approx(0.2) == score.p90 == score.plain_median and score.reached is False
 
 
-def test_recording_a_lab_again_leaves_the_others_as_they_are(one_lab, monkeypatch, tmp_path):
+def test_recording_a_lab_again_leaves_the_others_as_they_are(one_lab, tmp_path):
     path, by_lab = tmp_path / "found.csv", {"9.9": 1.25, "8.8": 1.0}
     for lab in ("9.9", "8.8", "9.9"):
-        one_lab(by_lab[lab])
-        monkeypatch.setattr(validate, "LABS", dict.fromkeys(by_lab, "thing"))
-        monkeypatch.setattr(validate, "GOALS", dict.fromkeys(by_lab, (0.1, 0.2)))
+        one_lab(by_lab[lab], *by_lab)
         assert __main__.main(["validate", lab, "--record", str(path)]) == 0
         by_lab["9.9"] = 2.0
     assert [(score.lab, len(score.errors), score.median) for score in validate.recorded(path).scores] == [
@@ -106,7 +104,7 @@ def test_a_file_that_is_no_record_is_refused_before_anything_is_measured(one_lab
 
 
 @pytest.mark.parametrize("content", ["", "machine,date\n", "a,b\n1,2\n", "machine,date,lab,experiment,point,predicted,"
-                                     "measured,by_clock,unit\nm,d,9.9,t,p,one,1,1,s\n"])
+                                     "carried,measured,unit\nm,d,9.9,t,p,one,1,1,s\n"])
 def test_what_is_no_record_is_refused_by_name(tmp_path, content):
     (tmp_path / "other.csv").write_text(content)
     with pytest.raises(ValueError, match=r"other.csv is not a record"):
@@ -121,11 +119,9 @@ def test_what_cannot_be_done_is_said(capsys, tmp_path, one_lab):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_every_module_of_experiments_with_a_measured_prediction_is_validated():
-    folder = Path(next(iter(experiments.__path__)))
-    with_validation = {path.stem for path in folder.glob("*.py") if "def validation(" in path.read_text("utf-8")}
-    assert with_validation == set(validate.LABS.values())
-    assert validate.LABS.keys() <= validate.GOALS.keys()
+def test_every_lab_can_be_validated():
+    for lab in labs():
+        assert callable(lab.part("experiments").validation), lab.number
 
 
 @pytest.mark.parametrize(("title", "band"), BANDS.items())

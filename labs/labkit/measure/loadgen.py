@@ -18,12 +18,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from labkit import clock
-from labkit.clock import CONTENDED, Contention
 from labkit.inputs import above_zero, whole
 from labkit.measure import mlperf_log
-from labkit.measure.helper import Helper, HelperFailed, say
-from labkit.measure.runtime import SIDE, Network, as_input
+from labkit.processes import Helper, HelperFailed, say
+from labkit.runtimes.onnx_session import SIDE, Network, as_input
+from labkit.timing import clock
+from labkit.timing.clock import CONTENDED, Contention
 
 SINGLE, MULTI, SERVER, OFFLINE = SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 STREAMS = 8  # samples in a query of MultiStream, as MLPerf sets it (`mlperf.conf`: samples_per_query)

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from labkit.measure.helper import Helper, say, serve
-from labkit.measure.links import tunnel
-from labkit.measure.links.link import Link
-from labkit.networks.cats import CatNet
+from labkit.models.networks.cats import CatNet
+from labkit.netem import tunnel
+from labkit.netem.link import Link
 from labkit.offload import parts, wire
+from labkit.processes import Helper, say, serve
 
 _IDLE_S = 60.0  # a device that says nothing for so long is let go
 _MESSAGE_S = 20.0  # and one that needs so long for one message

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from labkit.networks.cats import CatNet
+from labkit.models.networks.cats import CatNet
 from labkit.offload import parts, wire
 from labkit.offload.wire import BadAnswer, NoAnswer
 

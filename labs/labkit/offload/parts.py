@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labkit.datasets.cats import CLASSES
-from labkit.networks.cats import CatNet, as_input
+from labkit.models.datasets.cats import CLASSES
+from labkit.models.networks.cats import CatNet, as_input
 
 SIZE = 32  # pixels of a picture's side
 SCORES = len(CLASSES)

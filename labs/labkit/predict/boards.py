@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
-from labkit.predict import network
+from labkit.specs import network
 
 CLOSEST = "image classification"  # the network most like the course's: 3 × 3 convolutions of pictures of 32 × 32
 

@@ -15,9 +15,9 @@ from numbers import Real
 
 import numpy as np
 
-from labkit.costs import Curve
 from labkit.inputs import whole
 from labkit.predict import links
+from labkit.specs.calibration import Curve
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import accumulate
 
 from labkit.inputs import whole
-from labkit.predict import network
+from labkit.specs import network
 
 FIRST, BUCKET = 2**20, 25 * 2**20  # bytes: DistributedDataParallel's first bucket, and its bucket_cap_mb
 STRONG, WEAK = "all nodes together", "each node"  # whose batch is given: strong scaling shares it out, weak adds to it

@@ -7,9 +7,9 @@ line on logarithmic scales.
 
 from __future__ import annotations
 
-from labkit.costs import Costs
 from labkit.predict import step
 from labkit.predict.operators import along, operation
+from labkit.specs.calibration import Costs
 
 EAGER, RUNTIME = "eager", "runtime"
 ONE, ALL = "on one thread", "on all threads"
@@ -21,7 +21,7 @@ def seconds(costs: Costs, way: str, width: int, batch: int, threads: int, most: 
     """Return the seconds of one run.
 
     Args:
-        costs: what `labkit.measure.instruments.latency` found.
+        costs: what `labkit.measure.probes.latency` found.
         way: `EAGER` or `RUNTIME`.
         width: channels after the first convolution.
         batch: pictures in the run.

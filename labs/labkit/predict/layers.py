@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labkit.costs import Costs, Curve
-from labkit.predict import network, roofline
+from labkit.predict import roofline
 from labkit.predict.operators import along, operation
+from labkit.specs import network
+from labkit.specs.calibration import Costs, Curve
 
 OPERATIONS = 2  # that the framework starts for one layer: the product with the bias, and the ReLU
 
@@ -31,8 +32,8 @@ def caches(layers: list[network.Layer], batch: int, products: Curve, read: Curve
 
     Args:
         layers, batch: the network, and how many examples it is given.
-        products: seconds of square products in 32 bit against their operations (`labkit.measure.instruments.products`).
-        read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.instruments.memory`).
+        products: seconds of square products in 32 bit against their operations (`labkit.measure.probes.products`).
+        read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.probes.memory`).
     """
     start, used = products[0][1], network.used(layers, batch)
     bandwidth = used / along(read, used)
@@ -47,9 +48,9 @@ def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
     does not fit the caches.
 
     Args:
-        width, depth: of the network (`labkit.predict.network.deep`).
+        width, depth: of the network (`labkit.specs.network.deep`).
         batch: examples.
-        costs: what single layers cost (`labkit.measure.instruments.layers`).
+        costs: what single layers cost (`labkit.measure.probes.layers`).
     """
     far = costs.group("far")
     known = min(max(width, min(map(int, far))), max(map(int, far)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from labkit.costs import Curve
+from labkit.specs.calibration import Curve
 
 
 def seconds(curve: Curve, size: float) -> float:

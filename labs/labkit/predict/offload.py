@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labkit.costs import Costs
-from labkit.predict import links, network
+from labkit.predict import links
 from labkit.predict.operators import along
-from labkit.shape import Shape
+from labkit.specs import network
+from labkit.specs.calibration import Costs
+from labkit.specs.link import Shape
 
 HEAD, ANSWER = 16, 28  # bytes of a message's head, and of an answer (labkit.offload.wire; held by a test)
 CUTS = range(5)  # layers of the large network that run at the edge: none (the picture is sent) to all (nothing is)
 LATENCY, BYTES, LOSSES = "the link's round trip", "the bytes", "lost packets"
 EDGE, CLOUD, MESSAGES = "layers at the edge", "layers in the cloud", "sending and receiving"
 PARTS = (EDGE, MESSAGES, LATENCY, BYTES, LOSSES, CLOUD)
+COMPUTED = (EDGE, MESSAGES, CLOUD)  # the parts that take longer on a slower machine; the others are the link's own
 
 
 def payload(width: int, cut: int) -> int:
@@ -37,7 +39,7 @@ def compute(costs: Costs, layers: Sequence[network.Layer], times: int = 1) -> fl
     """Return the seconds of some layers for one picture on one core that was idle before.
 
     Args:
-        costs: what `labkit.measure.instruments.offload` found.
+        costs: what `labkit.measure.probes.offload` found.
         layers: in order; none take no time.
         times: how many times over they run.
     """
@@ -77,7 +79,7 @@ def split(costs: Costs, rung: str, shape: Shape, width: int, cut: int, slower: i
     """Return the parts of an answer's seconds, with the first `cut` layers of a network at the edge.
 
     Args:
-        costs: what `labkit.measure.instruments.offload` found.
+        costs: what `labkit.measure.probes.offload` found.
         rung: how the link is emulated.
         shape: the link.
         width: of the network.

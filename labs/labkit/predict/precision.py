@@ -6,11 +6,11 @@ share shrinks with their number and the rest does not (Amdahl 1967, doi:10.1145/
 
 from __future__ import annotations
 
-from labkit.costs import Costs
-from labkit.predict import network
 from labkit.predict.latency import ALL, ONE
 from labkit.predict.operators import along
 from labkit.predict.step import layer_by_layer
+from labkit.specs import network
+from labkit.specs.calibration import Costs
 
 GPU = "on the GPU"
 BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}  # of a number that a layer reads or writes
@@ -20,7 +20,7 @@ def at(costs: Costs, place: str, form: str, width: int, batch: int) -> dict[str,
     """Return the parts of a training step's time in seconds at a place: `ONE`, `ALL` or `GPU`.
 
     Args:
-        costs: what `labkit.measure.instruments.precision` found.
+        costs: what `labkit.measure.probes.precision` found.
         place: where it runs.
         form: the number format.
         width: channels after the first convolution.

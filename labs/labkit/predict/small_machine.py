@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labkit.predict import network, step
+from labkit.predict import step
+from labkit.specs import network
 
 PICTURE = 3 * 32 * 32  # bytes of one picture
 HEADER = 6144  # bytes of a file at most that are names and structure: the same for every width
@@ -16,7 +17,7 @@ def file(form: str, width: int) -> dict[str, int]:
     its weights (4 + 1 bytes) and of its biases (4 + 4); the dynamic one has a scale and an offset for each layer.
 
     Args:
-        form: one of `labkit.measure.exported.FORMATS`.
+        form: one of `labkit.runtimes.onnx_export.FORMATS`.
         width: channels after the first convolution.
 
     Raises:
@@ -37,7 +38,7 @@ def memory(need: float, job: str, width: int, batch: int) -> dict[str, float]:
     """Return the parts of the peak memory of a process that runs a job, in bytes.
 
     Args:
-        need: bytes that the interpreter and the libraries have by themselves (`labkit.measure.small_jobs.need`).
+        need: bytes that the interpreter and the libraries have by themselves (`labkit.measure.limited_jobs.need`).
         job: a key of `JOBS`; training looks at two batches of pictures, inference at one.
         width, batch: of the network and of a step or run.
     """

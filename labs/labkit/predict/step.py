@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from labkit.costs import Costs
-from labkit.predict import network, roofline
+from labkit.predict import roofline
 from labkit.predict.operators import along, operation
+from labkit.specs import network
+from labkit.specs.calibration import Costs
 
 MODES = ("inference", "training step")
 ADAM_MOMENTS = 2  # Kingma and Ba 2015, algorithm 1: a first and a second moment for each parameter
@@ -21,7 +22,7 @@ def seconds(costs: Costs, mode: str, width: int, batch: int) -> dict[str, float]
     """Return the parts of a step's time in seconds on a calibrated machine.
 
     Args:
-        costs: what the machine's layers cost (`labkit.measure.instruments.operators`).
+        costs: what the machine's layers cost (`labkit.measure.probes.operators`).
         mode: one of `MODES`.
         width: channels after the first convolution.
         batch: pictures in the step.

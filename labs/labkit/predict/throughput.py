@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from labkit.costs import Costs
 from labkit.inputs import above_zero
-from labkit.predict import network, roofline
+from labkit.predict import roofline
 from labkit.predict.operators import along, operation
+from labkit.specs import network
+from labkit.specs.calibration import Costs
 
 PICTURE_224 = 3 * 224 * 224  # bytes of the picture that ResNet-50 reads (Reddi et al. 2020, table I)
 CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (its results.cc)
 
 
 def alone(sessions: Costs, form: str, width: int, samples: int) -> float:
-    """Return the seconds in which a network answers `samples` at once, by `labkit.measure.instruments.sessions`."""
+    """Return the seconds in which a network answers `samples` at once, by `labkit.measure.probes.sessions`."""
     return operation(sessions.group(form), width, samples)
 
 
@@ -26,7 +27,7 @@ def asked(sessions: Costs, queries: Costs, form: str, width: int, samples: int) 
     """Return the parts of the median time of a query with some samples: the network's, and that of being asked.
 
     Being asked costs the same whatever the network: LoadGen's call, the pictures gathered, the answers handed back, and
-    caches that others have used meanwhile. `labkit.measure.instruments.queries` finds it with a narrow network; where
+    caches that others have used meanwhile. `labkit.measure.probes.queries` finds it with a narrow network; where
     there is no LoadGen it counts as nothing.
     """
     more = 0.0
@@ -43,7 +44,7 @@ def stretched(median: float, queries: Costs, name: str, samples: int) -> float:
 
     Args:
         median: in seconds.
-        queries: what `labkit.measure.instruments.queries` found; where there is no LoadGen, the distance is 0.
+        queries: what `labkit.measure.probes.queries` found; where there is no LoadGen, the distance is 0.
         name: `"p90"` or `"p99"`, or `"turn"` for the mean time from one query to the next.
         samples: in a query.
     """

@@ -18,9 +18,9 @@ from time import perf_counter
 import numpy as np
 from fastapi import FastAPI, HTTPException, Request
 
-from labkit.measure.runtime import SIDE, as_input
+from labkit.runtimes.onnx_session import SIDE, as_input
 
-CLASSES = ("cat", "car", "bicycle")  # in the order of the scores; held to `labkit.datasets.cats` by a test
+CLASSES = ("cat", "car", "bicycle")  # in the order of the scores; held to `labkit.models.datasets.cats` by a test
 SIZE = 3 * SIDE * SIDE  # bytes of a picture: red, green and blue, each row by row
 PATIENCE_S = 5.0  # for the rest of a request
 RETRY_S = 1  # when a client that was turned away may ask again

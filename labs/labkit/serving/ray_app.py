@@ -27,7 +27,7 @@ def deployment(network: str | Path, replicas: int = 1, **settings):
         from ray import serve
     except ImportError as missing:
         raise RuntimeError('Ray Serve is not here: pip install "cluster-to-edge[ray]"') from missing
-    from labkit.measure.runtime import Network
+    from labkit.runtimes.onnx_session import Network
     from labkit.serving.app import create
 
     app = create(partial(Network, str(network)), **settings)

@@ -1,0 +1,65 @@
+"""How a notebook and a page show tables: plain HTML that every front end reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from labkit.units import percent, quantity
+
+if TYPE_CHECKING:
+    from labkit.experiment import Comparison, Outcome, Unavailable
+
+
+class TextTable:
+    """Rows of text that a notebook shows as a table, and that print in columns.
+
+    Args:
+        heads: the names of the columns.
+        rows: a text for each column; numbers are to be written with their unit before.
+
+    Raises:
+        ValueError: a row with more or fewer texts than there are columns.
+    """
+
+    def __init__(self, heads: Sequence[str], rows: Iterable[Sequence[str]]):
+        self.heads, self.rows = tuple(heads), tuple(tuple(map(str, row)) for row in rows)
+        if any(len(row) != len(self.heads) for row in self.rows):
+            raise ValueError(f"Every row needs {len(self.heads)} texts: {', '.join(self.heads)}.")
+
+    def __str__(self) -> str:
+        widths = [max(map(len, column)) for column in zip(self.heads, *self.rows, strict=True)]
+        return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+                         for row in (self.heads, *self.rows))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in self.heads)
+        body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows)
+        return (f'<div style="overflow-x: auto"><table class="labkit-table"><thead><tr>{heads}</tr></thead>'
+                f"<tbody>{body}</tbody></table></div>")
+
+
+def written(outcome: Outcome | Unavailable) -> str:
+    """Return an outcome as a reader sees it, or why there is none."""
+    return quantity(outcome.value, outcome.unit) if outcome else outcome.reason
+
+
+def comparison_table(comparison: Comparison) -> TextTable:
+    """Return points, predictions, measurements and errors; axes on which all points agree are left out."""
+    axes = [axis for axis in comparison.experiment.axes
+            if len({row.point[axis.name] for row in comparison.rows}) > 1] or list(comparison.experiment.axes[:1])
+    heads = [*(axis.label for axis in axes), "predicted", "carried to today's speed", "measured", "error"]
+    rows = [[*(str(row.point[axis.name]) if axis.categorical else quantity(row.point[axis.name], axis.unit)
+               for axis in axes),
+             written(row.predicted), written(row.carried), written(row.measured),
+             "" if row.error is None else percent(row.error)] for row in comparison.rows]
+    return TextTable(heads, rows)
+
+
+def comparison_html(comparison: Comparison) -> str:
+    """Return a comparison as a table and a sentence."""
+    return f"{comparison_table(comparison)._repr_html_()}<p>{escape(str(comparison))}</p>"

@@ -1,0 +1,294 @@
+"""Some processes on this computer that train together, for a notebook: started, told what to do, and always ended.
+
+They compute on the processor, also where there is a GPU: one process alone would get it and two would not, so that
+they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best rung
+that the machine allows:
+
+- `namespaces`: each process in a network of its own, and every packet between them is delayed and counted (Linux, where
+  `/dev/net/tun` may be opened; no administrator needed).
+- `hook`: they talk over the loopback interface, and every all-reduce is held back by what a ring over the link takes.
+- `loopback`: no link is emulated.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from time import monotonic
+
+import psutil
+import torch
+
+from labkit import device as devices
+from labkit.distributed.job import History, Work
+from labkit.distributed.train import ORDERS
+from labkit.experiment import Unavailable
+from labkit.inputs import above_zero, whole
+from labkit.netem import hosts, namespaces
+from labkit.processes import Helper, HelperFailed
+from labkit.progress import report
+from labkit.specs.link import Shape
+from labkit.units import quantity
+
+RUNGS = {
+    "namespaces": "real TCP through networks in user space, one for each process",
+    "hook": "every all-reduce is held back as long as a ring over the link would take",
+    "loopback": "no link is emulated: real TCP within this computer",
+}
+JOIN_S = 20.0  # seconds that some processes may need more than others to come
+_START_S = 90.0  # seconds until all are there; importing the framework takes most of it
+_SILENCE_S = 60.0  # seconds for which a process that works may say nothing
+_GLANCE_S = 0.02
+_AFTERMATH_S = 0.5  # seconds after a failure in which the others may tell why
+
+
+class CrewFailed(HelperFailed):
+    """The processes could not start, or one of them failed; the message says which rank, and why."""
+
+
+class Crew:
+    """Processes that have joined.
+
+    Args:
+        members: the helpers, by rank.
+        rung: one of `RUNGS`.
+        reason: why it is no better rung, or nothing.
+        switch: joins the networks of the rung `namespaces`.
+    """
+
+    def __init__(self, members: list[Helper], rung: str, reason: str = "", switch: hosts.Switch | None = None):
+        self.rung, self.reason, self.processes = rung, reason, len(members)
+        self._members, self._switch, self._over = members, switch, ""
+        self._answers("ready", _START_S)
+
+    @property
+    def ids(self) -> list[int]:
+        """The number of each rank's process."""
+        return [member.id for member in self._members]
+
+    def steps(self, work: Work, count: int, exchange: bool = True) -> list[list[float]]:
+        """Return the seconds of each of `count` steps of training on one random batch, for each rank.
+
+        Args:
+            work: what one process does.
+            count: steps, after some that are not counted.
+            exchange: whether the processes add up their gradients (`DistributedDataParallel`); else all compute at
+                once, each for itself.
+
+        Raises:
+            ValueError: a count that is no whole number from 1 up.
+            MemoryError: the work needs more memory than is free.
+            CrewFailed: a process failed.
+        """
+        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        whole(count=count)
+        return self._do("steps", work=work.as_dict(), count=int(count), exchange=bool(exchange))
+
+    def all_reduce(self, size: int, times: int = 1) -> list[float]:
+        """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
+
+        Raises:
+            ValueError: a size or number of times that is no whole number from 1 up.
+            MemoryError: the messages of all processes need more memory than is free.
+            CrewFailed: a process failed.
+        """
+        whole(size=size, times=times)
+        _fits(size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
+        return [sum(each) / self.processes for each in zip(
+            *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
+
+    def train(self, work: Work, steps: int, *, rate: float = 1e-3, every: int | None = None,
+              target: float | None = None) -> History:
+        """Train from the start and return how it went.
+
+        Args:
+            work: what one process does; a global batch is that of all processes together.
+            steps: how many at most.
+            rate: Adam's learning rate.
+            every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
+            target: an accuracy, 0 to 1, at which training ends; None: after all steps.
+
+        Raises:
+            ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
+            MemoryError: the work needs more memory than is free.
+            CrewFailed: a process failed.
+        """
+        whole(steps=steps)
+        above_zero(rate=rate)
+        order = {"steps": int(steps), "rate": float(rate), "every": None, "target": None}
+        if every is not None:
+            whole(every=every)
+            order["every"] = int(every)
+        if target is not None:
+            above_zero(target=target, most=1)
+            order["target"] = float(target)
+        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        reports = self._do("train", work=work.as_dict(), **order)
+        return History.of(reports, work.batch)
+
+    def reshape(self, shape: Shape) -> None:
+        """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
+        if self.rung == "loopback":
+            raise ValueError("These processes talk over the loopback interface, which has no shape: start the crew "
+                             "with one.")
+        if self._switch:
+            self._switch.reshape(shape)
+        else:
+            self._do("reshape", shape=astuple(shape))
+
+    def _do(self, what: str, **order) -> list:
+        if self._over:
+            raise CrewFailed(f"This crew has ended. {self._over}")
+        try:
+            for member in self._members:
+                member.tell({"do": what, **order})
+        except HelperFailed:
+            raise self._failure({}) from None
+        return self._answers(what, _SILENCE_S)
+
+    def _answers(self, what: str, patience: float) -> list:
+        """Return each rank's answer; whatever goes wrong ends the crew, for a late answer would be taken for another's.
+
+        Raises:
+            CrewFailed: a process failed, or was silent for `patience` seconds.
+        """
+        found, troubles, last = {}, {}, monotonic()
+        try:
+            while len(found) < self.processes:
+                for rank, member in enumerate(self._members):
+                    message = None if rank in found else self._heard(rank, member, troubles)
+                    if troubles:
+                        raise self._failure(troubles)
+                    if message is not None:
+                        last = monotonic()
+                        if isinstance(message, dict) and "done" in message:
+                            if rank == 0:
+                                report(message["done"], message["text"])
+                        else:
+                            found[rank] = message
+                if monotonic() > last + patience:
+                    silent = [rank for rank in range(self.processes) if rank not in found]
+                    raise CrewFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
+        except BaseException as trouble:
+            self._over = str(trouble) or type(trouble).__name__
+            for member in self._members:
+                member.end()
+            raise
+        return [found[rank] for rank in range(self.processes)]
+
+    def _heard(self, rank: int, member: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
+        """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""
+        try:
+            heard = member.heard(_GLANCE_S)
+        except HelperFailed as trouble:
+            why = f"it was ended by signal {member.killed}" if member.killed else str(trouble)
+            troubles[rank] = False, why
+            return None
+        if heard and isinstance(heard[0], dict) and "failed" in heard[0]:
+            troubles[rank] = heard[0]["lost"], heard[0]["failed"]
+            return None
+        return heard and heard[0]
+
+    def _failure(self, troubles: dict[int, tuple[bool, str]]) -> CrewFailed:
+        """Look round which ranks have trouble of their own, and have not only lost the others."""
+        end = monotonic() + _AFTERMATH_S
+        while monotonic() < end:
+            for rank, member in enumerate(self._members):
+                if rank not in troubles:
+                    self._heard(rank, member, troubles)
+        own = {rank: why for rank, (lost, why) in troubles.items() if not lost}
+        found = own or {rank: why for rank, (_, why) in troubles.items()}
+        return CrewFailed(" ".join(f"Rank {rank}: {why}" for rank, why in sorted(found.items())))
+
+
+@contextmanager
+def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None, threads: int = 1) -> Iterator[Crew]:
+    """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
+
+    Args:
+        processes: how many; 1 trains alone.
+        shape: of an emulated link between each of them and the others; None for the loopback interface.
+        rung: one of `RUNGS`; the best that this machine allows unless given.
+        threads: of each process.
+
+    Raises:
+        ValueError: a number that is no whole number from 1 up, or a rung that there is not.
+        CrewFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
+    """
+    if not (there := room(processes, threads)):
+        raise CrewFailed(there.reason)
+    if rung is not None and rung not in RUNGS:
+        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
+    if rung == "loopback" and shape is not None:
+        raise ValueError("On the rung 'loopback' no link is emulated, so it can have no shape.")
+    emulated = shape is not None or rung in ("namespaces", "hook")
+    with ExitStack() as stack:
+        switch, reason = None, ""
+        if emulated and rung != "hook":
+            try:
+                switch = stack.enter_context(hosts.switch())
+            except hosts.Refused as refusal:
+                if rung:
+                    raise CrewFailed(str(refusal)) from None
+                reason = str(refusal)
+        found = "namespaces" if switch else "hook" if emulated else "loopback"
+        found = Crew(_members(stack, processes, threads, switch, found), found, reason, switch)
+        if emulated:
+            found.reshape(shape or Shape())
+        yield found
+
+
+def room(processes: int, threads: int = 1) -> int | Unavailable:
+    """Return the number of processes if this machine can run as many at once, else why it cannot.
+
+    Raises:
+        ValueError: a number that is no whole number from 1 up.
+    """
+    whole(processes=processes, threads=threads)
+    cores = devices.cores()
+    if not torch.distributed.is_available():
+        return Unavailable("This PyTorch was built without torch.distributed.")
+    if processes * threads > cores:
+        each = "" if threads == 1 else f" of {threads} threads each"
+        return Unavailable(f"{processes} processes{each} need {processes * threads} processors, and this one may use "
+                           f"{cores:g}: they would only wait for each other's turn.")
+    return processes
+
+
+def _members(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    environment = {"OMP_NUM_THREADS": str(threads),
+                   "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
+    ranks = []
+    for rank in range(processes):
+        order = {"rank": rank, "processes": processes, "meeting": str(Path(folder) / "meeting"), "threads": threads,
+                 "held_back": rung == "hook", "patience": JOIN_S}
+        ranks.append(stack.enter_context(Helper(
+            "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
+            within=switch.host(rank) if switch else ())))
+    return ranks
+
+
+def _loopback() -> str:
+    """Return the name of the loopback interface, by which gloo finds its way."""
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
+            return name
+    return "lo"
+
+
+def _fits(size: int, what: str) -> None:
+    free = min(psutil.virtual_memory().available, devices.container_memory() or math.inf)
+    if size > free:
+        raise MemoryError(f"{what} take {quantity(size, 'B')} of memory, and {quantity(free, 'B')} are free: choose "
+                          "fewer or smaller ones.")
+
+
+def _ranks(numbers: list[int]) -> str:
+    return f"{'Rank' if len(numbers) == 1 else 'Ranks'} {', '.join(map(str, numbers))}"

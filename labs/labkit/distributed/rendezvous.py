@@ -1,0 +1,117 @@
+"""How processes find each other: who this one is, where they meet, and what to say when somebody is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from time import monotonic, sleep
+
+import psutil
+import torch
+import torch.distributed as group
+
+PORT = 29500  # where torchrun lets the processes meet unless told otherwise
+_GLANCE_S = 0.02
+
+
+class Lost(RuntimeError):
+    """Others did not join, or are out of reach; the message says which."""
+
+
+class Place:
+    """Who this process is among the others, as torchrun tells it by variables.
+
+    Raises:
+        ValueError: the variables do not say so.
+    """
+
+    def __init__(self):
+        self.processes, self.rank = _number("WORLD_SIZE", least=1), _number("RANK")
+        if self.rank >= self.processes:
+            raise ValueError(f"RANK is {self.rank}, but {self.processes} processes have the ranks 0 to "
+                             f"{self.processes - 1}.")
+        self.local, self.locals = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", 1, least=1)
+        self.address, self.port = os.environ.get("MASTER_ADDR", "127.0.0.1"), _number("MASTER_PORT", PORT, least=1)
+
+    def meet(self, patience: float) -> group.Store:
+        """Return where the processes meet, once it is there; raises `Lost` if it is not within `patience` seconds."""
+        opens = self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        try:
+            store = group.TCPStore(self.address, self.port, is_master=opens, wait_for_workers=False,
+                                   timeout=timedelta(seconds=patience), use_libuv=os.name != "nt")
+        except (RuntimeError, OSError) as trouble:
+            raise Lost(self._no_meeting(opens, patience, trouble)) from trouble
+        if name := interface_to(self.address, self.port):
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
+        return group.PrefixStore(f"labkit/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+
+    def _no_meeting(self, opens: bool, patience: float, trouble: Exception) -> str:
+        if opens and re.search("EADDRINUSE|in use", str(trouble)):
+            return (f"Port {self.port} of this computer is in use by another program. Give every process another one "
+                    f"(MASTER_PORT={self.port + 1}, or torchrun --master-port={self.port + 1}), or end that program.")
+        if opens:
+            return f"This process cannot open port {self.port} on {self.address}: {short(trouble)}."
+        return (f"Nobody answered at {self.address}, port {self.port}, within {patience:g} s. Rank 0 has to run there: "
+                "is it started, is this its address, and does its firewall let the port through?")
+
+
+def _number(name: str, usual: int | None = None, least: int = 0) -> int:
+    text = os.environ.get(name, "" if usual is None else str(usual))
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(f"The variable {name} must be a whole number from {least} up, not {text!r}. torchrun sets it: "
+                         "start with torchrun --nproc-per-node=2 -m labkit.distributed.train.")
+    return int(text)
+
+
+def roll_call(store: group.Store, rank: int, processes: int, patience: float) -> None:
+    """Wait until all are here; raises `Lost` with the ranks that are missing."""
+    store.set(f"here/{rank}", "yes")
+    missing, end = [other for other in range(processes) if other != rank], monotonic() + patience
+    while missing := [other for other in missing if not store.check([f"here/{other}"])]:
+        if monotonic() > end:
+            raise Lost(f"{'Rank' if len(missing) == 1 else 'Ranks'} {', '.join(map(str, missing))} of {processes} did "
+                       f"not join within {patience:g} s. Were all started, with the same address and port?")
+        sleep(_GLANCE_S)
+
+
+def device(local: int, processes: int) -> torch.device:
+    """Return a GPU for a process where the machine has one for each of its processes, else the processor."""
+    enough = torch.cuda.is_available() and torch.cuda.device_count() >= processes
+    return torch.device("cuda", local) if enough else torch.device("cpu")
+
+
+def interface_to(address: str, port: int) -> str | None:
+    """Return the name of the network interface from which `address` is reached, or None where none is found."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.connect((address, port))  # sends nothing: it only asks for the way
+        mine = line.getsockname()[0]
+        for name, addresses in psutil.net_if_addrs().items():
+            if any(known.address == mine for known in addresses):
+                return name
+    return None
+
+
+@contextmanager
+def together(others: str) -> Iterator[None]:
+    """Turn what the framework says about lost connections inside the block into `Lost`; `others` names who they are."""
+    try:
+        yield
+    except RuntimeError as trouble:
+        text = str(trouble)
+        if not re.search("gloo|NCCL|[Cc]onnection|store", text):
+            raise
+        if "imed out" in text or "imeout" in text:
+            raise Lost(f"Nothing was heard from {others} for too long: it hangs, or the network is down "
+                       f"({short(trouble)}).") from trouble
+        raise Lost(f"The connection to {others} broke: that process or its machine has ended "
+                   f"({short(trouble)}).") from trouble
+
+
+def short(trouble: Exception) -> str:
+    """Return the first sentence of what an exception says, without the place in the framework's source, or its name."""
+    line = (str(trouble) or type(trouble).__name__).strip().splitlines()[0]
+    return re.sub(r"^\[\S+:\d+\] ", "", line).partition(". ")[0].rstrip(".")

@@ -1,0 +1,182 @@
+"""Train one network with many processes: what `torchrun`, Slurm and a notebook's crew start.
+
+    torchrun --nproc-per-node=2 -m labkit.distributed.train --network cats --batch 64 --steps 50
+
+On several machines every one of them runs the same command with `--nnodes`, `--node-rank` and `--master-addr`. Without
+a launcher the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say the same. Rank 0 shows how it goes, and at
+the end one line of JSON.
+
+A crew starts this module with the one argument `--orders`, and tells each process by lines of JSON what to do. Its
+processes compute on the processor; the others on GPUs where each has one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import shutil
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic, sleep
+
+from labkit.distributed.job import NETWORKS, History, Work
+from labkit.inputs import above_zero, whole
+
+ORDERS = "--orders"
+PATIENCE_S, SILENCE_S = 60.0, 30.0  # seconds that others may come later, and may be silent in the middle of the work
+_BEAT_S = 0.3
+_GLANCE_S = 0.5
+
+
+def main(arguments: list[str]) -> int:
+    """Run one rank as the command line says; return the exit status."""
+    options = _options(arguments)
+    from labkit.distributed.rendezvous import Lost, Place, device
+    from labkit.distributed.worker import Member
+
+    try:
+        work = Work(**{name: getattr(options, name) for name in asdict(Work())})
+        whole(steps=options.steps, every=options.every)
+        above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
+        place = Place()
+    except ValueError as wrong:
+        _say(f"This cannot be run: {wrong}", sys.stderr)
+        return 2
+
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+
+    def tell(_, text=""):
+        if text and place.rank == 0:
+            _say(text)
+
+    try:
+        store = place.meet(options.patience)
+        member = Member(store, place.rank, place.processes, device=device(place.local, place.locals),
+                        patience=options.patience, silence=options.silence)
+        if place.local == 0:
+            _say(f"Rank {place.rank} of {place.processes} is here and computes on {member.device}.")
+        report = member.train(work, options.steps, rate=options.rate, every=options.every, tell=tell)
+        reports = member.gather(report)
+    except Lost as lost:
+        _say(f"Rank {place.rank}: {lost}", sys.stderr)
+        os._exit(1)  # threads that wait for the others would hold up a usual end
+    if place.rank == 0:
+        _say_result(work, History.of(reports, work.batch))
+    elif place.local == 0:
+        _say(f"Rank {place.rank} is done. Its weights at the end: {report['weights']}.")
+    member.leave()
+    return 0
+
+
+def _options(arguments):
+    usual = Work()
+    parser = argparse.ArgumentParser(prog="labkit.distributed.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--network", choices=NETWORKS, default=usual.network)
+    for name, kind, value, what in (
+        ("width", int, usual.width, "channels of the cats, or neurons in a dense layer"),
+        ("depth", int, usual.depth, "dense layers"),
+        ("batch", int, usual.batch, "examples in a step of one process"),
+        ("seed", int, usual.seed, "of the weights and of the order of the pictures"),
+        ("pictures", int, usual.pictures, "that the processes share out"),
+        ("steps", int, 50, "of training"),
+        ("every", int, 10, "steps after which rank 0 says how it goes"),
+        ("rate", float, 1e-3, "Adam's learning rate"),
+        ("patience", float, PATIENCE_S, "seconds that other ranks may come later"),
+        ("silence", float, SILENCE_S, "seconds to wait for the others in the middle of the work"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, default=value, help=f"{what} ({value})")
+    return parser.parse_args(arguments)
+
+
+def _say_result(work: Work, history: History) -> None:
+    _say(json.dumps({
+        **asdict(work), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
+        "seconds": history.seconds, "examples_per_second": history.samples / history.seconds,
+        "loss": history.losses[-1], "accuracy": history.accuracies[-1][1] if history.accuracies else None,
+        "weights": history.weights}))
+
+
+def _say(line: str, to=None) -> None:
+    """Write a line in one piece: under `torchrun` all ranks write into the same pipe, and `print` ends a line later."""
+    to = to or sys.stdout
+    to.write(line + "\n")
+    to.flush()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when its launcher is gone, also in the middle of an exchange."""
+    while os.getppid() == parent:
+        sleep(_GLANCE_S)
+    _say("The launcher of this process has ended, and so does it.", sys.stderr)
+    os._exit(1)
+
+
+# In a crew
+
+
+def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool, patience: float) -> None:
+    """Join a crew, then do what it orders, line by line, until it closes the line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the crew through it
+    orders: queue.Queue[dict] = queue.Queue()
+    threading.Thread(target=_listen, args=(orders, Path(meeting).parent), daemon=True).start()
+    import torch
+
+    from labkit import device as devices
+    from labkit.distributed import rendezvous as meetings
+    from labkit.distributed.worker import Member
+    from labkit.processes import say
+
+    try:
+        devices.settle()
+        torch.set_num_threads(threads)
+        member = Member(torch.distributed.FileStore(meeting, processes), rank, processes, held_back=held_back,
+                        device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
+        say("ready")
+        while True:
+            say(_done(member, orders.get(), say))
+    except Exception as trouble:
+        lost = isinstance(trouble, meetings.Lost)
+        with suppress(OSError):  # nobody may be left to read it
+            say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
+        orders.get()  # nothing more comes: the crew ends this process
+
+
+def _listen(orders: queue.Queue, folder: Path) -> None:
+    for line in sys.stdin:
+        orders.put(json.loads(line))
+    shutil.rmtree(folder, ignore_errors=True)  # the notebook has gone, or has enough
+    os._exit(0)
+
+
+def _done(member, order: dict, say) -> object:
+    """Do an order and return the answer; now and then say how far it is."""
+    from labkit.specs.link import Shape
+
+    last = monotonic()
+
+    def tell(share, text=""):
+        nonlocal last
+        if monotonic() > last + _BEAT_S:
+            last = monotonic()
+            say({"done": share, "text": text})
+
+    what = order.pop("do")
+    if what == "reshape":
+        member.link.shape = Shape(*order["shape"])
+        return {}
+    if what == "all_reduce":
+        return member.all_reduce(**order)
+    return getattr(member, what)(Work(**order.pop("work")), **order, tell=tell)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [ORDERS]:
+        obey(**json.loads(sys.argv[2]))
+    else:
+        sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,234 @@
+"""One process of data-parallel training: it joins the others and does with them what is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import timedelta
+from time import perf_counter
+
+import torch
+import torch.distributed as group
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from labkit import device as devices
+from labkit.distributed.comm_hook import HeldBack
+from labkit.distributed.job import Work
+from labkit.distributed.rendezvous import Lost, roll_call, short, together
+from labkit.models import training
+from labkit.models.datasets.cats import Pictures
+from labkit.models.networks.cats import as_input
+
+_WARM = 3  # steps: DistributedDataParallel puts the gradients into their buckets in the second
+_KEPT = 4  # networks that stay ready for the next call
+
+
+class Member:
+    """A process that has joined.
+
+    Args:
+        store: where the processes meet.
+        rank: its number, from 0.
+        processes: how many there are.
+        device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
+        held_back: whether an emulated link holds back every all-reduce.
+        patience: seconds that the others may come later.
+        silence: seconds that it waits for the others in the middle of its work.
+
+    Raises:
+        Lost: some did not come; the message names them.
+    """
+
+    def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
+                 held_back: bool = False, patience: float, silence: float):
+        self.rank, self.processes, self.device = rank, processes, device
+        roll_call(store, rank, processes, patience)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        try:
+            group.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank,
+                                     world_size=processes, timeout=timedelta(seconds=silence))
+        except (RuntimeError, OSError) as trouble:
+            raise Lost("All ranks found the meeting place, but they cannot reach each other: a firewall, or the wrong "
+                       f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
+        self.link = HeldBack(processes) if held_back else None
+        self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
+        self._ready: dict[Work, tuple] = {}
+        self._numbers = torch.zeros(0)
+        with together(self._others):
+            group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
+        if not (mine == processes * (processes + 1) / 2).all():
+            raise RuntimeError(f"The processes do not add up: rank {rank} got {mine.tolist()}.")
+
+    def all_reduce(self, size: int, times: int) -> list[float]:
+        """Add up `size` bytes of numbers over all processes, so many times back to back; return the seconds of each."""
+        if self._numbers.nbytes < size:
+            self._numbers = torch.zeros(-(-size // 4), device=self.device)
+        part, add = self._numbers[: max(size // 4, 1)], self.link.all_reduce if self.link else group.all_reduce
+        taken = []
+        with together(self._others):
+            group.barrier()
+            for _ in range(times):
+                begin = perf_counter()
+                add(part)
+                self._wait()
+                taken.append(perf_counter() - begin)
+        return taken
+
+    def steps(self, work: Work, count: int, exchange: bool, tell: Callable[[float], None]) -> list[float]:
+        """Train for so many steps on one random batch and return the seconds of each.
+
+        Args:
+            work: the network and the batch of this process.
+            count: steps.
+            exchange: whether the processes add up their gradients; else each computes alone, all at once.
+            tell: is told the share that is done.
+        """
+        taken = []
+        with together(self._others):
+            network, adam, inputs, labels = self._prepared(work)
+            apart = not exchange and self.processes > 1
+            with network.no_sync() if apart else nullcontext():
+                training.step(network, adam, inputs, labels)
+                group.barrier()
+                for done in range(count):
+                    begin = perf_counter()
+                    training.step(network, adam, inputs, labels)
+                    self._wait()
+                    taken.append(perf_counter() - begin)
+                    tell((done + 1) / count)
+        return taken
+
+    def train(self, work: Work, steps: int, *, rate: float, every: int | None, target: float | None = None,
+              tell: Callable[[float, str], None]) -> dict:
+        """Train for so many steps, each on one global batch of which every rank takes its share.
+
+        The examples of a global batch do not depend on how many processes share them. The dense network sees the same
+        random vectors again and again, and nobody asks for its accuracy.
+
+        Args:
+            work: the network and the batch of one process.
+            steps: how many at most.
+            rate: Adam's learning rate.
+            every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
+            target: an accuracy at which training ends; None: after all steps.
+            tell: is told the share that is done and, where somebody looked, how it goes.
+
+        Returns:
+            `losses`, this rank's own; `accuracies` as [step, accuracy]; `seconds`; a digest of the `weights`.
+        """
+        losses, accuracies, seconds = [], [], 0.0
+        with together(self._others):
+            network, adam = self._built(work, rate)
+            batches, tests = self._shares(work)
+            group.barrier()
+            begin = perf_counter()
+            for step in range(1, steps + 1):
+                losses.append(training.step(network, adam, *next(batches)))
+                if step < steps and (not every or step % every):
+                    tell(step / steps)
+                    continue
+                losses[-1] = float(losses[-1])
+                seconds += perf_counter() - begin
+                text = (f"Step {step} of {steps}: loss {losses[-1]:.3f}, "
+                        f"{step * work.batch * self.processes / seconds:,.0f} examples/s")
+                if tests:
+                    accuracies.append([step, self._accuracy(network, tests)])
+                    text += f", {accuracies[-1][1]:.1%} of the test pictures right"
+                tell(step / steps, text)
+                if target is not None and accuracies and accuracies[-1][1] >= target:
+                    break
+                begin = perf_counter()
+        return {"losses": [float(loss) for loss in losses], "accuracies": accuracies, "seconds": seconds,
+                "weights": digest(network)}
+
+    def gather(self, report: dict) -> list[dict]:
+        """Return every rank's report, on every rank."""
+        found = [None] * self.processes
+        with together(self._others):
+            group.all_gather_object(found, report)
+        return found
+
+    def leave(self) -> None:
+        """Part from the others, once all are ready to."""
+        with together(self._others):
+            group.barrier()
+            group.destroy_process_group()
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def _built(self, work: Work, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+        network = training.to_device(work.build(), self.device).train()
+        adam = training.optimiser(network, rate)
+        if self.processes > 1:
+            network = DistributedDataParallel(network)
+            if self.link:
+                network.register_comm_hook(None, self.link.hook)
+        return network, adam
+
+    def _prepared(self, work: Work) -> tuple:
+        if work not in self._ready:
+            while len(self._ready) >= _KEPT:
+                del self._ready[next(iter(self._ready))]
+            network, adam = self._built(work, 1e-3)
+            inputs, labels = (values.to(self.device) for values in work.inputs(self.rank))
+            if inputs.dim() == 4:
+                inputs = inputs.to(memory_format=devices.layout(self.device))
+            for _ in range(_WARM):
+                training.step(network, adam, inputs, labels)
+            self._ready[work] = network, adam, inputs, labels
+        return self._ready[work]
+
+    def _shares(self, work: Work) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
+        """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""
+        if work.network == "dense":
+            return itertools.repeat(tuple(values.to(self.device) for values in work.inputs(self.rank))), None
+        pictures, tests = work.shown()
+        images, labels = pictures.images.to(self.device), pictures.labels.to(self.device)
+
+        def shares():
+            order = _Order(len(images), work.seed)
+            while True:
+                chosen = order.take(work.batch * self.processes)[self.rank::self.processes].to(self.device)
+                yield as_input(images[chosen]), labels[chosen]
+
+        return shares(), tests
+
+    def _accuracy(self, network: nn.Module, tests) -> float:
+        """Return the accuracy that rank 0 finds; the others wait for it."""
+        found = torch.zeros(1, device=self.device)
+        if self.rank == 0:
+            bare = network.module if isinstance(network, DistributedDataParallel) else network
+            found[0] = (training.probabilities(bare, tests.images).argmax(1) == tests.labels).float().mean()
+            network.train()
+        group.broadcast(found, 0)
+        return float(found)
+
+
+class _Order:
+    """Picture after picture in an order that the seed gives; after the last comes the first of another order."""
+
+    def __init__(self, count: int, seed: int):
+        self._count, self._dice = count, torch.Generator().manual_seed(seed)
+        self._left = torch.empty(0, dtype=torch.int64)
+
+    def take(self, count: int) -> torch.Tensor:
+        """Return the next `count` indices."""
+        while len(self._left) < count:
+            self._left = torch.cat([self._left, torch.randperm(self._count, generator=self._dice)])
+        chosen, self._left = self._left.split([count, len(self._left) - count])
+        return chosen
+
+
+def digest(network: nn.Module) -> str:
+    """Return twelve letters and digits that tell networks apart whose weights differ in any bit."""
+    found = hashlib.sha256()
+    for parameter in network.parameters():
+        found.update(parameter.detach().contiguous().cpu().numpy().tobytes())
+    return found.hexdigest()[:12]
+

@@ -1,1 +1,0 @@
-"""Experiments: each module joins a prediction with the measurement that it must answer to."""

@@ -1,0 +1,292 @@
+"""Lab 4.1: what fits a small machine, and how fast the cat network answers there in each number format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit import catalogue
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.labs.common import banded, like, measured
+from labkit.labs.latency.experiments import RESNET_WORK
+from labkit.machine import Machine
+from labkit.predict import boards
+from labkit.predict import small_machine as predicted
+from labkit.predict.generalisation import wilson
+from labkit.predict.operators import operation
+from labkit.specs import network
+from labkit.units import quantity
+
+FORMATS = ("fp32", "int8 static", "int8 dynamic")
+WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64)
+BATCHES = tuple(2**k for k in range(9))
+TRAINING_BATCHES = tuple(2**k for k in range(12))
+THIS = "this machine, one thread"
+MEMORY_BAND = 0.15  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
+
+# Boards with a result for the closest network of MLPerf Tiny, by what the reader sees: board and submitter.
+BOARDS = {
+    "Cortex-M0+ at 64 MHz": ("NUCLEO-G0B1RE", "Bosch"),
+    "Cortex-M4 at 120 MHz": ("NUCLEO-L4R5ZI", "STMicroelectronics"),
+    "Cortex-M7 at 280 MHz": ("NUCLEO-H7A3ZI", "Bosch"),
+    "Cortex-M85 at 480 MHz": ("EK-RA8D1", "Renesas"),
+}
+ONE_RESULT = "Raspberry Pi 4"
+ACCELERATORS = ("Qualcomm Sensing Hub", "Syntiant Core 2", "ANPU on an FPGA")  # the scaling is tried on processor cores
+
+
+def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = None,
+         budget: float = 0.3) -> Experiment:
+    """Return the experiment on the time of one run of the cat network.
+
+    Args:
+        machine: this machine, with what its lab's probes find on it.
+        accuracy: shares of right answers in %, by format and width, as far as they are known.
+        budget: seconds to spend on measuring a point.
+
+    Raises:
+        ValueError: a machine that lacks the instrument, such as one of the catalogue.
+    """
+    costs, accuracy = machine.cost("sessions"), accuracy or {}
+
+    def predict(batch, width, form, device):
+        if device == THIS:
+            return banded({"": operation(costs.group(form), width, batch)}, note=about(form, width))
+        if device == ONE_RESULT:
+            return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "
+                               "largest here. Scaling that far says nothing.")
+        return _on_board(batch, width, form, device)
+
+    def measure(batch, width, form, device):
+        if device != THIS:
+            return Unavailable(f"This is no {device}: it can only be predicted here.")
+        from labkit.measure.probes import sessions
+
+        *beside, pace = like(costs.group(form), width, batch)
+        return measured(*sessions.seconds(form, width, batch, beside=beside, pace=pace, budget=budget))
+
+    def about(form, width):
+        size = quantity(sum(predicted.file(form, width).values()), "B")
+        share = accuracy.get((form, width))
+        known = f", and {share.value:.1f} % right ({share.low:.1f} to {share.high:.1f} %)" if share else ""
+        return f"{size} of numbers in the file{known}."
+
+    return Experiment(
+        title="One run of the cat network in ONNX Runtime",
+        quantity="Time",
+        unit="s",
+        axes=[
+            Axis("batch", "Batch size", BATCHES, unit="pictures", log=True),
+            Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
+            Axis("form", "Number format", FORMATS),
+            Axis("device", "Device", (THIS, *BOARDS, ONE_RESULT)),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="In {form}, a network {width} wide answers {batch} in {value} on {device}.",
+    )
+
+
+def _on_board(batch: int, width: int, form: str, device: str) -> Outcome | Unavailable:
+    board, submitter = BOARDS[device]
+    published = times().get((board, submitter, "float" if form == "fp32" else "int8"), {}).get(boards.CLOSEST)
+    if form == "int8 dynamic":
+        return Unavailable("Microcontrollers run int8 with fixed ranges: no result with ranges found in every run is "
+                           "published.")
+    if published is None:
+        return Unavailable(f"No result in 32-bit floats is published for the {board}.")
+    value = batch * boards.seconds(published, operations(width))
+    low, high = spread()
+    return Outcome(value, "s", low=value * min(low, 1), high=value * max(high, 1), note=(
+        f"Scaled by operations from what {submitter} published of ResNet-8 on a {board}, one picture after the other; "
+        "whether it fits its memory is another question."))
+
+
+def times(processors: bool = True) -> dict[tuple[str, str, str], dict[str, float]]:
+    """Return published seconds of one answer by network, for each board, submitter and number format.
+
+    Args:
+        processors: leave out what computes on an accelerator beside the processor.
+    """
+    found = {}
+    for row in catalogue.table("mlperf-tiny"):
+        usual = row["name"].endswith(row["format"])  # and not one of a board's other settings
+        if usual and not (processors and row["processor"] in ACCELERATORS):
+            key = (row["board"], row["submitter"], row["format"])
+            found.setdefault(key, {})[row["task"]] = 1 / row["samples_per_s"]
+    return found
+
+
+def spread() -> tuple[float, float]:
+    """Return the factors between which nine published times in ten lie, over their predictions by operations.
+
+    For the two other networks of MLPerf Tiny that are made of convolutions.
+    """
+    found = by_operations()
+    ratios = sorted(found["keyword spotting"] + found["visual wake words"])
+    aside = round(len(ratios) / 20)
+    return ratios[aside], ratios[-1 - aside]
+
+
+def by_operations() -> dict[str, list[float]]:
+    """Return published over predicted times where the prediction comes from the operations."""
+    return boards.by_operations(times().values())
+
+
+def by_software() -> dict[str, list[float]]:
+    """Return published over predicted times where the prediction comes from other boards with the same software."""
+    grouped = {}
+    for (_, submitter, form), board in times().items():
+        grouped.setdefault((submitter, form), []).append(board)
+    return boards.by_board(grouped)
+
+
+def published() -> list[tuple[str, float, float]]:
+    """Return kind of device, operations of one answer, and published seconds, for boards and edge systems."""
+    found = []
+    for (_, _, form), board in times(processors=False).items():
+        if form == "int8":
+            found += [("microcontrollers", boards.OPERATIONS[task], seconds) for task, seconds in board.items()]
+    kinds = {"Cortex-A72": "Raspberry Pi 4", "Cortex-A78AE": "Jetson Orin"}
+    for row in catalogue.table("mlperf-inference"):
+        kind = next((kind for core, kind in kinds.items() if core in row["processor"]), None)
+        if kind and row["model"] == "ResNet-50" and row["single_latency_s"]:
+            found.append((kind, RESNET_WORK[0], row["single_latency_s"]))
+    return found
+
+
+def memory(training: int | Unavailable, inference: int | Unavailable) -> Experiment:
+    """Return the experiment on the peak memory of a process that trains the cat network, or infers with it.
+
+    Args:
+        training, inference: bytes that interpreter and libraries have by themselves
+            (`labkit.measure.limited_jobs.need`).
+    """
+    needs = {"train": training, "infer": inference}
+
+    def predict(batch, width, job):
+        if isinstance(needs[job], Unavailable):
+            return needs[job]
+        parts = predicted.memory(needs[job], job, width, batch)
+        value = sum(parts.values())
+        return Outcome(value, "B", low=value * (1 - MEMORY_BAND), high=value * (1 + MEMORY_BAND), parts=parts)
+
+    def measure(batch, width, job):
+        return peak(_run(batch, width, job))
+
+    return Experiment(
+        title="Memory of a process that trains or infers",
+        quantity="Peak memory",
+        unit="B",
+        axes=[
+            Axis("batch", "Batch size", TRAINING_BATCHES, start=128, unit="pictures", log=True),
+            Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
+            Axis("job", "What runs", tuple(needs)),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="To {job} with {batch} at a time, in a network {width} wide, a process needs {value}.",
+    )
+
+
+def _run(batch: int, width: int, job: str):
+    import tempfile
+
+    from labkit.measure import limited_jobs
+    from labkit.models.datasets import cats
+    from labkit.models.networks.cats import CatNet
+    from labkit.runtimes.onnx_export import write
+
+    if job == "train":
+        return limited_jobs.train(cats.draw(2 * batch), width, batch)
+    with tempfile.TemporaryDirectory() as folder:
+        return limited_jobs.infer(write(CatNet(width), Path(folder) / "cats.onnx"), cats.draw(batch), batch=batch)
+
+
+def largest(experiment: Experiment, width: int, limit: float) -> int | None:
+    """Return the largest batch of `memory`'s slider that trains within `limit` bytes, None where none does."""
+    predictions = {batch: experiment.predict(batch=batch, width=width, job="train") for batch in TRAINING_BATCHES}
+    return max((batch for batch, found in predictions.items() if found and found.value <= limit), default=None)
+
+
+def words(ended) -> str:
+    """Return how a confined process ended (`labkit.measure.limits`), or why none could be started."""
+    return ended.reason if isinstance(ended, Unavailable) else ended.words
+
+
+def peak(ended) -> Outcome | Unavailable:
+    """Return the most memory that a confined process had, or why that is not known."""
+    return Outcome(ended.peak, "B") if ended and ended.peak else Unavailable(words(ended))
+
+
+def operations(width: int) -> int:
+    """Return the operations of one answer of the cat network."""
+    return network.forward_flop(network.cats(width))
+
+
+def share(right: int, tested: int) -> Outcome:
+    """Return the share of right answers in %, with its 95 % interval."""
+    value, low, high = wilson(right, tested)
+    return Outcome(100 * value, "%", low=100 * low, high=100 * high)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One network in one number format, measured.
+
+    Args:
+        width: of the network, in channels.
+        form: the number format.
+        size: of the file, in bytes.
+        time: seconds of one picture, on one thread.
+        right: share of right answers in %.
+    """
+
+    width: int
+    form: str
+    size: int
+    time: Outcome
+    right: Outcome
+
+
+def variants(width: int, files: Mapping[str, Path], pictures, budget: float = 0.3) -> list[Form]:
+    """Measure a network's files: their size, the time of one picture, and the share of right answers.
+
+    Args:
+        width: of the network.
+        files: by number format, as `labkit.runtimes.onnx_export.every_format` writes them.
+        pictures: `labkit.models.datasets.cats.Pictures` that no network has seen.
+        budget: seconds for each file's time; they are timed in turn.
+    """
+    from labkit.runtimes.onnx_session import Network
+    from labkit.timing import clock
+
+    opened = {form: Network(path) for form, path in files.items()}
+    timings = clock.rounds({form: each.sampler(1) for form, each in opened.items()}, budget=budget)
+    found = []
+    for form, each in opened.items():
+        right = int((each.answers(pictures.images.numpy()) == pictures.truth.numpy()).sum())
+        timing = timings[form]
+        time = Outcome(timing.median, "s", low=timing.low, high=timing.high, note=timing.note)
+        found.append(Form(width, form, files[form].stat().st_size, time, share(right, len(pictures))))
+    return found
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures.
+
+    None was calibrated: of the times, the widths lie between the calibrated ones, or else the batches; of the memory,
+    only one step with one picture was measured.
+    """
+    from labkit.measure import limited_jobs as limited_jobs
+
+    at = [(12, 1), (12, 32), (24, 1), (24, 4), (24, 128), (48, 1), (48, 16), (8, 4), (16, 32), (32, 4), (64, 16)]
+    jobs = [("train", 8, 64), ("train", 16, 512), ("train", 32, 512), ("train", 64, 256), ("train", 48, 1024),
+            ("infer", 64, 1), ("infer", 64, 256), ("infer", 32, 1024), ("infer", 16, 512)]
+    return [
+        (time(machine), [{"batch": batch, "width": width, "form": form, "device": THIS}
+                         for form in FORMATS for width, batch in at]),
+        (memory(limited_jobs.need("train"), limited_jobs.need("infer")),
+         [{"batch": batch, "width": width, "job": job} for job, width, batch in jobs]),
+    ]

@@ -1,0 +1,61 @@
+"""Outcomes that labs share: predictions with their band, and timings with the machine's speed meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from labkit.experiment import Outcome
+from labkit.specs.calibration import Curve
+from labkit.timing.clock import Timing
+
+BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
+
+
+def banded(parts: Mapping[str, float], unit: str = "s", note: str = "") -> Outcome:
+    """Return a prediction made of its parts, with the band that nine of ten such predictions keep.
+
+    A single part without a name is no breakdown.
+    """
+    value = sum(parts.values())
+    return Outcome(value, unit, low=value / (1 + BAND), high=value / (1 - BAND), parts={} if "" in parts else parts,
+                   note=note)
+
+
+def measured(timing: Timing, speed: float) -> Outcome:
+    """Return a timing in seconds as a measurement: what the clock showed, and how fast the machine was meanwhile.
+
+    Args:
+        timing: by the clock.
+        speed: the machine's speed meanwhile, as a fraction of its calibrated one (`labkit.timing.drift.timed`).
+    """
+    note = " ".join(filter(None, (timing.note, drifted(speed))))
+    return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=note, speed=speed)
+
+
+def drifted(speed: float) -> str:
+    """Return what a reader must know of a machine's speed while something was measured, or nothing."""
+    return f"The machine ran at {speed:.2f} of its calibrated speed meanwhile." if abs(speed - 1) > 0.1 else ""
+
+
+def nearest(curve: Curve, work: float) -> tuple[float, float]:
+    """Return the work and the seconds of the calibrated point nearest to `work`: the pacemaker of a measurement there.
+
+    Disks, memory and networks have neighbours of their own and do not keep the processor's pace, so that each point is
+    timed in turn with its own like.
+    """
+    return tuple(min(curve, key=lambda point: abs(math.log(point[0] / work))))
+
+
+def like(curves: Mapping[str, Curve], size: float, batch: float) -> tuple[int, int, float]:
+    """Return size, batch and seconds of the calibrated point nearest to a size and a batch, from curves by size."""
+    closest = min(curves, key=lambda name: abs(math.log(int(name) / size)))
+    examples, seconds = nearest(curves[closest], batch)
+    return int(closest), int(examples), seconds
+
+
+def measured_rate(amount: float, unit: str, timing: Timing, speed: float) -> Outcome:
+    """Return how much of `amount` is done in a second, in `unit`, from a timing as in `measured`."""
+    time = measured(timing, speed)
+    return Outcome(amount / time.value, unit, low=amount / time.high, high=amount / time.low, note=time.note,
+                   speed=speed)

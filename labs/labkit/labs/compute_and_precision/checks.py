@@ -1,0 +1,75 @@
+"""The self-checks of Lab 2.1, *Compute and precision*."""
+
+from __future__ import annotations
+
+import math
+from statistics import mean
+
+from labkit.checks import SLACK, holds, number
+from labkit.labs.compute_and_precision.experiments import BATCHES
+from labkit.labs.latency.experiments import most_threads
+from labkit.machine import Machine
+from labkit.models.datasets.cats import Pictures
+from labkit.models.seed_sweep import Way, trials
+from labkit.predict import precision
+from labkit.specs import number_format
+
+_HELPS = 1.5  # times as fast: what exercise 3 asks for
+_BITS, _LOST, _SEEDS = 7, 3.0, 2  # exercise 4: bits of a number, points that may be lost in the mean, trainings
+
+
+def largest(answer: float | None, name: str) -> bool | None:
+    """Check the largest number of a format."""
+    form = number_format.named(name)
+    return number(answer, form.largest, tolerance=1e-3, hint=(
+        f"{name} has {form.exponent} bits of exponent and {form.fraction} of fraction. The largest exponent is kept "
+        "for infinities; the one below it, with a fraction of all ones, makes the largest number."))
+
+
+def fraction(answer: int | None, change: float) -> bool | None:
+    """Check the fewest bits of a fraction with which a weight of 1 still feels an update of some share of it."""
+    fewest = next(bits for bits in range(1, 53) if number_format.Format(8, bits).least_update < change)
+    return number(answer, fewest, tolerance=0, hint=(
+        "The next number after 1 is a step of 2 to the power of minus the bits away. What is less than half of a step "
+        "is rounded away."))
+
+
+def helpful_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
+    """Check the smallest batch from which all threads make a step in fp32 at least 1.5 times as fast; 0 for none."""
+    costs, most = machine.cost("precision"), most_threads(machine)
+    gains = {}
+    for batch in BATCHES:
+        one, every = (sum(precision.on_threads(costs, "fp32", width, batch, n, most).values()) for n in (1, most))
+        gains[batch] = one / every
+
+    def fits(batch):
+        if batch not in (0, *BATCHES):
+            raise ValueError(f"the slider has the batches {', '.join(map(str, BATCHES))}")
+        below = [gain for smaller, gain in gains.items() if smaller < (batch or math.inf)]
+        return all(gain < _HELPS * SLACK for gain in below) and (not batch or gains[batch] >= _HELPS / SLACK)
+
+    return holds(answer, fits, right=f"below it, the threads do not reach a factor of {_HELPS:g}.", hint=(
+        "For each batch divide the time on 1 thread by the time on all of them; take the smallest batch at which that "
+        f"is {_HELPS:g} or more, or 0 if there is none."))
+
+
+def narrow(answer: Way | None, pictures: Pictures, unseen: Pictures, full: list[float]) -> bool | None:
+    """Check a way to train in numbers of 7 bits at most that costs few points.
+
+    Args:
+        answer: the way.
+        pictures, unseen: as in the lab.
+        full: what fp32 reached on them, by seed.
+    """
+    def fits(way):
+        forms = way.form, way.gradients or way.form
+        if not all(isinstance(form, number_format.Format) for form in forms):
+            raise ValueError("its formats must be emulated: Format(exponent, fraction)")
+        found = trials({"yours": way}, _SEEDS, pictures, unseen)["yours"]
+        lost = 100 * (mean(full[:_SEEDS]) - mean(found))
+        print(f"{max(form.bits for form in forms)} bits: {lost:+.1f} points lost against fp32.")
+        return all(form.bits <= _BITS for form in forms) and lost <= _LOST
+
+    return holds(answer, fits, right="hardly anything was lost.", hint=(
+        f"A sign, exponent and fraction of {_BITS} bits together at most, and not more than {_LOST:g} points lost: "
+        "share the bits between the two, scale the loss, and keep the master weights in fp32."))

@@ -1,0 +1,57 @@
+"""The self-checks of Lab 4.4, *Edge, cloud or both*."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+from labkit.checks import holds, number
+from labkit.labs.edge_cloud_or_both import experiments as offload
+from labkit.machine import Machine
+from labkit.models.evaluation import look
+from labkit.predict import offload as predicted
+
+_SENT, _RIGHT = 0.15, 98.0  # exercise 4: the share of pictures that may go to the cloud, and the accuracy to reach in %
+
+
+def payload(answer: int | None, width: int, cut: int) -> bool | None:
+    """Check the bytes that travel for a picture when a network of some width is cut after some layers."""
+    return number(answer, predicted.payload(width, cut), tolerance=0, hint=(
+        "Each convolution halves the side of the picture; the first writes `width` channels, each further one twice as "
+        "many as the one before it. What it wrote are 32-bit numbers."))
+
+
+def widest(answer: int | None) -> bool | None:
+    """Check the widest network whose activations after the first layer take no more bytes than the picture."""
+    fits = max(width for width in range(1, 65) if predicted.payload(width, 1) <= predicted.payload(width, 0))
+    return number(answer, fits, tolerance=0, hint=(
+        "The picture has 32 × 32 points of three bytes. After the first layer, 16 × 16 points have `width` numbers of "
+        "four bytes each."))
+
+
+def turning(answer: float | None, machine: Machine, team: offload.Team, rung: str, deadline: float) -> bool | None:
+    """Check the round trip in seconds at which the cloud's answers begin to miss a deadline, at 50 Mbit/s."""
+    expected = offload.turning(machine, team, rung, deadline)
+    if expected == 0:
+        return holds(answer, lambda trip: trip == 0, right="here even a link without latency is too slow.", hint=(
+            "On this machine computing and sending alone take longer than the deadline: the answer is 0."))
+    return number(answer, expected, tolerance=0.1, hint=(
+        "Take from the deadline what the answer needs without the round trip: the other parts in the breakdown of the "
+        "first Explorer, of 'edge, small' and of 'cloud' at 50 Mbit/s. Answer in seconds."))
+
+
+def threshold(answer: float | None, team: offload.Team) -> bool | None:
+    """Check a confidence for which the cascade asks the cloud rarely and is right nearly always, on `team.shown`."""
+    small, large = look(team.small, team.shown), look(team.large, team.shown)
+
+    def fits(confidence):
+        if isinstance(confidence, bool) or not isinstance(confidence, Real) or not 0 <= confidence <= 1:
+            raise ValueError("a confidence is a probability from 0 to 1")
+        sure = small.confidence >= confidence
+        right = 100 * float((small.right & sure | large.right & ~sure).double().mean())
+        asked = 1 - float(sure.double().mean())
+        print(f"At {confidence:g}: {asked:.0%} of the pictures go to the cloud, {right:.1f} % are right.")
+        return asked <= _SENT and right >= _RIGHT
+
+    return holds(answer, fits, right="rarely asked, nearly always right.", hint=(
+        f"At most {_SENT:.0%} of the pictures may go to the cloud, and {_RIGHT:g} % must be right: a higher confidence "
+        "asks more often."))

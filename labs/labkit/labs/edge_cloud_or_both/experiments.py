@@ -1,0 +1,255 @@
+"""Lab 4.4: at the edge, in the cloud, or both: the time of an answer over a link, and how far a car goes meanwhile."""
+
+from __future__ import annotations
+
+import itertools
+from statistics import mean, median, stdev
+from time import perf_counter
+
+import torch
+
+from labkit import catalogue
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.labs.common import BAND, banded, drifted
+from labkit.labs.edge_cloud_or_both.testbed import (
+    CASCADE,
+    CLOUD,
+    CUTS,
+    EDGE,
+    EDGE_LARGE,
+    HYBRID,
+    LAYERS,
+    WITHOUT_END,
+    Site,
+    Team,
+)
+from labkit.machine import Machine
+from labkit.measure.probes import offload as instrument
+from labkit.models.evaluation import look
+from labkit.models.networks.cats import CatNet
+from labkit.netem import link as linking
+from labkit.predict import offload as predicted
+from labkit.progress import report
+from labkit.specs.link import Shape
+
+CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
+STRATEGIES = (EDGE, EDGE_LARGE, *CUTS, CLOUD, CLOUD_H100, CASCADE)
+ROUND_TRIPS = (0.001, 0.003, 0.006, 0.01, 0.02, 0.047, 0.1, 0.25, 0.5)
+RATES = (1, 5, 10, 50, 100)  # Mbit/s
+LOSSES = (0, 0.1, 1, 5)
+SLOWER = (1, 8, 64)
+DEADLINES = (0.01, 0.033, 0.1, 0.3, 1.0)
+SPEEDS = (50, 70, 80, 100, 120, 130)
+DRIVER = "a human driver"
+DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.1207/STHF0203_1)
+_FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
+
+
+def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+    """Return the experiment on the mean time of an answer, by strategy and link.
+
+    Args:
+        machine: this machine, with what the instrument `offload` finds.
+        team: the networks and the pictures.
+        rung: how the link is emulated: `labkit.netem.link.RUNGS`.
+        budget: seconds to spend on measuring a point, about.
+
+    Raises:
+        ValueError: a machine that lacks the instrument, or the rung.
+    """
+    costs, site = machine.cost("offload"), Site(team, rung)
+    costs.curve(rung)
+    sheet = catalogue.machine(H100)
+
+    def predict(strategy, round_trip, rate, loss, slower):
+        shape = _shape(round_trip, rate, loss)
+        if strategy == CASCADE:
+            parts = predicted.cascade(costs, rung, shape, team.widths, team.early, WITHOUT_END, slower)
+        elif strategy == EDGE:
+            parts = {predicted.EDGE: predicted.alone(costs, team.widths[0], slower)}
+        else:
+            far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
+            parts = predicted.split(costs, rung, shape, team.widths[1], LAYERS.get(strategy, 0), slower, far)
+        note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
+        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
+
+    def measure(strategy, round_trip, rate, loss, slower):
+        if strategy == CLOUD_H100:
+            return Unavailable("There is no H100 here: it can only be predicted.")
+        with site.open():
+            return _mean(site, strategy, _shape(round_trip, rate, loss), slower, costs.pace, budget)
+
+    return Experiment(
+        title=f"From a picture to its answer, over the {rung}",
+        quantity="Mean time",
+        unit="s",
+        axes=[
+            Axis("strategy", "Who computes", STRATEGIES, start=CASCADE),
+            Axis("round_trip", "Round trip of the link", ROUND_TRIPS, start=0.02, unit="s", log=True),
+            Axis("rate", "Bandwidth of the link", RATES, start=50, unit="Mbit/s", log=True),
+            Axis("loss", "Packets lost", LOSSES, start=0, unit="%"),
+            Axis("slower", "The edge does its work", SLOWER, start=1, unit="times", log=True),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="{strategy}: over a link of {round_trip} and {rate} that loses {loss}, with the edge's work done "
+                "{slower}, an answer takes {value} on average.",
+        session=site.open,
+    )
+
+
+def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+    """Return the experiment on the distance in which a car stops, by who sees the obstacle and over which link.
+
+    The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
+    answers at its deadline at the latest. The arguments are those of `time`.
+    """
+    costs, site = machine.cost("offload"), Site(team, rung)
+    alone = predicted.alone(costs, team.widths[0])
+
+    def parts(strategy, round_trip, rate, deadline):
+        """Return the seconds until the answer: before the link, and for it."""
+        if strategy == DRIVER:
+            return DRIVER_S, 0.0
+        if strategy == EDGE:
+            return alone, 0.0
+        asked = sum(predicted.split(costs, rung, _shape(round_trip, rate, 0), team.widths[1], 0).values())
+        if strategy == CLOUD:
+            return 0.0, asked
+        return alone, max(min(asked, deadline - alone), 0.0)
+
+    def predict(strategy, speed, round_trip, rate, deadline):
+        near, far = (predicted.travelled(seconds, speed) for seconds in parts(strategy, round_trip, rate, deadline))
+        stop = predicted.braking(speed)
+        note = "Measured of drivers who did not expect to brake." if strategy == DRIVER else ""
+        return Outcome(near + far + stop, "m", low=stop + (near + far) / (1 + BAND),
+                       high=stop + (near + far) / (1 - BAND),
+                       parts={"seeing": near, "waiting for the cloud": far, "braking": stop}, note=note)
+
+    def measure(strategy, speed, round_trip, rate, deadline):
+        if strategy == DRIVER:
+            return Unavailable("You are not in a car.")
+        with site.open():
+            seconds = _whole_way(site, strategy, _shape(round_trip, rate, 0), deadline, costs.pace, budget)
+        stop = predicted.braking(speed)
+        value, low, high = (stop + predicted.travelled(s, speed) for s in (seconds.value, seconds.low, seconds.high))
+        return Outcome(value, "m", low=low, high=high, note="The answer is measured, the car is computed.")
+
+    return Experiment(
+        title="How far the car goes",
+        quantity="Stopping distance",
+        unit="m",
+        axes=[
+            Axis("round_trip", "Round trip of the link", ROUND_TRIPS, start=0.047, unit="s", log=True),
+            Axis("speed", "Speed of the vehicle", SPEEDS, start=130, unit="km/h"),
+            Axis("rate", "Bandwidth of the link", RATES[1:], start=50, unit="Mbit/s", log=True),
+            Axis("deadline", "Deadline of the hybrid", DEADLINES, start=0.1, unit="s", log=True),
+            Axis("strategy", "Who sees the obstacle", (EDGE, CLOUD, HYBRID, DRIVER), start=CLOUD),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="{strategy}: at {speed}, over {round_trip} and {rate}, with a deadline of {deadline}, the car stands "
+                "after {value}, of which it brakes for {part:braking}.",
+        session=site.open,
+    )
+
+
+def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: float = 50) -> float:
+    """Return the predicted round trip in seconds from which the cloud's answers miss a deadline."""
+    shape = _shape(0.0, rate, 0)
+    costs = machine.cost("offload")
+    asked = predicted.split(costs, rung, shape, team.widths[1], 0)
+    asked[predicted.EDGE] += predicted.alone(costs, team.widths[0])
+    return predicted.turning(asked, deadline)
+
+
+def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float = 50) -> float:
+    """Return the predicted round trip in seconds up to which the cloud is the faster place for the large network.
+
+    Args:
+        machine, team, rung: as in `time`.
+        slower: how many times over the edge does its work.
+        rate: of the link, in Mbit/s.
+
+    Returns:
+        0 where the edge is faster over any link.
+    """
+    costs, width = machine.cost("offload"), team.widths[1]
+    asked = predicted.split(costs, rung, _shape(0.0, rate, 0), width, 0)
+    return predicted.turning(asked, predicted.alone(costs, width, slower))
+
+
+def links() -> dict[str, dict]:
+    """Return published links by name, as points of the sliders; their sources stand in the catalogue."""
+    rows = [row for row in catalogue.table("links") if row["kind"] in ("wireless", "wide area")]
+    return {row["name"]: {"round_trip": row["latency_s"]} for row in rows if row["latency_s"] in ROUND_TRIPS}
+
+
+def _shape(round_trip: float, rate: float, loss: float) -> Shape:
+    return Shape(round_trip, rate * 1e6 / 8, loss / 100)
+
+
+def _mean(site, strategy, shape, slower, pace, budget) -> Outcome:
+    """Measure the mean; of a cascade, in two groups that count as they do among all pictures shown."""
+    everything = list(range(len(site.team.shown)))
+    groups = [(1.0, everything)]
+    if strategy == CASCADE:
+        sure = site.team.sure.nonzero().squeeze(1).tolist()
+        share = len(sure) / len(everything)
+        groups = [(weight, some) for weight, some in ((share, sure), (1 - share, site.unsure)) if some]
+    return _timed(site, strategy, shape, WITHOUT_END, slower, pace, budget, groups)
+
+
+def _whole_way(site, strategy, shape, deadline, pace, budget) -> Outcome:
+    return _timed(site, strategy, shape, deadline, 1, pace, budget, [(1.0, site.unsure)])
+
+
+def _timed(site, strategy, shape, deadline, slower, pace, budget, groups) -> Outcome:
+    """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
+    site.link.reshape(shape)
+    pacemaker, paces = instrument.pacemaker(), []
+    found: list[list[float]] = [[] for _ in groups]
+    with site.device(slower) as device:
+        site.warm_up(device, strategy, deadline)
+        turns = [itertools.cycle(some) for _, some in groups]
+        start = perf_counter()
+        while len(found[0]) < _FEWEST or (perf_counter() < start + budget and len(found[0]) < _MOST):
+            report(max(len(found[0]) / _MOST, (perf_counter() - start) / budget), "Answering pictures")
+            for times, turn in zip(found, turns, strict=True):
+                if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
+                    device.seek(WITHOUT_END)
+                answer = site.paused(device, strategy, site.team.shown.images[next(turn)], deadline)
+                paces.append(pacemaker())
+                times.append(answer.seconds)
+    speed = pace / median(paces)
+    value = reach = 0.0
+    for (weight, _), seconds in zip(groups, found, strict=True):
+        value += weight * mean(seconds)
+        reach += weight**2 * stdev(seconds) ** 2 / len(seconds)
+    reach = 1.96 * reach**0.5
+    return Outcome(value, "s", low=value - min(reach, value), high=value + reach, note=drifted(speed),
+                   speed=dict.fromkeys(predicted.COMPUTED, speed))
+
+
+def untrained(widths: tuple[int, int] = (4, 24), early: float = 0.7) -> Team:
+    """Return a team whose networks know nothing, sure of a given share of pictures: enough for the time of answers."""
+    from labkit.models.datasets import cats
+
+    torch.manual_seed(0)
+    small, large = map(CatNet, widths)
+    seen, shown = cats.load(400, coats=cats.COATS, seed=61), cats.load(400, coats=cats.COATS, seed=62)
+    confidence = float(look(small, seen).confidence.quantile(1 - early))
+    return Team(small, large, confidence, seen, shown)
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures: whole networks over links of all shapes,
+    none of which the calibration ran, on every rung that this machine allows.
+    """
+    shapes = [(0.003, 50), (0.006, 10), (0.02, 100), (0.047, 50), (0.1, 5)]
+    points = [dict(strategy=strategy, round_trip=trip, rate=rate, loss=0, slower=1)
+              for strategy in (*CUTS, CLOUD, CASCADE) for trip, rate in shapes]
+    points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
+               for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
+    team, costs = untrained(), machine.cost("offload")
+    return [(time(machine, team, rung, budget=0.7), points) for rung in linking.RUNGS if rung in costs.curves]

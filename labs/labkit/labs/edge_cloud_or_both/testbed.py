@@ -1,0 +1,290 @@
+"""What Lab 4.4 runs: an edge device, a link and a cloud, by several strategies, also while the link is down."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import mean, median
+from time import perf_counter, sleep
+
+import torch
+
+from labkit.experiment import Outcome
+from labkit.measure.probes.offload import PAUSE_S
+from labkit.models.datasets.cats import Pictures
+from labkit.models.evaluation import look
+from labkit.models.networks.cats import CatNet
+from labkit.netem import link as linking
+from labkit.offload import cloud as clouds
+from labkit.offload.edge import CLOUD as BY_CLOUD
+from labkit.offload.edge import EDGE as BY_EDGE
+from labkit.offload.edge import FALLBACK as BY_FALLBACK
+from labkit.offload.edge import Answer, Device, Line
+from labkit.offload.parts import LAYERS as ALL_LAYERS
+from labkit.offload.parts import payload
+from labkit.offload.wire import HEAD, NoAnswer
+from labkit.predict.generalisation import wilson
+from labkit.specs.link import Shape, on_the_wire
+from labkit.units import quantity
+
+EDGE, EDGE_LARGE = "edge, small", "edge, large"
+CUTS = {f"cut after {layers}": layers for layers in (1, 2, 3)}
+CLOUD, CASCADE, HYBRID = "cloud", "cascade", "hybrid"
+LAYERS = {EDGE_LARGE: ALL_LAYERS, **CUTS, CLOUD: 0}  # of the large network that run at the edge
+WITHOUT_END = 60.0  # seconds: a deadline that nothing here misses
+_WARM_UP = 4  # pictures, until TCP sends a message in one go
+_LONG_S, _PATIENCE_S = 0.1, 20.0  # of the message that measures the bandwidth, and of whoever waits for it
+
+
+@dataclass(frozen=True)
+class Team:
+    """A small network for the edge, a large one for the cloud, and pictures.
+
+    Args:
+        small, large: the networks, on the CPU.
+        confidence: the probability from which the small network's answer stands.
+        seen: pictures on which the share that leaves early is found, before anything is predicted.
+        shown: other pictures, for the measurements.
+    """
+
+    small: CatNet
+    large: CatNet
+    confidence: float
+    seen: Pictures
+    shown: Pictures
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """The networks' channels after the first convolution."""
+        return self.small[0].out_channels, self.large[0].out_channels
+
+    @cached_property
+    def early(self) -> float:
+        """The share of `seen` for which the small network is sure."""
+        return float((look(self.small, self.seen).confidence >= self.confidence).double().mean())
+
+    @cached_property
+    def sure(self) -> torch.Tensor:
+        """Bool (n,): for which of `shown` the small network is sure."""
+        return look(self.small, self.shown).confidence >= self.confidence
+
+    @cached_property
+    def choices(self) -> dict[str, torch.Tensor]:
+        """Int64 (n,) by strategy: what each answers on `shown` when the link is up."""
+        small, large = (look(network, self.shown).answers for network in (self.small, self.large))
+        return {EDGE: small, **dict.fromkeys(LAYERS, large), CASCADE: torch.where(self.sure, small, large)}
+
+    def accuracy(self, strategy: str) -> Outcome:
+        """Return a strategy's share of right answers on `shown` in %, with its 95 % interval."""
+        right = int((self.choices[strategy] == self.shown.truth).sum())
+        value, low, high = wilson(right, len(self.shown))
+        return Outcome(100 * value, "%", low=100 * low, high=100 * high)
+
+    def sent(self, strategy: str) -> float:
+        """Return the bytes that a strategy sends for a picture, on average."""
+        if strategy == EDGE:
+            return 0.0
+        size = payload(self.widths[1], LAYERS.get(strategy, 0))
+        return (size + HEAD.size if size else 0) * (1 - self.early if strategy == CASCADE else 1)
+
+
+class Site:
+    """An edge device, a link and a cloud that run, for as long as `open` holds them.
+
+    Args:
+        team: whose networks they use.
+        rung: how the link is emulated; the best that the machine allows unless given.
+    """
+
+    def __init__(self, team: Team, rung: str | None = None):
+        self.team, self._rung = team, rung
+        self.link: linking.Link | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[Site]:
+        """Start everything, or use what an outer block has started."""
+        if self.link is not None:
+            yield self
+            return
+        with linking.laid(rung=self._rung) as self.link:
+            try:
+                with clouds.running(self.team.large, self.link):
+                    yield self
+            finally:
+                self.link = None
+
+    @contextmanager
+    def device(self, slower: int = 1) -> Iterator[Device]:
+        """Yield a device that can reach the cloud."""
+        with Device(self.team.small, self.team.large, self.link.dial, slower) as device:
+            yield device
+
+    def answer(self, device: Device, strategy: str, picture: torch.Tensor, deadline: float = WITHOUT_END) -> Answer:
+        """Let the device answer one picture by a strategy."""
+        if strategy == EDGE:
+            return device.alone(picture)
+        if strategy in (CASCADE, HYBRID):
+            return device.hybrid(picture, self.team.confidence, deadline)
+        return device.split(picture, LAYERS[strategy])
+
+    def run(self, strategy: str, shape: Shape, count: int, deadline: float = WITHOUT_END) -> list[Answer]:
+        """Answer the first `count` pictures, one after the other, over a link of some shape."""
+        self.link.reshape(shape)
+        with self.device() as device:
+            self.warm_up(device, strategy, deadline)
+            return [self.paused(device, strategy, picture, deadline) for picture in self.team.shown.images[:count]]
+
+    def paused(self, device, strategy, picture, deadline=WITHOUT_END) -> Answer:
+        sleep(PAUSE_S)
+        return self.answer(device, strategy, picture, deadline)
+
+    def warm_up(self, device: Device, strategy: str, deadline: float = WITHOUT_END) -> None:
+        """Let a strategy answer until its connection is there and TCP sends its messages in one go."""
+        if strategy in (CASCADE, HYBRID):
+            device.seek(deadline)
+        for picture in self.team.shown.images[self.unsure[:_WARM_UP]]:
+            self.answer(device, strategy, picture, deadline)
+
+    @property
+    def unsure(self) -> list[int]:
+        """Which pictures the small network is not sure of."""
+        return (~self.team.sure).nonzero().squeeze(1).tolist()
+
+
+def measured(shape: Shape, rung: str | None = None) -> dict[str, tuple[float, float]]:
+    """Lay a link and measure it: return what was asked for and what was found, by quantity.
+
+    The round trip is that of an empty message and its answer, the median of 15; the bandwidth is that of a long
+    message, the best of some, its round trip taken off. Both contain what sending and receiving costs the computer.
+    """
+    with linking.laid(shape, rung) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
+        trip = median(line.echo(0, _PATIENCE_S) for _ in range(15))
+        size = int(min(max(shape.bandwidth * _LONG_S, 2**14), 2**18))
+        fastest = min(line.echo(size, _PATIENCE_S) for _ in range(8))
+    return {"round trip": (shape.round_trip, trip),
+            "bandwidth": (shape.bandwidth, on_the_wire(size) / (fastest - trip))}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What a hybrid did while its link went down and came back.
+
+    Args:
+        answers: one for each picture, in order; their seconds count from the moment when the picture came, even if the
+            device was still busy with an earlier one.
+        moments: when each picture came, in seconds from the start.
+        down: from when to when the link was down: the moments of the first picture without it and of the first with it.
+    """
+
+    answers: tuple[Answer, ...]
+    moments: tuple[float, ...]
+    down: tuple[float, float]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many answers came from whom."""
+        return {by: sum(answer.by == by for answer in self.answers) for by in (BY_EDGE, BY_CLOUD, BY_FALLBACK)}
+
+    def asked_cloud(self, start: float, end: float) -> int:
+        """Return how many pictures that were asked for between two moments the cloud answered."""
+        return sum(answer.by == BY_CLOUD and start <= moment < end
+                   for answer, moment in zip(self.answers, self.moments, strict=True))
+
+    @property
+    def recovery(self) -> float | None:
+        """Seconds from the link's return to the first picture that the cloud answered again; None if it never did."""
+        back = [moment - self.down[1] for answer, moment in zip(self.answers, self.moments, strict=True)
+                if answer.by == BY_CLOUD and moment >= self.down[1]]
+        return min(back, default=None)
+
+
+def outage(site: Site, shape: Shape, deadline: float, count: int = 150, every: float = 0.02) -> Watch:
+    """Let a hybrid answer pictures that come at fixed times; for the middle third the link is down.
+
+    Args:
+        site: open.
+        shape: of the link while it is up.
+        deadline: of the hybrid, in seconds.
+        count: pictures.
+        every: seconds from one picture to the next.
+
+    Raises:
+        NoAnswer: the cloud cannot keep the deadline even while the link is up.
+    """
+    site.link.reshape(shape)
+    with site.device() as device:
+        if not device.seek(deadline):
+            raise NoAnswer(f"The cloud does not answer within {deadline:g} s over this link: choose a later deadline.")
+        answers, moments, down, start = [], [], [], perf_counter()
+        try:
+            for place in range(count):
+                due = start + place * every
+                sleep(max(due - perf_counter(), 0.0))
+                if place in (count // 3, 2 * count // 3):
+                    (site.link.mend if down else site.link.cut)()
+                    down.append(due - start)
+                moments.append(due - start)
+                picture = site.team.shown.images[place % len(site.team.shown)]
+                answer = device.hybrid(picture, site.team.confidence, deadline)
+                answers.append(replace(answer, seconds=perf_counter() - due))
+        finally:
+            site.link.mend()
+    return Watch(tuple(answers), tuple(moments), tuple(down))
+
+
+def in_time(site: Site, shape: Shape, deadline: float, count: int = 25) -> float:
+    """Return the share in % of pictures that need the cloud and get its answer within the deadline.
+
+    Each is asked for on its own, so that one late answer does not decide over the next.
+    """
+    site.link.reshape(shape)
+    kept = 0
+    with site.device() as device:
+        site.warm_up(device, CLOUD)
+        for picture in itertools.islice(itertools.cycle(site.team.shown.images[site.unsure]), count):
+            sleep(PAUSE_S)
+            own, asked = device.alone(picture), device.split(picture, 0)
+            kept += own.seconds + asked.seconds <= deadline
+    return 100 * kept / count
+
+
+def percentiles(answers: Sequence[Answer], shares: Sequence[int] = (50, 90, 99)) -> dict[int, float]:
+    """Return the seconds that so many percent of the answers did not exceed: always times that occurred."""
+    ordered = sorted(answer.seconds for answer in answers)
+    return {share: ordered[max(-(-share * len(ordered) // 100) - 1, 0)] for share in shares}
+
+
+def table(team: Team, runs: Mapping[str, Sequence[Answer]]) -> str:
+    """Return the strategies side by side: accuracy, percentiles of the time, bytes sent."""
+    lines = [f"{'who computes':<20}{'right':>7}{'p50':>10}{'p90':>10}{'p99':>10}{'sent':>10}   answers"]
+    for strategy, answers in runs.items():
+        times = "".join(f"{quantity(seconds, 's'):>10}" for seconds in percentiles(answers).values())
+        sent = quantity(mean(answer.sent for answer in answers), "B")
+        lines.append(f"{strategy:<20}{team.accuracy(strategy).value:>6.1f}%{times}{sent:>10}   {len(answers)}")
+    return "\n".join(lines)
+
+
+def ladder(shape: Shape) -> dict[str, dict[str, tuple[float, float]] | str]:
+    """Return for each rung what was asked of the link and what was found, or why the machine does not allow it."""
+    found = {}
+    for rung in linking.RUNGS:
+        try:
+            found[rung] = measured(shape, rung)
+        except linking.Unlinked as refusal:
+            found[rung] = str(refusal)
+    return found
+
+
+def turn(round_trips: Sequence[float], shares: Sequence[float]) -> Outcome:
+    """Return the round trip in ms at which answers begin to be late, between the last in time and the first late.
+
+    Args:
+        round_trips: seconds, rising.
+        shares: of answers that were in time, in %, for each.
+    """
+    good = [trip for trip, share in zip(round_trips, shares, strict=True) if share >= 50]
+    bad = [trip for trip, share in zip(round_trips, shares, strict=True) if share < 50]
+    low, high = 1e3 * max(good, default=0.0), 1e3 * min(bad, default=round_trips[-1])
+    return Outcome((low + high) / 2, "ms", low=min(low, high), high=max(low, high))

@@ -1,0 +1,6 @@
+"""Lab 3.1, *Latency*."""
+
+from labkit.labs.lab import Lab
+
+LAB = Lab("3.1", "Latency", claims=("I1",),
+          probes=("latency",))

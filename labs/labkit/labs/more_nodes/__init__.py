@@ -1,0 +1,7 @@
+"""Lab 2.2, *More nodes*."""
+
+from labkit.labs.lab import Goal, Lab
+
+LAB = Lab("2.2", "More nodes", claims=("T1",),
+          probes=("data_parallel",),
+          goal=Goal(0.10, 0.20))

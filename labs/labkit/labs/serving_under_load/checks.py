@@ -1,0 +1,57 @@
+"""The self-checks of Lab 3.3, *Serving under load*."""
+
+from __future__ import annotations
+
+from labkit.checks import holds, number
+from labkit.labs.serving_under_load import experiments as serving
+from labkit.machine import Machine
+from labkit.predict import queueing
+
+
+def inside(answer: float | None, rate: float, seconds: float) -> bool | None:
+    """Check how many requests are in the server on average, at a rate and with a mean time in seconds."""
+    return number(answer, rate * seconds, tolerance=0.05, hint=(
+        "Little's law: what is inside is what comes in a second, times how long it stays in seconds."))
+
+
+def waits(answer: float | None, load: float) -> bool | None:
+    """Check the mean wait in service times when requests are served one at a time and all take the same time."""
+    return number(answer, queueing.mean_wait(load, 1.0), tolerance=0.02, hint=(
+        "With ρ the share of its time that the server is busy, Pollaczek and Khinchine say ρ (1 + c²) / (2 (1 - ρ)) "
+        "service times, and c is 0 where the service never varies."))
+
+
+def fastest(answer: float | None, machine: Machine, deadline: float) -> bool | None:
+    """Check the highest rate of the slider at which p99 is within a deadline in seconds, in batches of 4 at most."""
+    server = serving.service(machine)
+
+    def kept(rate):
+        return queueing.play(server, rate, serving.LIMIT, room=serving.ROOM).percentile(99)[0] <= deadline
+
+    good = [rate for rate in serving.rates(machine) if kept(rate)]
+    if not good:
+        return holds(answer, lambda rate: rate == 0, right="here no rate keeps it.", hint=(
+            "On this machine not even the lowest rate of the slider keeps that deadline: the answer is 0."))
+    return number(answer, max(good), tolerance=0.005, hint=(
+        "Choose p99 in the Explorer, batches of up to 4, no window and one replica; answer with the rate below the "
+        "slider, the highest with a time within the deadline."))
+
+
+def setting(answer: tuple[int, float] | None, machine: Machine, rate: float) -> bool | None:
+    """Check the batch limit and the window in seconds that give the shortest p99 at a rate, within 5 %."""
+    server = serving.service(machine)
+
+    def p99(limit, window):
+        return queueing.play(server, rate, limit, window, serving.ROOM).percentile(99)[0]
+
+    best = p99(*serving.shortest(machine, rate))
+
+    def fits(pair):
+        limit, window = pair
+        if limit not in serving.LIMITS or window not in serving.WINDOWS:
+            raise ValueError(f"the limits are {serving.LIMITS}, the windows {serving.WINDOWS} s")
+        print(f"p99 is {1e3 * p99(limit, window):.1f} ms.")
+        return p99(limit, window) <= 1.05 * best
+
+    return holds(answer, fits, right="none of the slider's settings is faster.", hint=(
+        f"Some setting brings p99 to {1e3 * best:.1f} ms. Move one slider at a time, and answer (limit, window)."))

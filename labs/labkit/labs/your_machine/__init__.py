@@ -1,0 +1,7 @@
+"""Lab 1.1, *Your machine*."""
+
+from labkit.labs.lab import Goal, Lab
+
+LAB = Lab("1.1", "Your machine", claims=("P2",),
+          probes=("products", "memory", "storage", "page_cache", "loopback", "all_reduce", "copies"),
+          goal=Goal(0.10, 0.20))

@@ -1,0 +1,205 @@
+"""Lab 1.1's tour of a machine: its matrix products, its caches and memory, and everything that moves bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from labkit.experiment import Axis, Experiment, Point, Unavailable
+from labkit.labs.common import banded, measured, measured_rate, nearest
+from labkit.machine import Machine
+from labkit.predict import links
+from labkit.predict.operators import along
+
+SIDES = (*(part * 2**k for k in range(4, 10) for part in (4, 5, 6, 7)), 4096)  # 64, 80, 96, 112, 128 … 4,096
+SETS = tuple(part * 2**k for k in range(12, 26) for part in (4, 5, 6, 7))  # 16 KiB, 20 KiB, 24 KiB … 224 MiB
+SIZES = tuple(2**k for k in range(12, 25))
+
+# What moves bytes: the instrument that knows it, and its curve there.
+MOVES = {
+    "a read from memory's file cache": ("page_cache", "random"),
+    "a read from storage, random": ("storage", "random"),
+    "a read from storage, in order": ("storage", "sequential"),
+    "a message to another process": ("loopback", "message"),
+    "an all-reduce of two processes": ("all_reduce", "sum"),
+    "a copy to the GPU": ("copies", "to the GPU"),
+    "a copy from the GPU": ("copies", "from the GPU"),
+}
+
+
+def products(machine: Machine, budget: float = 0.2) -> Experiment:
+    """Return the experiment on the rate of square matrix products, by number format and side."""
+    from labkit.measure.probes import products as instrument
+
+    costs = machine.cost("products")
+
+    def predict(form, side):
+        if form in costs.missing:
+            return Unavailable(costs.missing[form])
+        flop, curve = 2 * side**3, costs.curve(form)
+        if flop > 10 * curve[-1][0]:
+            return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
+                               f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
+        return banded({"": flop / along(curve, flop)}, "FLOP/s")
+
+    def measure(form, side):
+        expected = predict(form, side)
+        if not expected:
+            return expected
+        device, (beside, pace) = _device(machine), nearest(costs.curve(form), 2 * side**3)
+        pacemaker = instrument.sampler(form, round((beside / 2) ** (1 / 3)), device)
+        timing = _timed(instrument.sampler(form, side, device), pacemaker, pace, budget)
+        return measured_rate(2 * side**3, "FLOP/s", *timing)
+
+    return Experiment(
+        title="Matrix products",
+        quantity="Rate of a product",
+        unit="FLOP/s",
+        axes=[Axis("side", "Side of the matrices", SIDES, start=256, unit="numbers", log=True),
+              Axis("form", "Number format", instrument.FORMATS, start="fp32")],
+        predict=predict,
+        measure=measure,
+        readout="Two {form} matrices with a side of {side} are multiplied at {value}.",
+    )
+
+
+def reads(machine: Machine, budget: float = 0.2) -> Experiment:
+    """Return the experiment on the bandwidth of reading a set of numbers again and again, by the set's size."""
+    costs = machine.cost("memory")
+
+    def predict(size):
+        return banded({"": size / along(costs.curve("read"), size)}, "B/s")
+
+    def measure(size):
+        from labkit.measure.probes import memory
+
+        device, (beside, pace) = _device(machine), nearest(costs.curve("read"), size)
+        pacemaker = memory.reader(beside, device)
+        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, pace, budget))
+
+    return Experiment(
+        title="From the first-level cache to memory",
+        quantity="Bandwidth of reading",
+        unit="B/s",
+        axes=[Axis("size", "What is read again and again", SETS, start=2**20, unit="B", log=True)],
+        predict=predict,
+        measure=measure,
+        readout="Reading {size} again and again runs at {value}.",
+    )
+
+
+def moves(machine: Machine, budget: float = 0.5) -> Experiment:
+    """Return the experiment on the time of moving bytes once, by what moves them and how many they are."""
+    from labkit.processes import HelperFailed
+
+    costs = {instrument: machine.cost(instrument) for instrument, _ in MOVES.values()}
+    bench = _Bench()
+
+    def predict(what, size):
+        instrument, curve = MOVES[what]
+        if curve in costs[instrument].missing:
+            return Unavailable(costs[instrument].missing[curve])
+        points = costs[instrument].curve(curve)
+        value, start = links.seconds(points, size), links.latency(points)
+        start = min(start, value)
+        return banded({"latency": start, "the bytes": value - start})
+
+    def measure(what, size):
+        instrument, curve = MOVES[what]
+        if not (expected := predict(what, size)):
+            return expected
+        try:
+            with bench.use(instrument, machine) as once:
+                beside, pace = nearest(costs[instrument].curve(curve), size)
+                return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), pace, budget))
+        except (OSError, HelperFailed) as trouble:
+            return Unavailable(f"It cannot be run here at the moment: {trouble}")
+
+    return Experiment(
+        title="Moving bytes",
+        quantity="Time of one",
+        unit="s",
+        axes=[Axis("size", "Bytes moved", SIZES, start=2**16, unit="B", log=True),
+              Axis("what", "What moves them", tuple(MOVES), start="a message to another process")],
+        predict=predict,
+        measure=measure,
+        readout="For {size}, {what} takes {value}, of which {part:latency} however few they are.",
+        session=bench.hold,
+    )
+
+
+class _Bench:
+    """Files and helper processes that measurements need: kept between the points of a session, else ended at once."""
+
+    def __init__(self):
+        self._kept: tuple[ExitStack, dict] | None = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            self._kept = stack, {}
+            try:
+                yield
+            finally:
+                self._kept = None
+
+    @contextmanager
+    def use(self, instrument: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
+        """Yield a function of bytes and curve that returns the seconds of one."""
+        if self._kept is None:
+            with _once(instrument, machine) as once:
+                yield once
+        else:
+            stack, ready = self._kept
+            if instrument not in ready:
+                ready[instrument] = stack.enter_context(_once(instrument, machine))
+            try:
+                yield ready[instrument]
+            except BaseException:
+                ready.pop(instrument)  # a late answer must not be taken for that of the next point
+                raise
+
+
+@contextmanager
+def _once(instrument: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
+    from labkit.measure.probes import all_reduce, copies, loopback, storage
+
+    with ExitStack() as stack:
+        if instrument in ("storage", "page_cache"):
+            yield stack.enter_context(storage.session("cold" if instrument == "storage" else "warm"))
+        elif instrument == "copies":
+            device, ready = _device(machine), {}
+
+            def copy(size, curve):
+                if (curve, size) not in ready:
+                    ready[curve, size] = copies.sampler(curve, size, device)
+                return ready[curve, size]()
+
+            yield copy
+        else:
+            module = {"loopback": loopback, "all_reduce": all_reduce}[instrument]
+            exchange = stack.enter_context(module.session())
+            yield lambda size, curve: exchange(size)
+
+
+def _device(machine: Machine):
+    import torch
+
+    return torch.device(machine.device)
+
+
+def _timed(sample, pacemaker, pace, budget):
+    from labkit.timing.drift import timed
+
+    return timed(sample, pacemaker, pace, budget)
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
+    forms = [form for form in machine.cost("products").curves]
+    return [
+        (products(machine), [{"form": form, "side": side} for form in forms for side in (80, 160, 224, 448, 640)]),
+        (reads(machine), [{"size": size} for size in SETS[1::4]]),
+        (moves(machine), [{"what": what, "size": size} for what in MOVES for size in
+                          (2**13, 2**15, 2**17, 2**19, 2**21, 2**23)]),
+    ]

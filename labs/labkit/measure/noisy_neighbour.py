@@ -1,0 +1,54 @@
+"""Busy neighbours: other processes that compute all the time, as other people's jobs do on a shared machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from time import perf_counter
+
+from labkit.processes import Helper, say
+
+LIFETIME_S = 120  # seconds after which a neighbour leaves by itself, whatever happens
+_SIDE = 256  # of the matrices that it multiplies
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Let `count` neighbours compute inside the block, one thread each; all are ended with it, whatever happens.
+
+    Raises:
+        ValueError: no neighbour.
+        HelperFailed: one could not start.
+    """
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"A whole number of neighbours from 1 up can be busy, not {count!r}.")
+    with ExitStack() as stack:
+        neighbours = [stack.enter_context(Helper(__name__, environment=_ONE_THREAD)) for _ in range(count)]
+        for neighbour in neighbours:
+            neighbour.answer()
+        yield
+
+
+def _compute() -> None:
+    """Run in the neighbour: multiply until the parent closes the line."""
+    import numpy as np
+
+    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    numbers, end = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32), perf_counter() + LIFETIME_S
+    say("busy")
+    while perf_counter() < end:
+        numbers @ numbers
+
+
+def _leave_with_the_parent() -> None:
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _compute()

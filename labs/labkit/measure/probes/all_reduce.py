@@ -1,0 +1,67 @@
+"""How long two processes take to add up their gradients: an all-reduce, as in data-parallel training.
+
+Each process starts with numbers of its own and ends with the sums of both. The library is the one that training uses
+between processors: gloo, over TCP on the loopback interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from labkit.distributed import pool as crews
+from labkit.progress import report
+from labkit.specs.calibration import Costs
+from labkit.timing.drift import Paced
+
+SECONDS = 16  # about how long it takes
+PROCESSES = 2
+NAMES = ("sum",)
+SIZES = (16, *(4**k for k in range(6, 13)))  # bytes: 16 B, and 4 KiB to 16 MiB
+PACEMAKER = 4**8  # bytes of the all-reduce that tells how fast the machine runs at the moment
+_BUDGET = 0.5
+_BLOCK_S = 0.12  # seconds of all-reduces back to back in one sample
+_FEWEST = 6  # all-reduces in a sample
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time all-reduces between two processes, one thread each: seconds against bytes.
+
+    On one processor the two processes would only wait for each other's turn, so there it is missing.
+    """
+    if not (there := crews.room(PROCESSES)):
+        return Costs.unavailable(NAMES, there.reason)
+    try:
+        with session() as all_reduce:
+            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
+            report(0, "Calibrating: all-reduce between two processes")
+            return timed.costs({"sum": timed.curve({size: partial(all_reduce, size) for size in SIZES})})
+    except (OSError, crews.CrewFailed) as trouble:
+        return Costs.unavailable(NAMES, f"The two processes could not work together: {trouble}")
+
+
+@contextmanager
+def session() -> Iterator[Callable[[int], float]]:
+    """Start the processes and yield a function that all-reduces so many bytes and returns the seconds of one.
+
+    It runs a block of them back to back and returns the fastest: what the exchange takes when the scheduler sets
+    neither process aside. With as many processes as processors it often does, for some milliseconds; that is a cost of
+    sharing, not of the exchange. The processes end with the `with` block.
+
+    Raises:
+        CrewFailed: they did not find each other, or one of them failed.
+    """
+    with crews.crew(PROCESSES, rung="loopback") as crew:
+        times: dict[int, int] = {}
+
+        def all_reduce(size: int) -> float:
+            seconds = min(crew.all_reduce(size, times.setdefault(size, _FEWEST)))
+            times[size] = min(max(_FEWEST, round(_BLOCK_S / seconds)), 1000)
+            return seconds
+
+        for size in SIZES[::3]:
+            all_reduce(size)
+        yield all_reduce

@@ -1,0 +1,285 @@
+"""What data-parallel training is made of on this machine: steps alone, steps side by side, and the exchange.
+
+Real processes of one thread each run real steps (`labkit.distributed`). *Alone* is one process on the whole machine.
+*Together* are two that compute at once and exchange nothing: they share memory and caches. What exchanging adds to
+that is measured for gradients of several sizes; on a processor the exchange needs the processor too. The emulated
+links are asked what a message costs over them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
+from statistics import mean, median
+from time import perf_counter
+
+import torch
+
+from labkit.distributed.job import Work
+from labkit.distributed.pool import Crew, CrewFailed, crew, room
+from labkit.progress import report
+from labkit.specs import network
+from labkit.specs.calibration import Costs, Curve
+from labkit.specs.link import Shape
+from labkit.timing.drift import Paced
+
+SECONDS = 40  # about how long it takes
+PROCESSES = 2
+DEPTH = 4  # dense layers
+WIDTHS = {"cats": (8, 16, 32), "dense": (256, 512, 1024)}
+BATCHES = (4, 16, 64, 256)
+LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
+# What is trained to see what exchanging costs: networks whose gradients fill one bucket, and which compute little.
+EXCHANGED = (*(Work("cats", width, batch=4) for width in (8, 32)),
+             *(Work("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
+LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.distributed.pool.RUNGS`
+LOOPBACK = "loopback"
+OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
+TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
+ROUND_TRIPS = (0.001, 0.005, 0.02)
+SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
+DRAWS = 400  # steps from which it is read how much one step differs from another
+SPREAD = Work("cats", 16, batch=16)
+NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
+         *(f"{kind} {rung}" for kind in OVER for rung in LINKS),
+         *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
+           for width in widths))
+TARGET = 0.9  # of the test pictures right: where training stops
+BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
+MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
+_PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
+_BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
+_LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
+_BUDGET = 0.1
+
+
+def work(name: str, width: int, batch: int) -> Work:
+    """Return what one process does: the network by name and width, and its share of the batch."""
+    return Work(name, width, depth=DEPTH, batch=batch)
+
+
+def layers(name: str, width: int) -> list[network.Layer]:
+    """Return the layers of a network by name and width."""
+    return network.cats(width) if name == "cats" else network.deep(width, DEPTH)
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; and the sorted times
+    of many equal steps, `"spread"`.
+
+    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`, and what
+    exchanging a bucket adds to a step against its bytes, `"exchange hook"`, where an emulated link is `TRIED`. Over
+    each emulated link: the shortest all-reduce against the link's round trip, `"waiting hook"`.
+    """
+    if not torch.distributed.is_available():
+        return Costs.unavailable(NAMES, "This PyTorch was built without torch.distributed.")
+    if not (there := room(PROCESSES)):
+        return Costs.unavailable(NAMES, there.reason)
+    try:
+        with ExitStack() as stack:
+            pair, one = stack.enter_context(crew(PROCESSES)), stack.enter_context(crew(1))
+            apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
+            looks = [_exchange(both, pair)]
+            alone = apart.costs(_steps(apart, one, "alone"))
+            looks.append(_exchange(both, pair))
+            curves = _steps(both, pair, "together")
+            looks.append(_exchange(both, pair))
+            curves[f"exchange {LOOPBACK}"] = [[what.gradients(), median(seconds)]
+                                              for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
+            spread, sums = _spread(pair), _sums(pair)
+        found, missing = _links()
+        costs = both.costs(curves, missing)
+    except CrewFailed as trouble:
+        return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
+    found |= {"spread": spread, f"sum {LOOPBACK}": sums}
+    return replace(costs, curves={**alone.curves, **costs.curves, **found},
+                   drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
+
+
+def pacemaker(there: Crew) -> Callable[[], float]:
+    """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
+    return sampler(there, _PACEMAKER, exchange=False)
+
+
+def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
+    """Return a function that runs some steps on all processes and returns the mean seconds of one."""
+    count = 3
+
+    def sample() -> float:
+        nonlocal count
+        seconds = mean(chain(*there.steps(work, count, exchange)))
+        count = min(max(3, round(_BLOCK_S / seconds)), 200)
+        return seconds
+
+    return sample
+
+
+def longer(there: Crew, what: Work) -> Callable[[], float]:
+    """Return a sampler of the seconds by which a step takes longer because it exchanges its gradients."""
+    whole, apart = sampler(there, what), sampler(there, what, exchange=False)
+    return lambda: max(whole() - apart(), _LEAST_S)
+
+
+def adding(there: Crew, size: int) -> Callable[[], float]:
+    """Return a function that runs all-reduces of `size` bytes back to back and returns the mean seconds of one."""
+    times = 3
+
+    def sample() -> float:
+        nonlocal times
+        seconds = mean(there.all_reduce(size, times))
+        times = min(max(3, round(_ADDING_S / seconds)), 300)
+        return seconds
+
+    return sample
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """All-reduces of one size, back to back.
+
+    Args:
+        size: bytes.
+        fastest: seconds of the fastest one: what it takes when nobody is set aside meanwhile.
+        usual: median seconds over blocks of them.
+    """
+
+    size: int
+    fastest: float
+    usual: float
+
+
+def exchanges(there: Crew, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
+    """Time all-reduces of some sizes, for about `budget` seconds each."""
+    found = []
+    for size in sizes:
+        once = max(min(there.all_reduce(size, 3)), 1e-6)
+        times = min(max(3, round(_ADDING_S / once)), 300)
+        blocks, end = [], perf_counter() + budget
+        while len(blocks) < 3 or perf_counter() < end:
+            blocks.append(there.all_reduce(size, times))
+        found.append(Exchange(size, min(map(min, blocks)), median(map(mean, blocks))))
+    return found
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One training run until a share of the test pictures is right.
+
+    Args:
+        batch: pictures a step, over all processes together.
+        seed: of the weights and of the order of the pictures.
+        samples: pictures seen until then; None where it did not come to that.
+        seconds: of the training, without the looking.
+    """
+
+    batch: int
+    seed: int
+    samples: int | None
+    seconds: float
+
+
+def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
+    """Train the cat network from the start until it knows `target` of 1,024 other pictures.
+
+    Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
+    Panigrahi and Arora 2022, arXiv:2205.10287).
+
+    Args:
+        there: the processes, which share the batch.
+        width: of the network.
+        batch: pictures a step, over all processes together; as many for each.
+        seed: of the weights and of the order of the pictures.
+        target: a share from 0 to 1.
+
+    Raises:
+        ValueError: a batch that the processes cannot share out evenly.
+    """
+    if batch % there.processes:
+        raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
+    work = Work("cats", width, batch=batch // there.processes, seed=seed)
+    found = there.train(work, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+                        every=max(LOOK // batch, 1), target=target)
+    reached = found.accuracies[-1][1] >= target
+    return Lesson(batch, seed, found.samples if reached else None, found.seconds)
+
+
+def _steps(timed, there, how) -> dict[str, Curve]:
+    """Return the seconds of steps that exchange nothing, by network and width, against the examples of a process."""
+    found = {}
+    for name, widths in WIDTHS.items():
+        for width in widths:
+            report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
+            flop = network.training_flop(layers(name, width))
+            found[f"{how} {name} {width}"] = timed.curve({
+                batch: sampler(there, work(name, width, batch), exchange=False) for batch in BATCHES
+                if batch * flop <= LARGEST})
+    return found
+
+
+def _exchange(timed, pair) -> list[float]:
+    """Return what exchanging one bucket adds to a step of each of `EXCHANGED`.
+
+    It is a small difference of two times. So it is looked at more than once, some seconds apart.
+    """
+    report(0.1, "Calibrating: exchanging gradients")
+    return [timed(longer(pair, what)) for what in EXCHANGED]
+
+
+def _spread(pair) -> Curve:
+    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of three series."""
+    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(3)]
+    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[1])]
+
+
+def _links() -> tuple[dict[str, Curve], dict[str, str]]:
+    """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
+    found, missing = {}, {}
+    for rung in LINKS:
+        report(0.8, f"Calibrating: all-reduce over {rung}")
+        try:
+            with crew(PROCESSES, shape=Shape(), rung=rung) as pair:
+                found[f"sum {rung}"] = _sums(pair)
+                found[f"waiting {rung}"] = []
+                for trip in ROUND_TRIPS:
+                    pair.reshape(Shape(trip))
+                    found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
+                pair.reshape(TRIED)
+                found[f"exchange {rung}"] = [[what.gradients(), _usual(longer(pair, what))] for what in EXCHANGED[:3]]
+        except CrewFailed as refusal:
+            missing |= {f"{kind} {rung}": str(refusal) for kind in OVER}
+    return found, missing
+
+
+def _cleanest(sample) -> float:
+    """Return the least of some samples: whatever disturbs an exchange makes it longer."""
+    return min(_taken(sample, 0.2))
+
+
+def _usual(sample) -> float:
+    """Return the median of some samples, after a first one, at which networks are built."""
+    sample()
+    return median(_taken(sample, 0.5))
+
+
+def _taken(sample, budget: float) -> list[float]:
+    taken, end = [], perf_counter() + budget
+    while len(taken) < 3 or perf_counter() < end:
+        taken.append(sample())
+    return taken
+
+
+def _sums(pair) -> Curve:
+    """Return the seconds of an all-reduce against its bytes."""
+    return _rising({size: _cleanest(adding(pair, size)) for size in SIZES})
+
+
+def _rising(times: dict[int, float]) -> Curve:
+    """Return times by size as a curve on which fewer bytes never take longer than more."""
+    found, least = [], math.inf
+    for size in sorted(times, reverse=True):
+        least = min(least, times[size])
+        found.insert(0, [size, least])
+    return found

@@ -1,0 +1,157 @@
+"""What the cat network's layers cost in training, each alone: by number format, on one thread, on all, and on the GPU.
+
+The whole network never runs here. A format that a processor has no instructions for may be so slow that measuring it
+would take all the time of a lab: one small layer is tried first.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import product
+
+import torch
+
+from labkit import device as devices
+from labkit.measure import step_time
+from labkit.measure.probes import operators
+from labkit.measure.probes.latency import ALL, ONE, all_threads
+from labkit.models import autocast
+from labkit.progress import report
+from labkit.specs.calibration import Costs
+from labkit.timing import clock
+from labkit.timing.drift import Paced, timed
+
+SECONDS = 22  # about how long it takes
+GPU = "on the GPU"
+PLACES = (ONE, ALL, GPU)
+BATCHES = (8, 64, 256)
+WIDTHS = (8, 16, 32)  # of the networks whose layers are timed
+PARAMETERS = (8_000, 200_000)
+TOO_SLOW = 5  # times as long as in fp32; fp64 is timed however slow it is, for every processor has it
+CPU = torch.device("cpu")
+_BUDGET = 0.03  # seconds for a probe, and as many for the pacemaker beside it
+_TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, channels read and written, side, batch
+
+_LAYERS = tuple(layer for width in WIDTHS for layer in (
+    ("conv32", 3, width, 32), ("conv16", width, 2 * width, 16), ("conv8", 2 * width, 4 * width, 8),
+    ("dense", 64 * width, 3, 1)))
+_COSTS = ("optimiser", *(f"{kind} {operators.channels(kind, read, written)}" for kind, read, written, _ in _LAYERS))
+NAMES = (*(f"{place} {form} {cost}" for place, form, cost in product(PLACES, autocast.FORMS, _COSTS)),
+         *(f"{place} pace" for place in PLACES))
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time every layer, forward and backward together.
+
+    Returns:
+        Seconds against the batch: `"on all threads bf16 conv16 8"`, and so on by place, format, kind and channels as
+        `labkit.measure.probes.operators` counts them; `"on all threads bf16 optimiser"` against the parameters;
+        and what the pacemaker took at a place, `"on all threads pace"`, against 1.
+    """
+    devices.settle()
+    found, missing = [], {}
+    for done, place in enumerate(PLACES):
+        report(done / len(PLACES), f"Calibrating: training {place}")
+        if why := _absent(place, device):
+            missing |= {name: why for name in NAMES if name.startswith(place)}
+            continue
+        with devices.threads(1 if place == ONE else all_threads()):
+            costs = _at(place, device if place == GPU else CPU)
+        found.append(costs)
+        missing |= costs.missing
+    return Costs(
+        curves={name: curve for costs in found for name, curve in costs.curves.items()},
+        pace=found[0].pace,
+        drift=max(costs.drift for costs in found),
+        contention=max(costs.contention for costs in found),
+        date=found[-1].date,
+        missing=missing,
+        battery=any(costs.battery for costs in found),
+    )
+
+
+def _absent(place, device) -> str:
+    if place == ALL and all_threads() == 1:
+        return "There is one processor: one thread is all."
+    return "There is no GPU here that PyTorch can use." if place == GPU and device.type == "cpu" else ""
+
+
+def _at(place, device) -> Costs:
+    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET)
+    curves, missing = {}, {}
+    for form in autocast.FORMS:
+        with autocast.exactly(form, device):
+            if why := refusal(form, device):
+                missing |= {f"{place} {form} {cost}": why for cost in _COSTS}
+                continue
+            for kind, read, written, side in _LAYERS:
+                curves[f"{place} {form} {kind} {operators.channels(kind, read, written)}"] = paced.curve({
+                    batch: clock.sampler(operators.learning(kind, read, written, side, batch, device, form), sync)
+                    for batch in BATCHES})
+            curves[f"{place} {form} optimiser"] = [
+                [count, paced(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
+    costs = paced.costs(curves, missing)
+    costs.curves[f"{place} pace"] = [[1, costs.pace]]
+    return costs
+
+
+def refusal(form: str, device: torch.device) -> str:
+    """Return why a network is not trained in a format on a device, or nothing where it is.
+
+    The number of threads is what it is set to.
+    """
+    if form == "tf32" and not devices.has_tf32(device):
+        return "Only NVIDIA's GPUs have tf32, from the Ampere generation on."
+    where = "processor" if device.type == "cpu" else "GPU"
+    try:
+        usual, taken = (_quickest(name, device) for name in ("fp32", form))
+    except (RuntimeError, TypeError, NotImplementedError) as trouble:
+        said = str(trouble).strip().splitlines() or [type(trouble).__name__]
+        return f"PyTorch cannot train in {form} on this {where} ({said[0][:120]})."
+    if form != "fp64" and taken > TOO_SLOW * usual:
+        return (f"This {where} has no fast instructions for {form}: a layer took {taken / usual:.0f} times as long as "
+                f"in fp32, and more than {TOO_SLOW} times is left out.")
+    return ""
+
+
+def _quickest(form, device) -> float:
+    call = operators.learning(*_TRIED, device, form)
+    return min(clock.sampler(call, devices.sync(device))() for _ in range(3))
+
+
+def seconds(form: str, width: int, batch: int, threads: int | None, costs: Costs, *,
+            budget: float = 0.4) -> tuple[clock.Timing, float]:
+    """Time one training step at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
+
+    Args:
+        form: a format of `labkit.models.autocast.FORMS`.
+        width: channels after the first convolution.
+        batch: pictures in the step.
+        threads: of the processor; None for the GPU.
+        costs: what `calibrate` found.
+        budget: seconds to spend.
+
+    Raises:
+        ValueError: a format, or a number of threads, that there is not.
+    """
+    devices.settle()
+    device = devices.best() if threads is None else CPU
+    place = GPU if threads is None else ALL if threads == all_threads() > 1 else ONE
+    sync = devices.sync(device)
+    with ExitStack() as stack:
+        stack.enter_context(devices.threads(all_threads() if threads is None else threads))
+        stack.enter_context(autocast.exactly(form, device))
+        call = clock.sampler(step_time.training_step(width, batch, device, form), sync)
+        if place == ONE:  # the pace of one thread, whatever the step runs on
+            with devices.threads(1):
+                beside = operators.pacemaker(device)
+            return timed(_on(threads, call), _on(1, beside), costs.curve(f"{ONE} pace")[0][1], budget)
+        return timed(call, operators.pacemaker(device), costs.curve(f"{place} pace")[0][1], budget)
+
+
+def _on(threads, sample):
+    def run():
+        with devices.threads(threads):
+            return sample()
+
+    return run

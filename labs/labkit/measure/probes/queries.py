@@ -1,0 +1,84 @@
+"""What it costs to be asked by LoadGen, and how far the slow answers lie from the usual: by a narrow network.
+
+The same network is timed by itself, and then asked by LoadGen, one sample at a time, eight at a time, and all at once.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import mean, median, pstdev
+
+import numpy as np
+import torch
+
+from labkit.measure import loadgen
+from labkit.measure.loadgen import MULTI, OFFLINE, SINGLE, STREAMS, Settings
+from labkit.measure.mlperf_log import Log
+from labkit.models.networks.cats import CatNet
+from labkit.progress import report
+from labkit.runtimes import onnx_export
+from labkit.runtimes.onnx_session import SIDE, Network
+from labkit.specs.calibration import Costs
+from labkit.timing import clock
+
+SECONDS = 9  # about how long it takes
+NAMES = ("alone", "p50", "p90", "p99", "turn", "deviation")
+WIDTH, BATCH = 16, 64  # of the narrow network; samples that it answers at once in Offline
+POOL = 256  # pictures that are asked about
+_RUN_S, _TURNS = 0.3, 3
+_ONE_S = 20e-6  # about what one sample takes: LoadGen prepares its queries for that
+_BUDGET_S = 0.05
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Ask a narrow network, whatever the device.
+
+    Returns:
+        Seconds against the samples of a query: `"alone"`, the network by itself; `"p50"`, `"p90"` and `"p99"`, asked by
+        LoadGen; `"turn"`, from one query to the next, in the mean, and `"deviation"`, its standard deviation.
+    """
+    if reason := loadgen.missing():
+        return Costs.unavailable(NAMES, reason)
+    with tempfile.TemporaryDirectory() as folder:
+        file = onnx_export.write(CatNet(WIDTH), Path(folder) / "narrow.onnx")
+        try:
+            return _costs(file)
+        except loadgen.Failed as trouble:
+            return Costs.unavailable(NAMES, str(trouble))
+
+
+def pictures() -> np.ndarray:
+    """Return byte pictures (POOL, 3, 32, 32) of noise: the time of an answer does not depend on what they show."""
+    return np.random.default_rng(0).integers(0, 256, (POOL, 3, SIDE, SIDE), np.uint8)
+
+
+def _costs(file: Path) -> Costs:
+    pacemaker, paces, shares = Network(file).sampler(1), [], []
+    found: dict[tuple[str, int], list[float]] = {}
+    for turn in range(_TURNS):  # each scenario several times, for a disturbance lasts longer than a run
+        for done, (scenario, samples) in enumerate(((SINGLE, 1), (MULTI, STREAMS), (OFFLINE, BATCH))):
+            report((3 * turn + done) / (3 * _TURNS), f"Calibrating: LoadGen's {scenario}")
+            expected = 1 / (_ONE_S * (samples if scenario == MULTI else 1))
+            settings = Settings(scenario, _RUN_S, expected, BATCH)
+            log, share = loadgen.undisturbed(partial(loadgen.run, file, pictures(), settings), tries=2)
+            for name, seconds in {"alone": log.alone, **_found(log)}.items():
+                found.setdefault((name, samples), []).append(seconds)
+            shares.append(share)
+            paces.append(clock.rounds({"pace": pacemaker}, budget=_BUDGET_S)["pace"].median)
+    curves = {name: [[samples, median(found[name, samples])] for samples in (1, STREAMS, BATCH)
+                     if (name, samples) in found] for name in NAMES}
+    drift = sorted(paces)[-2] / sorted(paces)[1]  # without the fastest and the slowest
+    return Costs(curves, pace=median(paces), drift=drift, contention=mean(shares),
+                 date=datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _found(log: Log) -> dict[str, float]:
+    """Return the seconds of a query by their names; in Offline, where there is one, the mean of a batch is its turn."""
+    if log.scenario == OFFLINE:
+        return dict.fromkeys(("p50", "turn"), BATCH / log.rate)
+    turns = np.diff(np.unique(log.times[:, 1])).tolist()
+    found = {f"p{share}": log.percentile(share) for share in (50, 90, 99)}
+    return {**found, "turn": mean(turns), "deviation": pstdev(turns)}

@@ -1,0 +1,74 @@
+"""What whole cat networks cost in ONNX Runtime on one thread, in each number format that it has.
+
+Some widths and batches are timed, with weights drawn by chance: the time does not depend on what they say.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labkit.models.networks.cats import CatNet
+from labkit.progress import report
+from labkit.runtimes.onnx_export import FORMATS, in_format
+from labkit.runtimes.onnx_session import SIDE, Network
+from labkit.specs.calibration import Costs
+from labkit.timing import clock
+from labkit.timing.drift import Paced, timed
+
+SECONDS = 12  # about how long it takes
+WIDTHS = (4, 8, 16, 32, 64)
+BATCHES = (1, 2, 8, 64)
+NAMES = tuple(f"{name} {width}" for name in FORMATS for width in WIDTHS)
+_PACEMAKER = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
+
+
+def calibrate(device: torch.device) -> Costs:
+    """Time networks on one thread of the processor, whatever the device: seconds of a run against the batch.
+
+    Returns:
+        `"int8 static 16"` and so on, by format and width.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paced, curves = Paced(pacemaker()), {}
+        for done, name in enumerate(NAMES):
+            report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
+            form, width = name.rsplit(" ", 1)
+            network = Network(file(form, int(width), folder))
+            curves[name] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
+        return paced.costs(curves)
+
+
+def pacemaker() -> Callable[[], float]:
+    """Return a sampler of the small network that every other is timed beside."""
+    return _sampler("fp32", *_PACEMAKER)
+
+
+def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace: float,
+            budget: float = 0.3) -> tuple[clock.Timing, float]:
+    """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
+
+    Args:
+        form: one of `labkit.runtimes.onnx_export.FORMATS`.
+        width: channels after the first convolution.
+        batch: pictures in a run.
+        beside: width and batch of the calibrated run that is the pacemaker, in the same format.
+        pace: seconds that it took when the machine was calibrated.
+        budget: seconds to spend.
+    """
+    return timed(_sampler(form, width, batch), _sampler(form, *beside), pace, budget)
+
+
+def _sampler(form, width, batch):
+    with tempfile.TemporaryDirectory() as folder:
+        return Network(file(form, width, folder)).sampler(batch)
+
+
+def file(form: str, width: int, folder: str | Path) -> Path:
+    """Write an untrained network of a width into a folder, in one of `labkit.runtimes.onnx_export.FORMATS`."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 3, SIDE, SIDE), np.uint8)
+    return in_format(form, CatNet(width), Path(folder) / f"{form}-{width}.onnx", noise)

@@ -1,0 +1,1 @@
+"""Data sets, networks, the training loop, and how networks are judged."""

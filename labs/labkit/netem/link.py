@@ -1,0 +1,115 @@
+"""An emulated link between an edge device and the cloud, both on this computer: the best rung that the machine allows.
+
+- `tunnel`: two networks in user space, through which real TCP sends its packets (Linux, where `/dev/net/tun` may be
+  opened; no administrator needed).
+- `relay`: a process that passes on the bytes of a connection on 127.0.0.1. It works everywhere.
+
+The kernel's own emulator, netem, is missing from many kernels and asks for an administrator, and is not used.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from labkit.netem import tunnel
+from labkit.netem.emulated import Shaped
+from labkit.processes import Helper, HelperFailed
+from labkit.specs.link import Shape
+
+RUNGS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
+
+
+class Unlinked(RuntimeError):
+    """A rung that this machine does not allow; the message says why."""
+
+
+class Link(Shaped):
+    """A link that is there until its `with` block ends.
+
+    Args:
+        rung: which of `RUNGS` it is.
+        helper: the process that is the link.
+        folder: where the tunnel's doors are; None for the relay.
+        reason: why it is no better rung, or nothing.
+    """
+
+    def __init__(self, rung: str, helper: Helper, folder: Path | None = None, reason: str = ""):
+        self.rung, self.reason = rung, reason
+        super().__init__(helper)
+        self._folder = folder
+        self._relay = None if folder else helper.answer()["port"]
+        self._port = None
+
+    @property
+    def door(self) -> str:
+        """Where a server has to fetch the socket that it listens on; empty if any on 127.0.0.1 will do."""
+        return f"{self._folder}/cloud" if self._folder else ""
+
+    def attach(self, port: int) -> None:
+        """Say on which port the server listens."""
+        self._port = port
+        if self._relay:
+            self._order(target=port)
+
+    def dial(self, limit: float) -> socket.socket:
+        """Return a connection to the server; raises `OSError` where there is none within `limit` seconds."""
+        if self._relay:
+            line = socket.create_connection(("127.0.0.1", self._relay), timeout=limit)
+        else:
+            line = tunnel.fetch(f"{self._folder}/edge", limit)
+            try:
+                line.settimeout(limit)
+                line.connect((tunnel.CLOUD, self._port))
+            except BaseException:
+                line.close()
+                raise
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return line
+
+
+@contextmanager
+def laid(shape: Shape | None = None, rung: str | None = None) -> Iterator[Link]:
+    """Lay a link for a `with` block; what it needs ends with the block, and if this process is killed.
+
+    Args:
+        shape: of the link; without limits unless given.
+        rung: one of `RUNGS`; the best that this machine allows unless given.
+
+    Raises:
+        ValueError: no such rung.
+        Unlinked: the machine does not allow the rung that was asked for.
+    """
+    if rung is not None and rung not in RUNGS:
+        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
+    with ExitStack() as stack:
+        link, reason = None, ""
+        if rung != "relay":
+            try:
+                link = _tunnel(stack)
+            except Unlinked as refusal:
+                if rung:
+                    raise
+                reason = str(refusal)
+        if link is None:
+            link = Link("relay", stack.enter_context(Helper("labkit.netem.relay")), reason=reason)
+        link.reshape(shape or Shape())
+        yield link
+
+
+def _tunnel(stack: ExitStack) -> Link:
+    if sys.platform != "linux":
+        raise Unlinked("A tunnel in user space needs Linux.")
+    folder = Path(tempfile.mkdtemp(prefix="link-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    helper = stack.enter_context(Helper("labkit.netem.tunnel", str(folder)))
+    try:
+        helper.answer()
+    except HelperFailed as trouble:
+        raise Unlinked(f"This machine allows no tunnel in user space ({trouble}).") from None
+    return Link("tunnel", helper, folder)

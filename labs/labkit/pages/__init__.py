@@ -1,0 +1,1 @@
+"""Experiments that prose pages alone show."""

@@ -1,0 +1,99 @@
+"""What storage must bring so that accelerators do not wait: a prediction, beside MLPerf Storage's measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labkit import catalogue
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, compare
+from labkit.predict import input_pipeline
+from labkit.units import quantity
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What an accelerator reads.
+
+    Args:
+        size: mean bytes of a sample.
+        batch: samples in a step.
+        seconds: of a step if nothing is waited for, by accelerator.
+        busy: the share of its time that the benchmark wants the accelerator to be busy.
+    """
+
+    size: float
+    batch: int
+    seconds: dict[str, float]
+    busy: float
+
+    def rate(self, accelerator: str) -> float:
+        """Return the samples a second that an accelerator takes if it never waits."""
+        return self.batch / self.seconds[accelerator]
+
+
+H100, A100, V100 = "NVIDIA H100", "NVIDIA A100", "NVIDIA V100"
+# The settings of MLPerf Storage v1.0, whose accelerators are emulated by pauses of that length:
+# https://github.com/mlcommons/storage (configs/dlio/workload: record_length_bytes, batch_size, computation_time, au)
+WORKLOADS = {
+    "unet3d": Workload(146_600_628, 7, {H100: 0.323, A100: 0.636}, 0.9),
+    "cosmoflow": Workload(2_828_486, 1, {H100: 0.00350, A100: 0.00551}, 0.7),
+    "resnet50": Workload(114_660.07, 400, {H100: 0.224, A100: 0.435}, 0.9),
+}
+BERT = Workload(2500, 48, {V100: 0.968}, 1.0)  # the same repository, dlio_benchmark/configs/workload/bert_v100.yaml
+
+ACCELERATORS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+SIZES = (2.5, 115, 2830, 146_600)  # kB: of BERT, ResNet-50, CosmoFlow and 3D U-Net
+RATES = (20, 50, 300, 2000)
+CACHED = (0, 35, 65, 90, 100)  # %
+STORAGE = (1, 3, 10, 30, 100, 300, 1000)  # GB/s
+REACHED = 0.9  # of the pace that the formula promises: MLPerf's rule for pictures, which its results keep
+
+
+def rate() -> Experiment:
+    """Return the experiment on the samples a second that a cluster trains on, and what binds."""
+
+    def predict(accelerators, size, each, cached, storage):
+        size, share = size * 1e3, cached / 100
+        stages = {"storage": input_pipeline.fetching(storage * 1e9, size, share), "compute": accelerators * each}
+        binds, value = input_pipeline.pace(stages)
+        wait = 100 * input_pipeline.stalled(stages)
+        asked = quantity(input_pipeline.needed(accelerators * each, size, share), "B/s") if cached < 100 else "nothing"
+        if binds == "storage":
+            note = f"Storage binds: the accelerators wait for {quantity(wait, '%')} of the time, and ask for {asked}."
+        else:
+            note = f"The accelerators bind, and ask storage for {asked}."
+        return Outcome(value, "samples/s", low=REACHED * value, note=note)
+
+    return Experiment(
+        title="Samples a second, fed from storage",
+        quantity="Samples a second",
+        unit="samples/s",
+        axes=[
+            Axis("accelerators", "Accelerators", ACCELERATORS, start=32, unit="accelerators", log=True),
+            Axis("size", "A sample", SIZES, start=115, unit="kB", log=True),
+            Axis("each", "An accelerator takes", RATES, start=2000, unit="samples/s", log=True),
+            Axis("cached", "Samples that lie in memory", CACHED, unit="%"),
+            Axis("storage", "Storage gives", STORAGE, start=10, unit="GB/s", log=True),
+        ],
+        predict=predict,
+        readout="{accelerators} at {each} each, {size} a sample, {cached} of them in memory, and {storage} from "
+                "storage: {value}.",
+    )
+
+
+def published() -> Comparison:
+    """Return what MLPerf's storage systems gave beside what their accelerators ask for, waiting as long as allowed."""
+    rows = {row["name"]: row for row in catalogue.table("mlperf-storage") if row["accelerator"]}
+
+    def predict(system):
+        row = rows[system]
+        load = WORKLOADS[row["workload"]]
+        each = load.rate(row["accelerator"])
+        return Outcome(input_pipeline.needed(row["accelerators"] * each, load.size, stall=1 - load.busy), "B/s")
+
+    experiment = Experiment(
+        title="Bytes a second from storage", quantity="Bandwidth", unit="B/s",
+        axes=[Axis("system", "System", tuple(rows))], predict=predict,
+        measure=lambda system: Outcome(rows[system]["bytes_per_s"], "B/s", note="published"),
+        readout="{system} gives {value}.")
+    return compare(experiment, [{"system": name} for name in rows])

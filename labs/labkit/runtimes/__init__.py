@@ -1,0 +1,1 @@
+"""Runtimes: a network exported, opened and run outside the training framework."""

@@ -1,0 +1,1 @@
+"""What things are: layers and their counts, number formats, links, calibrations."""

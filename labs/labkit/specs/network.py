@@ -1,0 +1,142 @@
+"""What a network costs, counted from its shape: parameters, operations and bytes.
+
+A network is a list of layers, whether it is one neuron or tells cats from cars. A test holds every count to the
+framework's own counters. A multiplication and an addition count as two operations (FLOP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labkit.inputs import whole
+
+FLOAT = 4  # bytes of a 32-bit floating-point number (IEEE 754)
+COLOURS, CLASSES = 3, 3  # what the cat network reads at each point, and what it tells apart
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer with weights, and the bend after it.
+
+    Args:
+        kind: `"dense"`, or `"conv32"` for a convolution that reads a picture of side 32, and so on.
+        channels: channels read and channels written; a dense layer has one for each number.
+        read, written: numbers in its input and output, for one example.
+        parameters: weights and biases.
+        flop: operations of one forward pass over one example. Biases and bends are left out.
+        bent: whether a ReLU follows: what is negative becomes zero.
+    """
+
+    kind: str
+    channels: tuple[int, int]
+    read: int
+    written: int
+    parameters: int
+    flop: int
+    bent: bool = True
+
+    def moved(self, batch: int = 1) -> int:
+        """Return the bytes of a forward pass that reads weights and input once, and writes the output once."""
+        return FLOAT * (self.parameters + batch * (self.read + self.written))
+
+
+def dense(read: int, neurons: int, *, bent: bool = True) -> Layer:
+    """Return a layer of `neurons` that all read the same numbers; one neuron is a layer of 1.
+
+    Raises:
+        ValueError: a size that is no whole number from 1 up. So do all functions here.
+    """
+    whole(read=read, neurons=neurons)
+    return Layer("dense", (read, neurons), read, neurons, neurons * (read + 1), 2 * read * neurons, bent)
+
+
+def convolution(read: int, written: int, side: int) -> Layer:
+    """Return a convolution: 3 × 3 neighbours of every second point of a square picture.
+
+    Args:
+        read, written: channels.
+        side: of the picture that it reads, in points; zeros are put around it.
+    """
+    whole(read=read, written=written, side=side)
+    after = (side + 1) // 2
+    return Layer(
+        kind=f"conv{side}",
+        channels=(read, written),
+        read=read * side**2,
+        written=written * after**2,
+        parameters=written * (9 * read + 1),
+        flop=2 * 9 * read * written * after**2,
+    )
+
+
+def deep(width: int, depth: int) -> list[Layer]:
+    """Return `depth` dense layers of `width` neurons, which read `width` numbers: `models.networks.dense`."""
+    whole(width=width, depth=depth)
+    return [dense(width, width)] * depth
+
+
+def cats(width: int, size: int = 32) -> list[Layer]:
+    """Return the layers of `models.networks.cats.CatNet` for a `width` in channels and a picture `size` in pixels."""
+    whole(width=width, size=size)
+    channels = (COLOURS, width, 2 * width, 4 * width)
+    found = [convolution(channels[i], channels[i + 1], size // 2**i) for i in range(3)]
+    return [*found, dense(found[-1].written, CLASSES, bent=False)]
+
+
+def parameters(layers: Sequence[Layer]) -> int:
+    """Return how many numbers the network learns."""
+    return sum(layer.parameters for layer in layers)
+
+
+def forward_flop(layers: Sequence[Layer], batch: int = 1) -> int:
+    """Return the operations of one inference."""
+    whole(batch=batch)
+    return batch * sum(layer.flop for layer in layers)
+
+
+def training_flop(layers: Sequence[Layer], batch: int = 1) -> int:
+    """Return the operations of one training step.
+
+    Every layer runs forward, and backward for its weights and for its input; the first needs no gradient of the
+    data. The optimiser's few operations per parameter are left out.
+    """
+    return 3 * forward_flop(layers, batch) - batch * layers[0].flop
+
+
+def moved(layers: Sequence[Layer], batch: int = 1) -> int:
+    """Return the bytes that one inference reads and writes, layer by layer."""
+    whole(batch=batch)
+    return sum(layer.moved(batch) for layer in layers)
+
+
+def used(layers: Sequence[Layer], batch: int = 1) -> int:
+    """Return the bytes that one inference has in use: all weights, and the largest pair of a layer's input and output.
+    """
+    whole(batch=batch)
+    return FLOAT * (parameters(layers) + batch * max(layer.read + layer.written for layer in layers))
+
+
+def kept(layers: Sequence[Layer], batch: int = 1) -> int:
+    """Return the bytes that a forward pass keeps for the way back, beside the weights.
+
+    Every layer keeps what it read, which the gradient of its weights needs, and a bend keeps what it wrote, which the
+    next layer reads: so only the last one's is counted on top.
+    """
+    whole(batch=batch)
+    last = layers[-1].written if layers[-1].bent else 0
+    return FLOAT * batch * (sum(layer.read for layer in layers) + last)
+
+
+def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
+    """Return every count by name, as `labkit.models.counters.count` returns the framework's."""
+    return {
+        "parameters": parameters(layers),
+        "bytes of parameters": FLOAT * parameters(layers),
+        "operations": forward_flop(layers, batch),
+        "operations in training": training_flop(layers, batch),
+        "bytes moved": moved(layers, batch),
+        "bytes kept": kept(layers, batch),
+    }
+
+

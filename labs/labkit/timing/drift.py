@@ -1,0 +1,115 @@
+"""Timing at one pace, on a machine whose speed wanders.
+
+A processor's clock changes with its temperature, its battery and its neighbours. So whatever an instrument measures
+runs in turn with a *pacemaker*, one small operation of the same kind that never changes, and its time is given at the
+pace that the machine kept in the median of the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import pairwise
+from statistics import median
+
+import psutil
+
+from labkit.specs.calibration import Costs, Curve
+from labkit.timing import clock
+
+_BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
+_SLOWEST = 2.5  # a pacemaker slower than its usual pace by more than this was disturbed itself, and says nothing
+_TRIES = 3  # while other programs disturb
+_LOOKS = 2  # at points that a disturbance must have slowed
+
+
+class Paced:
+    """Measures costs in turn with a pacemaker, and brings them to one pace at the end.
+
+    Args:
+        pacemaker: returns the seconds that one pacemaker took.
+        budget: seconds for each measurement, and as many for the pacemaker beside it.
+    """
+
+    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET):
+        self._pacemaker, self._budget = pacemaker, budget
+        self._paces, self._shares = [], []
+
+    def __call__(self, sample: Callable[[], float]) -> float:
+        """Return what `sample` takes, in pacemakers; `sample` returns seconds."""
+        for _ in range(_TRIES):
+            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=self._budget)
+            if timings["call"].clean:
+                break
+        self._paces.append(timings["pace"].median)
+        self._shares.append(timings["call"].contention)
+        return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
+
+    def curve(self, samples: Mapping[float, Callable[[], float]]) -> Curve:
+        """Return what samples take against their work, which rises, in pacemakers; slow points are looked at again."""
+        found = [[work, self(sample)] for work, sample in samples.items()]
+        for _ in range(_LOOKS):
+            for i in suspects(found):
+                found[i][1] = min(found[i][1], self(samples[found[i][0]]))
+        return found
+
+    def costs(self, curves: Mapping[str, Curve], missing: Mapping[str, str] | None = None) -> Costs:
+        """Return the costs in seconds, from `curves` in pacemakers."""
+        paces = sorted(self._paces)
+        tenth = len(paces) // 10
+        pace = median(paces)
+        return Costs(
+            curves={name: [[work, times * pace] for work, times in curve] for name, curve in curves.items()},
+            pace=pace,
+            drift=paces[len(paces) - 1 - tenth] / paces[tenth],
+            contention=sum(self._shares) / len(self._shares),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            missing=dict(missing or {}),
+            battery=_on_battery(),
+        )
+
+
+def _on_battery() -> bool:
+    with suppress(AttributeError, OSError, RuntimeError):  # no such thing here, or nothing to read it from
+        battery = psutil.sensors_battery()
+        return battery is not None and battery.power_plugged is False
+    return False
+
+
+def suspects(curve: Curve) -> list[int]:
+    """Return the points that a disturbance must have slowed.
+
+    Less work cannot take longer than more, nor can more work take much longer than its share above less.
+    """
+    slower = [i for i, (here, after) in enumerate(pairwise(curve)) if here[1] > 1.05 * after[1]]
+    steep = [i + 1 for i, (here, after) in enumerate(pairwise(curve))
+             if after[1] / here[1] > 1.5 * after[0] / here[0]]
+    return sorted({*slower, *steep})
+
+
+def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: float,
+          budget: float) -> tuple[clock.Timing, float]:
+    """Time something, and look how fast the machine is meanwhile.
+
+    Args:
+        sample: returns the seconds that the thing took once.
+        pacemaker: returns the seconds that one pacemaker took.
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        budget: seconds to spend, and as many for the pacemaker.
+
+    Returns:
+        The timing by the clock, and the machine's speed meanwhile as a fraction of its calibrated one.
+    """
+    timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
+    return timings["call"], speed_of(pace, timings["pace"].median)
+
+
+def speed_of(pace: float, now: float) -> float:
+    """Return the machine's present speed as a fraction of its calibrated pace.
+
+    Args:
+        pace: seconds that the pacemaker took when the machine was calibrated.
+        now: seconds that it takes now.
+    """
+    return max(pace / now, 1 / _SLOWEST)

@@ -1,0 +1,1 @@
+"""The widgets: with a kernel, and in the published page without one."""

@@ -1,0 +1,147 @@
+"""What the widgets have in common: they live with a kernel and, in the published page, without one.
+
+With a kernel a `LabWidget` is an ordinary anywidget. While the book is built (`CLUSTER_TO_EDGE_BOOK` is set) it
+opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state
+as JSON, and three lines of script that fetch the shared module and render it into the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from html import escape
+from pathlib import Path
+from typing import ClassVar
+
+import anywidget
+import comm
+from traitlets import Bool, Unicode, default
+
+_HERE = Path(__file__).parent
+_numbers = itertools.count(1)
+
+# `data-content_root` is how Sphinx tells a page where the book's root is.
+_PAGE = """<div class="labkit-host" id="{id}" data-module="{module}">
+{fallback}
+<script type="application/json">{state}</script>
+<script type="module">
+const root = document.documentElement.dataset.content_root ?? "";
+const { mount } = await import(new URL(root + "_static/labkit/static.js", document.baseURI));
+mount(document.getElementById("{id}"));
+</script>
+</div>"""
+
+
+def in_book() -> bool:
+    """Whether this kernel runs a notebook for the published book."""
+    return bool(os.environ.get("CLUSTER_TO_EDGE_BOOK"))
+
+
+@contextmanager
+def _no_front_end() -> Iterator[None]:
+    """Let the widgets created inside talk to nobody (also the ones that ipywidgets adds, for layout)."""
+    original, comm.create_comm = comm.create_comm, comm.DummyComm
+    try:
+        yield
+    finally:
+        comm.create_comm = original
+
+
+class LabWidget(anywidget.AnyWidget):
+    """A widget that needs no kernel once it is in the book.
+
+    A subclass names its ES module in `script` and keeps in synced traits all that the module needs.
+    """
+
+    script: ClassVar[Path]
+
+    live = Bool(help="Whether a kernel stands behind the widget.").tag(sync=True)
+    _esm = Unicode().tag(sync=True)
+    _css = Unicode().tag(sync=True)
+
+    def __init__(self, **traits):
+        with _no_front_end() if in_book() else nullcontext():
+            super().__init__(**traits)
+
+    @classmethod
+    def module(cls) -> str:
+        """Return the source of the ES module that a browser loads."""
+        return (_HERE / "shared.js").read_text("utf-8") + cls.script.read_text("utf-8")
+
+    @default("live")
+    def _default_live(self) -> bool:
+        return not in_book()
+
+    @default("_esm")
+    def _default_esm(self) -> str:
+        return "" if in_book() else self.module()
+
+    @default("_css")
+    def _default_css(self) -> str:
+        return "" if in_book() else (_HERE / "style.css").read_text("utf-8")
+
+    def picture(self) -> bytes | None:
+        """Return a PNG for where no script runs, or None."""
+        return None
+
+    def text(self) -> str:
+        """Return what the widget says, for where no script runs and for the alternative text of its picture."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """Return the widget for a page without a kernel."""
+        return self._page(self.picture())
+
+    def state(self) -> dict:
+        """Return what the widget's own module reads from its model."""
+        own = set(self.traits(sync=True)) - set(anywidget.AnyWidget.class_traits(sync=True))
+        return {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
+
+    def _page(self, png: bytes | None) -> str:
+        fields = {
+            "id": f"labkit-{next(_numbers)}",
+            "module": self.script.stem,
+            "fallback": self._fallback(png),
+            "state": json.dumps(self.state(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+        }
+        return re.sub(r"\{(id|module|fallback|state)\}", lambda match: fields[match[1]], _PAGE)
+
+    def _fallback(self, png: bytes | None) -> str:
+        text = escape(self.text())
+        if png is None:
+            return f"<p>{text}</p>"
+        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        return f'<img alt="{text}" style="max-width: 100%" src="{source}">'
+
+    def _repr_mimebundle_(self, **kwargs):
+        if not in_book():
+            return super()._repr_mimebundle_(**kwargs)
+        png = self.picture()
+        bundle = {"text/plain": self.text(), "text/html": self._page(png)}
+        if png is not None:
+            bundle["image/png"] = base64.b64encode(png).decode()
+        return bundle
+
+
+def write_static(folder: Path) -> None:
+    """Write what the widgets of a page without a kernel load: one module for each kind, and what they share.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from labkit.widgets.explorer import Explorer
+    from labkit.widgets.guess import Beside, Guess
+    from labkit.widgets.quiz import Quiz
+    from labkit.widgets.table import Table
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in (Explorer, Guess, Beside, Quiz, Table):
+        (folder / kind.script.name).write_text(kind.module(), "utf-8")
+    for name in ("static.js", "style.css"):
+        (folder / name).write_bytes((_HERE / name).read_bytes())
