@@ -21,10 +21,9 @@ import pytest
 import torch
 
 from labkit import device as devices
-from labkit.distributed import pool as crews
-from labkit.distributed import train
+from labkit.distributed import pool, train
 from labkit.distributed.job import History, Work
-from labkit.distributed.pool import CrewFailed, crew
+from labkit.distributed.pool import WorkerFailed, worker_pool
 from labkit.distributed.rendezvous import Lost, Place, roll_call
 from labkit.netem import gloo_ring, hosts
 from labkit.processes import Helper
@@ -59,7 +58,7 @@ def nothing_is_left():
 def pair():
     if devices.cores() < 2 or not torch.distributed.is_available():
         pytest.skip("needs two processors and torch.distributed")
-    with crew(2) as found:
+    with worker_pool(2) as found:
         yield found
 
 
@@ -68,8 +67,8 @@ def linked(request):
     """A pair on an emulated link."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(crew(2, shape=SLOW, rung=request.param))
-        except CrewFailed as refusal:
+            yield stack.enter_context(worker_pool(2, shape=SLOW, rung=request.param))
+        except WorkerFailed as refusal:
             pytest.skip(str(refusal))
 
 
@@ -143,23 +142,23 @@ def test_two_messages_share_the_link_and_wait_at_once():
 
 @pytest.mark.parametrize("processes", [0, -1, 1.5, True, "2", None])
 def test_a_number_of_processes_that_is_none_is_refused(processes):
-    for ask in (crews.room, lambda count: crew(count).__enter__()):
+    for ask in (pool.room, lambda count: worker_pool(count).__enter__()):
         with pytest.raises(ValueError, match="processes must be a whole number from 1"):
             ask(processes)
 
 
 def test_more_processes_than_processors_are_refused_and_never_faked():
     many = math.floor(devices.cores()) + 1
-    assert not crews.room(many) and f"{many} processes need {many} processors" in crews.room(many).reason
-    assert not crews.room(1, threads=many)
-    with pytest.raises(CrewFailed, match="need"), crew(many):
+    assert not pool.room(many) and f"{many} processes need {many} processors" in pool.room(many).reason
+    assert not pool.room(1, threads=many)
+    with pytest.raises(WorkerFailed, match="need"), worker_pool(many):
         pytest.fail("it started")
 
 
 def test_a_rung_or_shape_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="namespaces, hook, loopback"), crew(1, rung="rope"):
+    with pytest.raises(ValueError, match="namespaces, hook, loopback"), worker_pool(1, rung="rope"):
         pytest.fail("it started")
-    with pytest.raises(ValueError, match="can have no shape"), crew(1, rung="loopback", shape=SLOW):
+    with pytest.raises(ValueError, match="can have no shape"), worker_pool(1, rung="loopback", shape=SLOW):
         pytest.fail("it started")
 
 
@@ -179,10 +178,10 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
                        (lambda: pair.train(SMALL, 1, target=2), "target")):
         with pytest.raises(ValueError, match=words):
             ask()
-    assert pair.all_reduce(16)  # none of it ended the crew
+    assert pair.all_reduce(16)  # none of it ended the pool
 
 
-# A crew that works
+# A pool that works
 
 
 @two
@@ -204,7 +203,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_global_batch(pair):
     assert len(both.losses) == 12 and [step for step, _ in both.accuracies] == [6, 12]
     assert both.samples == 12 * 2 * SMALL.batch and both.seconds > 0
     assert len(set(both.weights)) == 1 and len(both.weights) == 2
-    with crew(1) as single:
+    with worker_pool(1) as single:
         alone = single.train(Work("cats", width=4, batch=32, pictures=512), 12)
     assert alone.losses == pytest.approx(both.losses, rel=0.02)
     assert alone.weights != pair.train(Work("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
@@ -237,7 +236,7 @@ class plain_loop:
 
     def __enter__(self):
         environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-                       "GLOO_SOCKET_IFNAME": crews._loopback(), "OMP_NUM_THREADS": "1",
+                       "GLOO_SOCKET_IFNAME": pool._loopback(), "OMP_NUM_THREADS": "1",
                        "USE_LIBUV": str(int(os.name != "nt"))}
         self.ranks = [subprocess.Popen([sys.executable, ROOT / "tests/field/all_reduce.py"], text=True,
                                        env={**environment, "RANK": str(rank)}, stdin=subprocess.PIPE,
@@ -287,40 +286,40 @@ def test_where_no_networks_can_be_made_the_hook_takes_over_and_says_why(monkeypa
         yield
 
     monkeypatch.setattr(hosts, "switch", refused)
-    with crew(1, shape=SLOW) as found:
+    with worker_pool(1, shape=SLOW) as found:
         assert found.rung == "hook" and "Permission denied" in found.reason
-    with pytest.raises(CrewFailed, match="Permission denied"), crew(2, rung="namespaces"):
+    with pytest.raises(WorkerFailed, match="Permission denied"), worker_pool(2, rung="namespaces"):
         pytest.fail("it started")
 
 
-# A crew that fails
+# A pool that fails
 
 
 @two
 @posix
 def test_training_starts_within_seconds_and_a_rank_killed_in_mid_step_ends_the_others_and_is_named():
     begin = time.monotonic()
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         found.steps(SMALL, 1)
         assert time.monotonic() - begin < 15  # about 3 s on a quiet machine
         threading.Timer(0.3, processes[1].kill).start()
         begin = time.monotonic()
-        with pytest.raises(CrewFailed, match=r"^Rank 1: it was ended by signal 9"):
+        with pytest.raises(WorkerFailed, match=r"^Rank 1: it was ended by signal 9"):
             found.steps(SMALL, 10**6)
         assert time.monotonic() - begin < GONE_S and ended(processes)
-        with pytest.raises(CrewFailed, match=r"has ended.*Rank 1"):
+        with pytest.raises(WorkerFailed, match=r"has ended.*Rank 1"):
             found.steps(SMALL, 1)
 
 
 @two
 def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
-        found._members[0].tell({"do": "all_reduce", "size": 2**20, "times": 10**6})
-        found._members[1].tell({"do": "all_reduce", "size": "large", "times": 1})
+        found._workers[0].tell({"do": "all_reduce", "size": 2**20, "times": 10**6})
+        found._workers[1].tell({"do": "all_reduce", "size": "large", "times": 1})
         begin = time.monotonic()
-        with pytest.raises(CrewFailed, match=r"^Rank 1: TypeError"):
+        with pytest.raises(WorkerFailed, match=r"^Rank 1: TypeError"):
             found._answers("all_reduce", 60)
         assert time.monotonic() - begin < GONE_S and ended(processes)
 
@@ -329,14 +328,14 @@ def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
 def test_a_rank_that_never_joins_is_named_in_seconds(monkeypatch, tmp_path):
     (tmp_path / "sleeping.py").write_text("import sys\nsys.stdin.read()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(crews, "JOIN_S", 1.0)
+    monkeypatch.setattr(pool, "JOIN_S", 1.0)
 
     def helper(module, *arguments, **more):
         return Helper("sleeping" if json.loads(arguments[1])["rank"] == 1 else module, *arguments, **more)
 
-    monkeypatch.setattr(crews, "Helper", helper)
+    monkeypatch.setattr(pool, "Helper", helper)
     begin = time.monotonic()
-    with pytest.raises(CrewFailed, match="Rank 1 of 2 did not join within 1 s"), crew(2):
+    with pytest.raises(WorkerFailed, match="Rank 1 of 2 did not join within 1 s"), worker_pool(2):
         pytest.fail("it started")
     assert time.monotonic() - begin < 2 * GONE_S
 
@@ -352,7 +351,7 @@ def interruptible():
 @two
 @posix
 def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         for process in processes:
             process.send_signal(signal.SIGINT)  # some notebooks interrupt what they started too: that is not for them
@@ -364,8 +363,8 @@ def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
 
 
 PARENT = """
-from labkit.distributed.pool import crew
-with crew(2) as found:
+from labkit.distributed.pool import worker_pool
+with worker_pool(2) as found:
     print(*found.ids, flush=True)
     found.all_reduce(2**20, 10**6)
 """

@@ -317,8 +317,8 @@ def test_the_figures_draw(time):
 def test_real_processes_run_what_is_predicted_and_learn():
     bench = more_nodes.Bench("loopback")
     with bench.open():
-        pair = bench.crew(2)
-        assert bench.crew(2) is pair
+        pair = bench.worker_pool(2)
+        assert bench.worker_pool(2) is pair
         small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
         found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, Shape(), budget=0.1)

@@ -48,29 +48,29 @@ _GLANCE_S = 0.02
 _AFTERMATH_S = 0.5  # seconds after a failure in which the others may tell why
 
 
-class CrewFailed(HelperFailed):
+class WorkerFailed(HelperFailed):
     """The processes could not start, or one of them failed; the message says which rank, and why."""
 
 
-class Crew:
+class WorkerPool:
     """Processes that have joined.
 
     Args:
-        members: the helpers, by rank.
+        workers: the helpers, by rank.
         rung: one of `RUNGS`.
         reason: why it is no better rung, or nothing.
         switch: joins the networks of the rung `namespaces`.
     """
 
-    def __init__(self, members: list[Helper], rung: str, reason: str = "", switch: hosts.Switch | None = None):
-        self.rung, self.reason, self.processes = rung, reason, len(members)
-        self._members, self._switch, self._over = members, switch, ""
+    def __init__(self, workers: list[Helper], rung: str, reason: str = "", switch: hosts.Switch | None = None):
+        self.rung, self.reason, self.processes = rung, reason, len(workers)
+        self._workers, self._switch, self._over = workers, switch, ""
         self._answers("ready", _START_S)
 
     @property
     def ids(self) -> list[int]:
         """The number of each rank's process."""
-        return [member.id for member in self._members]
+        return [worker.id for worker in self._workers]
 
     def steps(self, work: Work, count: int, exchange: bool = True) -> list[list[float]]:
         """Return the seconds of each of `count` steps of training on one random batch, for each rank.
@@ -84,7 +84,7 @@ class Crew:
         Raises:
             ValueError: a count that is no whole number from 1 up.
             MemoryError: the work needs more memory than is free.
-            CrewFailed: a process failed.
+            WorkerFailed: a process failed.
         """
         _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
         whole(count=count)
@@ -96,7 +96,7 @@ class Crew:
         Raises:
             ValueError: a size or number of times that is no whole number from 1 up.
             MemoryError: the messages of all processes need more memory than is free.
-            CrewFailed: a process failed.
+            WorkerFailed: a process failed.
         """
         whole(size=size, times=times)
         _fits(size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
@@ -117,7 +117,7 @@ class Crew:
         Raises:
             ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
             MemoryError: the work needs more memory than is free.
-            CrewFailed: a process failed.
+            WorkerFailed: a process failed.
         """
         whole(steps=steps)
         above_zero(rate=rate)
@@ -135,8 +135,8 @@ class Crew:
     def reshape(self, shape: Shape) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
         if self.rung == "loopback":
-            raise ValueError("These processes talk over the loopback interface, which has no shape: start the crew "
-                             "with one.")
+            raise ValueError("These processes talk over the loopback interface, which has no shape: start the "
+                             "worker pool with one.")
         if self._switch:
             self._switch.reshape(shape)
         else:
@@ -144,25 +144,25 @@ class Crew:
 
     def _do(self, what: str, **order) -> list:
         if self._over:
-            raise CrewFailed(f"This crew has ended. {self._over}")
+            raise WorkerFailed(f"This worker pool has ended. {self._over}")
         try:
-            for member in self._members:
-                member.tell({"do": what, **order})
+            for worker in self._workers:
+                worker.tell({"do": what, **order})
         except HelperFailed:
             raise self._failure({}) from None
         return self._answers(what, _SILENCE_S)
 
     def _answers(self, what: str, patience: float) -> list:
-        """Return each rank's answer; whatever goes wrong ends the crew, for a late answer would be taken for another's.
+        """Return each rank's answer; whatever goes wrong ends the pool, for a late answer would be taken for another's.
 
         Raises:
-            CrewFailed: a process failed, or was silent for `patience` seconds.
+            WorkerFailed: a process failed, or was silent for `patience` seconds.
         """
         found, troubles, last = {}, {}, monotonic()
         try:
             while len(found) < self.processes:
-                for rank, member in enumerate(self._members):
-                    message = None if rank in found else self._heard(rank, member, troubles)
+                for rank, worker in enumerate(self._workers):
+                    message = None if rank in found else self._heard(rank, worker, troubles)
                     if troubles:
                         raise self._failure(troubles)
                     if message is not None:
@@ -174,20 +174,20 @@ class Crew:
                             found[rank] = message
                 if monotonic() > last + patience:
                     silent = [rank for rank in range(self.processes) if rank not in found]
-                    raise CrewFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
+                    raise WorkerFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
         except BaseException as trouble:
             self._over = str(trouble) or type(trouble).__name__
-            for member in self._members:
-                member.end()
+            for worker in self._workers:
+                worker.end()
             raise
         return [found[rank] for rank in range(self.processes)]
 
-    def _heard(self, rank: int, member: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
+    def _heard(self, rank: int, worker: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
         """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""
         try:
-            heard = member.heard(_GLANCE_S)
+            heard = worker.heard(_GLANCE_S)
         except HelperFailed as trouble:
-            why = f"it was ended by signal {member.killed}" if member.killed else str(trouble)
+            why = f"it was ended by signal {worker.killed}" if worker.killed else str(trouble)
             troubles[rank] = False, why
             return None
         if heard and isinstance(heard[0], dict) and "failed" in heard[0]:
@@ -195,20 +195,21 @@ class Crew:
             return None
         return heard and heard[0]
 
-    def _failure(self, troubles: dict[int, tuple[bool, str]]) -> CrewFailed:
+    def _failure(self, troubles: dict[int, tuple[bool, str]]) -> WorkerFailed:
         """Look round which ranks have trouble of their own, and have not only lost the others."""
         end = monotonic() + _AFTERMATH_S
         while monotonic() < end:
-            for rank, member in enumerate(self._members):
+            for rank, worker in enumerate(self._workers):
                 if rank not in troubles:
-                    self._heard(rank, member, troubles)
+                    self._heard(rank, worker, troubles)
         own = {rank: why for rank, (lost, why) in troubles.items() if not lost}
         found = own or {rank: why for rank, (_, why) in troubles.items()}
-        return CrewFailed(" ".join(f"Rank {rank}: {why}" for rank, why in sorted(found.items())))
+        return WorkerFailed(" ".join(f"Rank {rank}: {why}" for rank, why in sorted(found.items())))
 
 
 @contextmanager
-def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None, threads: int = 1) -> Iterator[Crew]:
+def worker_pool(processes: int, *, shape: Shape | None = None, rung: str | None = None, threads: int = 1
+                ) -> Iterator[WorkerPool]:
     """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
 
     Args:
@@ -219,10 +220,10 @@ def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None,
 
     Raises:
         ValueError: a number that is no whole number from 1 up, or a rung that there is not.
-        CrewFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
+        WorkerFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
     """
     if not (there := room(processes, threads)):
-        raise CrewFailed(there.reason)
+        raise WorkerFailed(there.reason)
     if rung is not None and rung not in RUNGS:
         raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
     if rung == "loopback" and shape is not None:
@@ -235,10 +236,10 @@ def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None,
                 switch = stack.enter_context(hosts.switch())
             except hosts.Refused as refusal:
                 if rung:
-                    raise CrewFailed(str(refusal)) from None
+                    raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
         found = "namespaces" if switch else "hook" if emulated else "loopback"
-        found = Crew(_members(stack, processes, threads, switch, found), found, reason, switch)
+        found = WorkerPool(_workers(stack, processes, threads, switch, found), found, reason, switch)
         if emulated:
             found.reshape(shape or Shape())
         yield found
@@ -261,7 +262,7 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     return processes
 
 
-def _members(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:
+def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:
     folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
     environment = {"OMP_NUM_THREADS": str(threads),
                    "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}

@@ -26,7 +26,7 @@ _WARM = 3  # steps: DistributedDataParallel puts the gradients into their bucket
 _KEPT = 4  # networks that stay ready for the next call
 
 
-class Member:
+class Worker:
     """A process that has joined.
 
     Args:

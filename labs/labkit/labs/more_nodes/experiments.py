@@ -9,7 +9,7 @@ from functools import cache
 from statistics import median
 
 from labkit.data import data_folder
-from labkit.distributed.pool import Crew, crew, room
+from labkit.distributed.pool import WorkerPool, room, worker_pool
 from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
 from labkit.labs.common import banded, measured, nearest
 from labkit.labs.more_nodes import cluster
@@ -302,7 +302,7 @@ class Bench:
     def __init__(self, rung: str):
         self.rung = rung
         self._stack: ExitStack | None = None
-        self._crews: dict[int, Crew] = {}
+        self._pools: dict[int, WorkerPool] = {}
 
     @contextmanager
     def open(self) -> Iterator[Bench]:
@@ -314,16 +314,16 @@ class Bench:
             try:
                 yield self
             finally:
-                self._crews.clear()
+                self._pools.clear()
                 stack, self._stack = self._stack, None
                 stack.close()
 
-    def crew(self, processes: int) -> Crew:
+    def worker_pool(self, processes: int) -> WorkerPool:
         """Return that many processes, started now unless they are there."""
-        if processes not in self._crews:
+        if processes not in self._pools:
             rung = LOOPBACK if processes == 1 else self.rung
-            self._crews[processes] = self._stack.enter_context(crew(processes, rung=rung))
-        return self._crews[processes]
+            self._pools[processes] = self._stack.enter_context(worker_pool(processes, rung=rung))
+        return self._pools[processes]
 
 
 def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: Shape, budget: float) -> Outcome:
@@ -333,7 +333,7 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     mostly waiting, which has none.
     """
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
-    there = bench.crew(nodes)
+    there = bench.worker_pool(nodes)
     if nodes > 1 and bench.rung != LOOPBACK:
         there.reshape(shape)
     name, width = NETWORKS[what]

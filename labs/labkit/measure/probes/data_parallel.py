@@ -19,7 +19,7 @@ from time import perf_counter
 import torch
 
 from labkit.distributed.job import Work
-from labkit.distributed.pool import Crew, CrewFailed, crew, room
+from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Costs, Curve
@@ -80,7 +80,7 @@ def calibrate(device: torch.device) -> Costs:
         return Costs.unavailable(NAMES, there.reason)
     try:
         with ExitStack() as stack:
-            pair, one = stack.enter_context(crew(PROCESSES)), stack.enter_context(crew(1))
+            pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
             apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
             looks = [_exchange(both, pair)]
             alone = apart.costs(_steps(apart, one, "alone"))
@@ -92,19 +92,19 @@ def calibrate(device: torch.device) -> Costs:
             spread, sums = _spread(pair), _sums(pair)
         found, missing = _links()
         costs = both.costs(curves, missing)
-    except CrewFailed as trouble:
+    except WorkerFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
     found |= {"spread": spread, f"sum {LOOPBACK}": sums}
     return replace(costs, curves={**alone.curves, **costs.curves, **found},
                    drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
 
 
-def pacemaker(there: Crew) -> Callable[[], float]:
+def pacemaker(there: WorkerPool) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
     return sampler(there, _PACEMAKER, exchange=False)
 
 
-def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
+def sampler(there: WorkerPool, work: Work, exchange: bool = True) -> Callable[[], float]:
     """Return a function that runs some steps on all processes and returns the mean seconds of one."""
     count = 3
 
@@ -117,13 +117,13 @@ def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], floa
     return sample
 
 
-def longer(there: Crew, what: Work) -> Callable[[], float]:
+def longer(there: WorkerPool, what: Work) -> Callable[[], float]:
     """Return a sampler of the seconds by which a step takes longer because it exchanges its gradients."""
     whole, apart = sampler(there, what), sampler(there, what, exchange=False)
     return lambda: max(whole() - apart(), _LEAST_S)
 
 
-def adding(there: Crew, size: int) -> Callable[[], float]:
+def adding(there: WorkerPool, size: int) -> Callable[[], float]:
     """Return a function that runs all-reduces of `size` bytes back to back and returns the mean seconds of one."""
     times = 3
 
@@ -151,7 +151,7 @@ class Exchange:
     usual: float
 
 
-def exchanges(there: Crew, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
+def exchanges(there: WorkerPool, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
     """Time all-reduces of some sizes, for about `budget` seconds each."""
     found = []
     for size in sizes:
@@ -181,7 +181,7 @@ class Lesson:
     seconds: float
 
 
-def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
+def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
     """Train the cat network from the start until it knows `target` of 1,024 other pictures.
 
     Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
@@ -240,7 +240,7 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
     for rung in LINKS:
         report(0.8, f"Calibrating: all-reduce over {rung}")
         try:
-            with crew(PROCESSES, shape=Shape(), rung=rung) as pair:
+            with worker_pool(PROCESSES, shape=Shape(), rung=rung) as pair:
                 found[f"sum {rung}"] = _sums(pair)
                 found[f"waiting {rung}"] = []
                 for trip in ROUND_TRIPS:
@@ -248,7 +248,7 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
                     found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
                 pair.reshape(TRIED)
                 found[f"exchange {rung}"] = [[what.gradients(), _usual(longer(pair, what))] for what in EXCHANGED[:3]]
-        except CrewFailed as refusal:
+        except WorkerFailed as refusal:
             missing |= {f"{kind} {rung}": str(refusal) for kind in OVER}
     return found, missing
 
