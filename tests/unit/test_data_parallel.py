@@ -24,7 +24,7 @@ from labkit import device as devices
 from labkit.distributed import pool, train
 from labkit.distributed.job import History, Work
 from labkit.distributed.pool import WorkerFailed, worker_pool
-from labkit.distributed.rendezvous import Lost, Place, roll_call
+from labkit.distributed.rendezvous import Lost, Rendezvous, wait_for_ranks
 from labkit.netem import gloo_ring, hosts
 from labkit.processes import Helper
 from labkit.specs.link import Shape
@@ -464,9 +464,9 @@ def test_who_cannot_meet_says_why_in_seconds(monkeypatch):
             monkeypatch.setenv("RANK", str(rank))
             monkeypatch.setenv("MASTER_PORT", str(address))
             with pytest.raises(Lost, match=words):
-                Place().meet(patience=1)
+                Rendezvous().store(patience=1)
     with pytest.raises(Lost, match=r"Ranks 1, 2 of 3 did not join within 0\.2 s"):
-        roll_call(torch.distributed.HashStore(), 0, 3, patience=0.2)
+        wait_for_ranks(torch.distributed.HashStore(), 0, 3, patience=0.2)
     assert time.monotonic() - begin < GONE_S
 
 
@@ -543,9 +543,9 @@ def test_when_one_of_two_hosts_dies_the_other_ends_in_seconds_with_a_message(swi
 
 @two
 def test_when_the_network_falls_silent_both_ranks_end_in_seconds_with_a_message(switch):
-    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29401"}
-    with (rank(0, "--silence=2", "--steps=100000", within=switch.host(0), **meeting) as first,
-          rank(1, "--silence=2", "--steps=100000", within=switch.host(1), **meeting) as second):
+    rendezvous = {"WORLD_SIZE": "2", "MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29401"}
+    with (rank(0, "--silence=2", "--steps=100000", within=switch.host(0), **rendezvous) as first,
+          rank(1, "--silence=2", "--steps=100000", within=switch.host(1), **rendezvous) as second):
         first.said("Step 10 of")
         switch.cut()
         try:

@@ -268,7 +268,7 @@ def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switc
                    "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
     ranks = []
     for rank in range(processes):
-        order = {"rank": rank, "processes": processes, "meeting": str(Path(folder) / "meeting"), "threads": threads,
+        order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
                  "held_back": rung == "hook", "patience": JOIN_S}
         ranks.append(stack.enter_context(Helper(
             "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,

@@ -37,14 +37,14 @@ _GLANCE_S = 0.5
 def main(arguments: list[str]) -> int:
     """Run one rank as the command line says; return the exit status."""
     options = _options(arguments)
-    from labkit.distributed.rendezvous import Lost, Place, device
+    from labkit.distributed.rendezvous import Lost, Rendezvous, device
     from labkit.distributed.worker import Worker
 
     try:
         work = Work(**{name: getattr(options, name) for name in asdict(Work())})
         whole(steps=options.steps, every=options.every)
         above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
-        place = Place()
+        own = Rendezvous()
     except ValueError as wrong:
         _say(f"This cannot be run: {wrong}", sys.stderr)
         return 2
@@ -52,24 +52,24 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def tell(_, text=""):
-        if text and place.rank == 0:
+        if text and own.rank == 0:
             _say(text)
 
     try:
-        store = place.meet(options.patience)
-        worker = Worker(store, place.rank, place.processes, device=device(place.local, place.locals),
+        store = own.store(options.patience)
+        worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals),
                         patience=options.patience, silence=options.silence)
-        if place.local == 0:
-            _say(f"Rank {place.rank} of {place.processes} is here and computes on {worker.device}.")
+        if own.local == 0:
+            _say(f"Rank {own.rank} of {own.processes} is here and computes on {worker.device}.")
         report = worker.train(work, options.steps, rate=options.rate, every=options.every, tell=tell)
         reports = worker.gather(report)
     except Lost as lost:
-        _say(f"Rank {place.rank}: {lost}", sys.stderr)
+        _say(f"Rank {own.rank}: {lost}", sys.stderr)
         os._exit(1)  # threads that wait for the others would hold up a usual end
-    if place.rank == 0:
+    if own.rank == 0:
         _say_result(work, History.of(reports, work.batch))
-    elif place.local == 0:
-        _say(f"Rank {place.rank} is done. Its weights at the end: {report['weights']}.")
+    elif own.local == 0:
+        _say(f"Rank {own.rank} is done. Its weights at the end: {report['weights']}.")
     worker.leave()
     return 0
 
@@ -120,28 +120,28 @@ def _end_with_parent(parent: int) -> None:
 # In a worker pool
 
 
-def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool, patience: float) -> None:
+def obey(rank: int, processes: int, store: str, threads: int, held_back: bool, patience: float) -> None:
     """Join a worker pool, then do what it orders, line by line, until it closes the line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the pool through it
     orders: queue.Queue[dict] = queue.Queue()
-    threading.Thread(target=_listen, args=(orders, Path(meeting).parent), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, Path(store).parent), daemon=True).start()
     import torch
 
     from labkit import device as devices
-    from labkit.distributed import rendezvous as meetings
+    from labkit.distributed import rendezvous
     from labkit.distributed.worker import Worker
     from labkit.processes import say
 
     try:
         devices.settle()
         torch.set_num_threads(threads)
-        worker = Worker(torch.distributed.FileStore(meeting, processes), rank, processes, held_back=held_back,
+        worker = Worker(torch.distributed.FileStore(store, processes), rank, processes, held_back=held_back,
                         device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
         say("ready")
         while True:
             say(_done(worker, orders.get(), say))
     except Exception as trouble:
-        lost = isinstance(trouble, meetings.Lost)
+        lost = isinstance(trouble, rendezvous.Lost)
         with suppress(OSError):  # nobody may be left to read it
             say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
         orders.get()  # nothing more comes: the pool ends this process

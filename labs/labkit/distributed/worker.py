@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from labkit import device as devices
 from labkit.distributed.comm_hook import HeldBack
 from labkit.distributed.job import Work
-from labkit.distributed.rendezvous import Lost, roll_call, short, together
+from labkit.distributed.rendezvous import Lost, short, together, wait_for_ranks
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
@@ -30,7 +30,7 @@ class Worker:
     """A process that has joined.
 
     Args:
-        store: where the processes meet.
+        store: of the rendezvous.
         rank: its number, from 0.
         processes: how many there are.
         device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
@@ -45,14 +45,14 @@ class Worker:
     def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
                  held_back: bool = False, patience: float, silence: float):
         self.rank, self.processes, self.device = rank, processes, device
-        roll_call(store, rank, processes, patience)
+        wait_for_ranks(store, rank, processes, patience)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         try:
             group.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank,
                                      world_size=processes, timeout=timedelta(seconds=silence))
         except (RuntimeError, OSError) as trouble:
-            raise Lost("All ranks found the meeting place, but they cannot reach each other: a firewall, or the wrong "
+            raise Lost("All ranks came to the rendezvous, but they cannot reach each other: a firewall, or the wrong "
                        f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
         self.link = HeldBack(processes) if held_back else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
