@@ -129,9 +129,9 @@ def test_a_ring_sends_all_but_its_own_chunk_twice():
 
 
 def test_two_messages_share_the_link_and_wait_at_once():
-    from labkit.distributed.comm_hook import HeldBack
+    from labkit.distributed.comm_hook import DelayedAllReduce
 
-    link = HeldBack(2, Shape(round_trip=0.5, bandwidth=1000))
+    link = DelayedAllReduce(2, Shape(round_trip=0.5, bandwidth=1000))
     assert link.due(10.0, 1000) == 10 + 1 + 1
     assert link.due(10.0, 2000) == 10 + 1 + 2 + 1  # sent after the first, its wait not
     assert link.due(20.0, 1000) == 22

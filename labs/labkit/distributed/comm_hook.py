@@ -14,7 +14,7 @@ from labkit.netem import gloo_ring
 from labkit.specs.link import Shape
 
 
-class HeldBack:
+class DelayedAllReduce:
     """The one link that every all-reduce of this process has to pass, one after the other.
 
     Args:

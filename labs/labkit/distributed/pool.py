@@ -269,7 +269,7 @@ def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switc
     ranks = []
     for rank in range(processes):
         order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
-                 "held_back": rung == "hook", "patience": JOIN_S}
+                 "delayed": rung == "hook", "patience": JOIN_S}
         ranks.append(stack.enter_context(Helper(
             "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
             within=switch.host(rank) if switch else ())))

@@ -120,7 +120,7 @@ def _end_with_parent(parent: int) -> None:
 # In a worker pool
 
 
-def obey(rank: int, processes: int, store: str, threads: int, held_back: bool, patience: float) -> None:
+def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, patience: float) -> None:
     """Join a worker pool, then do what it orders, line by line, until it closes the line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the pool through it
     orders: queue.Queue[dict] = queue.Queue()
@@ -135,7 +135,7 @@ def obey(rank: int, processes: int, store: str, threads: int, held_back: bool, p
     try:
         devices.settle()
         torch.set_num_threads(threads)
-        worker = Worker(torch.distributed.FileStore(store, processes), rank, processes, held_back=held_back,
+        worker = Worker(torch.distributed.FileStore(store, processes), rank, processes, delayed=delayed,
                         device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
         say("ready")
         while True:

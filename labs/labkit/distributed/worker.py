@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labkit import device as devices
-from labkit.distributed.comm_hook import HeldBack
+from labkit.distributed.comm_hook import DelayedAllReduce
 from labkit.distributed.job import Work
 from labkit.distributed.rendezvous import Lost, short, together, wait_for_ranks
 from labkit.models import training
@@ -34,7 +34,7 @@ class Worker:
         rank: its number, from 0.
         processes: how many there are.
         device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
-        held_back: whether an emulated link holds back every all-reduce.
+        delayed: whether an emulated link holds back every all-reduce.
         patience: seconds that the others may come later.
         silence: seconds that it waits for the others in the middle of its work.
 
@@ -43,7 +43,7 @@ class Worker:
     """
 
     def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
-                 held_back: bool = False, patience: float, silence: float):
+                 delayed: bool = False, patience: float, silence: float):
         self.rank, self.processes, self.device = rank, processes, device
         wait_for_ranks(store, rank, processes, patience)
         if device.type == "cuda":
@@ -54,7 +54,7 @@ class Worker:
         except (RuntimeError, OSError) as trouble:
             raise Lost("All ranks came to the rendezvous, but they cannot reach each other: a firewall, or the wrong "
                        f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
-        self.link = HeldBack(processes) if held_back else None
+        self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
         self._ready: dict[Work, tuple] = {}
         self._numbers = torch.zeros(0)
