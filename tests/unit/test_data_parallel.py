@@ -22,7 +22,7 @@ import torch
 
 from labkit import device as devices
 from labkit.distributed import pool, train
-from labkit.distributed.job import History, Work
+from labkit.distributed.job import History, Job
 from labkit.distributed.pool import WorkerFailed, worker_pool
 from labkit.distributed.rendezvous import Lost, Rendezvous, wait_for_ranks
 from labkit.netem import gloo_ring, hosts
@@ -31,7 +31,7 @@ from labkit.specs.link import Shape
 
 ROOT = Path(__file__).parents[2]
 GONE_S, END_S = 15, 60
-SMALL = Work("cats", width=4, batch=16, pictures=512)
+SMALL = Job("cats", width=4, batch=16, pictures=512)
 SLOW = Shape(round_trip=0.01, bandwidth=12.5e6)
 
 needs_two = [pytest.mark.skipif(devices.cores() < 2, reason="needs two processors"),
@@ -90,27 +90,27 @@ def ended(processes, seconds=GONE_S) -> bool:
     return not psutil.wait_procs(processes, seconds)[1]
 
 
-# The work
+# The job
 
 
 @pytest.mark.parametrize(("wrong", "words"), [
     ({"network": "birds"}, "choose one of cats, dense"), ({"batch": 0}, "batch must be a whole number from 1"),
     ({"batch": 2.5}, "batch"), ({"batch": True}, "batch"), ({"width": -1}, "width"), ({"depth": "2"}, "depth"),
     ({"pictures": 0}, "pictures"), ({"seed": -1}, "from 0 up"), ({"seed": math.nan}, "seed")])
-def test_work_that_cannot_be_is_refused(wrong, words):
+def test_a_job_that_cannot_be_is_refused(wrong, words):
     with pytest.raises(ValueError, match=words):
-        Work(**wrong)
+        Job(**wrong)
 
 
-@pytest.mark.parametrize("work", [Work(), Work("dense", width=64, depth=3)])
-def test_work_goes_over_json_and_knows_its_size(work):
-    assert Work(**json.loads(json.dumps(work.as_dict()))) == work
-    assert work.parameters() == sum(values.numel() for values in work.build().parameters())
-    assert work.gradients() == 4 * work.parameters() < work.memory()
+@pytest.mark.parametrize("job", [Job(), Job("dense", width=64, depth=3)])
+def test_a_job_goes_over_json_and_knows_its_size(job):
+    assert Job(**json.loads(json.dumps(job.as_dict()))) == job
+    assert job.parameters() == sum(values.numel() for values in job.build().parameters())
+    assert job.gradients() == 4 * job.parameters() < job.memory()
 
 
-def test_work_that_no_memory_holds_takes_none_to_count():
-    assert Work("dense", width=2**20, depth=8).gradients() > 2**45
+def test_a_job_that_no_memory_holds_takes_none_to_count():
+    assert Job("dense", width=2**20, depth=8).gradients() > 2**45
 
 
 # The ring
@@ -168,7 +168,7 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
     with pytest.raises(MemoryError, match="choose fewer or smaller"):
         pair.all_reduce(huge)
     with pytest.raises(MemoryError, match="free"):
-        pair.steps(Work("dense", width=2**18), 1)
+        pair.steps(Job("dense", width=2**18), 1)
     with pytest.raises(ValueError, match="which has no shape"):
         pair.reshape(SLOW)
     for ask, words in ((lambda: pair.all_reduce(0), "size"), (lambda: pair.all_reduce(16, True), "times"),
@@ -189,7 +189,7 @@ def test_steps_are_timed_on_every_rank(pair):
     for exchange in (True, False):
         found = pair.steps(SMALL, 5, exchange)
         assert [len(times) for times in found] == [5, 5] and min(map(min, found)) > 0
-    assert len(pair.steps(Work("dense", width=32, batch=4), 3)[1]) == 3
+    assert len(pair.steps(Job("dense", width=32, batch=4), 3)[1]) == 3
 
 
 @two
@@ -204,9 +204,9 @@ def test_two_processes_learn_what_one_learns_from_the_same_global_batch(pair):
     assert both.samples == 12 * 2 * SMALL.batch and both.seconds > 0
     assert len(set(both.weights)) == 1 and len(both.weights) == 2
     with worker_pool(1) as single:
-        alone = single.train(Work("cats", width=4, batch=32, pictures=512), 12)
+        alone = single.train(Job("cats", width=4, batch=32, pictures=512), 12)
     assert alone.losses == pytest.approx(both.losses, rel=0.02)
-    assert alone.weights != pair.train(Work("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
+    assert alone.weights != pair.train(Job("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
 
 
 @two

@@ -19,7 +19,7 @@ _COPIES = 5  # of each parameter: itself, its gradient, the gradient in a bucket
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """What every process does in a step of training.
 
     Args:

@@ -26,7 +26,7 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit.distributed.job import History, Work
+from labkit.distributed.job import History, Job
 from labkit.distributed.train import ORDERS
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
@@ -72,23 +72,23 @@ class WorkerPool:
         """The number of each rank's process."""
         return [worker.id for worker in self._workers]
 
-    def steps(self, work: Work, count: int, exchange: bool = True) -> list[list[float]]:
+    def steps(self, job: Job, count: int, exchange: bool = True) -> list[list[float]]:
         """Return the seconds of each of `count` steps of training on one random batch, for each rank.
 
         Args:
-            work: what one process does.
+            job: what one process does.
             count: steps, after some that are not counted.
             exchange: whether the processes add up their gradients (`DistributedDataParallel`); else all compute at
                 once, each for itself.
 
         Raises:
             ValueError: a count that is no whole number from 1 up.
-            MemoryError: the work needs more memory than is free.
+            MemoryError: the job needs more memory than is free.
             WorkerFailed: a process failed.
         """
-        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
         whole(count=count)
-        return self._do("steps", work=work.as_dict(), count=int(count), exchange=bool(exchange))
+        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
         """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
@@ -103,12 +103,12 @@ class WorkerPool:
         return [sum(each) / self.processes for each in zip(
             *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
 
-    def train(self, work: Work, steps: int, *, rate: float = 1e-3, every: int | None = None,
+    def train(self, job: Job, steps: int, *, rate: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
         """Train from the start and return how it went.
 
         Args:
-            work: what one process does; a global batch is that of all processes together.
+            job: what one process does; a global batch is that of all processes together.
             steps: how many at most.
             rate: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
@@ -116,7 +116,7 @@ class WorkerPool:
 
         Raises:
             ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
-            MemoryError: the work needs more memory than is free.
+            MemoryError: the job needs more memory than is free.
             WorkerFailed: a process failed.
         """
         whole(steps=steps)
@@ -128,9 +128,9 @@ class WorkerPool:
         if target is not None:
             above_zero(target=target, most=1)
             order["target"] = float(target)
-        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
-        reports = self._do("train", work=work.as_dict(), **order)
-        return History.of(reports, work.batch)
+        _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        reports = self._do("train", job=job.as_dict(), **order)
+        return History.of(reports, job.batch)
 
     def reshape(self, shape: Shape) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""

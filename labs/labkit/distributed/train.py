@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import monotonic, sleep
 
-from labkit.distributed.job import NETWORKS, History, Work
+from labkit.distributed.job import NETWORKS, History, Job
 from labkit.inputs import above_zero, whole
 
 ORDERS = "--orders"
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     from labkit.distributed.worker import Worker
 
     try:
-        work = Work(**{name: getattr(options, name) for name in asdict(Work())})
+        job = Job(**{name: getattr(options, name) for name in asdict(Job())})
         whole(steps=options.steps, every=options.every)
         above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
         own = Rendezvous()
@@ -61,13 +61,13 @@ def main(arguments: list[str]) -> int:
                         patience=options.patience, silence=options.silence)
         if own.local == 0:
             _say(f"Rank {own.rank} of {own.processes} is here and computes on {worker.device}.")
-        report = worker.train(work, options.steps, rate=options.rate, every=options.every, tell=tell)
+        report = worker.train(job, options.steps, rate=options.rate, every=options.every, tell=tell)
         reports = worker.gather(report)
     except Lost as lost:
         _say(f"Rank {own.rank}: {lost}", sys.stderr)
         os._exit(1)  # threads that wait for the others would hold up a usual end
     if own.rank == 0:
-        _say_result(work, History.of(reports, work.batch))
+        _say_result(job, History.of(reports, job.batch))
     elif own.local == 0:
         _say(f"Rank {own.rank} is done. Its weights at the end: {report['weights']}.")
     worker.leave()
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(arguments):
-    usual = Work()
+    usual = Job()
     parser = argparse.ArgumentParser(prog="labkit.distributed.train", description=__doc__.split("\n")[0])
     parser.add_argument("--network", choices=NETWORKS, default=usual.network)
     for name, kind, value, what in (
@@ -94,9 +94,9 @@ def _options(arguments):
     return parser.parse_args(arguments)
 
 
-def _say_result(work: Work, history: History) -> None:
+def _say_result(job: Job, history: History) -> None:
     _say(json.dumps({
-        **asdict(work), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
+        **asdict(job), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
         "seconds": history.seconds, "examples_per_second": history.samples / history.seconds,
         "loss": history.losses[-1], "accuracy": history.accuracies[-1][1] if history.accuracies else None,
         "weights": history.weights}))
@@ -172,7 +172,7 @@ def _done(worker, order: dict, say) -> object:
         return {}
     if what == "all_reduce":
         return worker.all_reduce(**order)
-    return getattr(worker, what)(Work(**order.pop("work")), **order, tell=tell)
+    return getattr(worker, what)(Job(**order.pop("job")), **order, tell=tell)
 
 
 if __name__ == "__main__":

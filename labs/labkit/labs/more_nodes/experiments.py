@@ -339,9 +339,9 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     name, width = NETWORKS[what]
     near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
     beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
-    own = instrument.work(name, width, each)
+    own = instrument.job(name, width, each)
     samples = {"step": instrument.sampler(there, own),
-               "computing": instrument.sampler(there, instrument.work(name, near, int(beside)), exchange=False)}
+               "computing": instrument.sampler(there, instrument.job(name, near, int(beside)), exchange=False)}
     if nodes > 1 and bench.rung == LOOPBACK:
         like = min(instrument.EXCHANGED, key=lambda known: abs(math.log(known.gradients() / own.gradients())))
         samples["exchange"] = instrument.longer(there, like)

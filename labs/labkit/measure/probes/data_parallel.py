@@ -18,7 +18,7 @@ from time import perf_counter
 
 import torch
 
-from labkit.distributed.job import Work
+from labkit.distributed.job import Job
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
@@ -33,8 +33,8 @@ WIDTHS = {"cats": (8, 16, 32), "dense": (256, 512, 1024)}
 BATCHES = (4, 16, 64, 256)
 LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
 # What is trained to see what exchanging costs: networks whose gradients fill one bucket, and which compute little.
-EXCHANGED = (*(Work("cats", width, batch=4) for width in (8, 32)),
-             *(Work("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
+EXCHANGED = (*(Job("cats", width, batch=4) for width in (8, 32)),
+             *(Job("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
 LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.distributed.pool.RUNGS`
 LOOPBACK = "loopback"
 OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
@@ -42,7 +42,7 @@ TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms
 ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
-SPREAD = Work("cats", 16, batch=16)
+SPREAD = Job("cats", 16, batch=16)
 NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
          *(f"{kind} {rung}" for kind in OVER for rung in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
@@ -50,15 +50,15 @@ NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
 TARGET = 0.9  # of the test pictures right: where training stops
 BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
-_PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
+_PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
 _BUDGET = 0.1
 
 
-def work(name: str, width: int, batch: int) -> Work:
+def job(name: str, width: int, batch: int) -> Job:
     """Return what one process does: the network by name and width, and its share of the batch."""
-    return Work(name, width, depth=DEPTH, batch=batch)
+    return Job(name, width, depth=DEPTH, batch=batch)
 
 
 def layers(name: str, width: int) -> list[network.Layer]:
@@ -104,20 +104,20 @@ def pacemaker(there: WorkerPool) -> Callable[[], float]:
     return sampler(there, _PACEMAKER, exchange=False)
 
 
-def sampler(there: WorkerPool, work: Work, exchange: bool = True) -> Callable[[], float]:
+def sampler(there: WorkerPool, job: Job, exchange: bool = True) -> Callable[[], float]:
     """Return a function that runs some steps on all processes and returns the mean seconds of one."""
     count = 3
 
     def sample() -> float:
         nonlocal count
-        seconds = mean(chain(*there.steps(work, count, exchange)))
+        seconds = mean(chain(*there.steps(job, count, exchange)))
         count = min(max(3, round(_BLOCK_S / seconds)), 200)
         return seconds
 
     return sample
 
 
-def longer(there: WorkerPool, what: Work) -> Callable[[], float]:
+def longer(there: WorkerPool, what: Job) -> Callable[[], float]:
     """Return a sampler of the seconds by which a step takes longer because it exchanges its gradients."""
     whole, apart = sampler(there, what), sampler(there, what, exchange=False)
     return lambda: max(whole() - apart(), _LEAST_S)
@@ -199,8 +199,8 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
     """
     if batch % there.processes:
         raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
-    work = Work("cats", width, batch=batch // there.processes, seed=seed)
-    found = there.train(work, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+    job = Job("cats", width, batch=batch // there.processes, seed=seed)
+    found = there.train(job, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
                         every=max(LOOK // batch, 1), target=target)
     reached = found.accuracies[-1][1] >= target
     return Lesson(batch, seed, found.samples if reached else None, found.seconds)
@@ -214,7 +214,7 @@ def _steps(timed, there, how) -> dict[str, Curve]:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
             found[f"{how} {name} {width}"] = timed.curve({
-                batch: sampler(there, work(name, width, batch), exchange=False) for batch in BATCHES
+                batch: sampler(there, job(name, width, batch), exchange=False) for batch in BATCHES
                 if batch * flop <= LARGEST})
     return found
 
