@@ -67,7 +67,7 @@ def linked(request):
     """A pair on an emulated link."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(worker_pool(2, shape=SLOW, rung=request.param))
+            yield stack.enter_context(worker_pool(2, shape=SLOW, backend=request.param))
         except WorkerFailed as refusal:
             pytest.skip(str(refusal))
 
@@ -156,9 +156,9 @@ def test_more_processes_than_processors_are_refused_and_never_faked():
 
 
 def test_a_rung_or_shape_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="namespaces, hook, loopback"), worker_pool(1, rung="rope"):
+    with pytest.raises(ValueError, match="namespaces, hook, loopback"), worker_pool(1, backend="rope"):
         pytest.fail("it started")
-    with pytest.raises(ValueError, match="can have no shape"), worker_pool(1, rung="loopback", shape=SLOW):
+    with pytest.raises(ValueError, match="can have no shape"), worker_pool(1, backend="loopback", shape=SLOW):
         pytest.fail("it started")
 
 
@@ -287,8 +287,8 @@ def test_where_no_networks_can_be_made_the_hook_takes_over_and_says_why(monkeypa
 
     monkeypatch.setattr(hosts, "switch", refused)
     with worker_pool(1, shape=SLOW) as found:
-        assert found.rung == "hook" and "Permission denied" in found.reason
-    with pytest.raises(WorkerFailed, match="Permission denied"), worker_pool(2, rung="namespaces"):
+        assert found.backend == "hook" and "Permission denied" in found.reason
+    with pytest.raises(WorkerFailed, match="Permission denied"), worker_pool(2, backend="namespaces"):
         pytest.fail("it started")
 
 

@@ -25,24 +25,24 @@ from labkit.specs.link import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Sh
 GONE_S = 15
 
 
-def allowed(rung: str) -> bool:
+def allowed(backend: str) -> bool:
     try:
-        with link.laid(rung=rung):
+        with link.laid(backend=backend):
             return True
     except link.Unlinked:
         return False
 
 
-@pytest.fixture(scope="module", params=list(link.RUNGS))
-def rung(request):
+@pytest.fixture(scope="module", params=list(link.BACKENDS))
+def backend(request):
     if not allowed(request.param):
         pytest.skip(f"This machine allows no {request.param}.")
     return request.param
 
 
 @pytest.fixture(scope="module")
-def site(rung):
-    with link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+def site(backend):
+    with link.laid(backend=backend) as way, cloud.running(CatNet(2), way):
         yield way
 
 
@@ -97,13 +97,13 @@ def test_a_loss_costs_a_round_trip_and_a_wait_where_nothing_follows():
 
 
 def test_an_unknown_rung_is_refused():
-    with pytest.raises(ValueError, match=r"no rung 'rope'.*tunnel, relay"), link.laid(rung="rope"):
+    with pytest.raises(ValueError, match=r"no backend 'rope'.*tunnel, relay"), link.laid(backend="rope"):
         pass
 
 
 def test_without_a_tunnel_the_relay_takes_over_and_says_why(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(link.Unlinked, match="needs Linux"), link.laid(rung="tunnel"):
+    with pytest.raises(link.Unlinked, match="needs Linux"), link.laid(backend="tunnel"):
         pass
     monkeypatch.undo()
 
@@ -112,7 +112,7 @@ def test_without_a_tunnel_the_relay_takes_over_and_says_why(monkeypatch):
 
     monkeypatch.setattr(link, "_tunnel", refused)
     with link.laid() as way:
-        assert way.rung == "relay" and way.reason == "Not allowed here."
+        assert way.backend == "relay" and way.reason == "Not allowed here."
 
 
 # One direction, on a clock of its own
@@ -213,10 +213,10 @@ def test_two_connections_do_not_mix(site, line):
 # Nothing is left
 
 
-def test_the_block_ends_its_processes_also_on_an_error(rung):
+def test_the_block_ends_its_processes_also_on_an_error(backend):
     before = children()
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+        with pytest.raises(error), link.laid(backend=backend) as way, cloud.running(CatNet(2), way):
             assert len(children() - before) == 2
             raise error
         assert wait_until(lambda: children() <= before)
@@ -229,7 +229,7 @@ from labkit.netem import link
 from labkit.offload import cloud
 from labkit.models.networks.cats import CatNet
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
-with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
+with link.laid(backend=sys.argv[1]) as way, cloud.running(CatNet(2), way):
     print(*(child.pid for child in psutil.Process().children()), flush=True)
     time.sleep(60)
 """
@@ -237,8 +237,8 @@ with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM"])
-def test_killing_the_client_ends_the_link_and_the_cloud(rung, how):
-    child = subprocess.Popen([sys.executable, "-c", KILLED, rung], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+def test_killing_the_client_ends_the_link_and_the_cloud(backend, how):
+    child = subprocess.Popen([sys.executable, "-c", KILLED, backend], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     with child:
         helpers = [int(pid) for pid in child.stdout.readline().split()]
@@ -250,9 +250,9 @@ def test_killing_the_client_ends_the_link_and_the_cloud(rung, how):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("victim", ["link", "cloud"])
-def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(rung, victim):
+def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(backend, victim):
     before = children()
-    with link.laid(rung=rung) as way:
+    with link.laid(backend=backend) as way:
         link_pid = (children() - before).pop()
         with cloud.running(CatNet(2), way):
             cloud_pid = (children() - before - {link_pid}).pop()
@@ -270,7 +270,7 @@ def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(rung, victim):
 
 
 def test_a_port_in_use_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as taken, link.laid(rung="relay") as way:
+    with socket.create_server(("127.0.0.1", 0)) as taken, link.laid(backend="relay") as way:
         port = taken.getsockname()[1]
         said = rf"Port {port} on 127\.0\.0\.1 is taken: choose another"
         with pytest.raises(HelperFailed, match=said), cloud.running(CatNet(2), way, port):

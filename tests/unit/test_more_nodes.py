@@ -221,12 +221,13 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
 
 
-@pytest.mark.parametrize("rung", instrument.LINKS)
-def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(rung):
+@pytest.mark.parametrize("backend", instrument.LINKS)
+def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(backend):
     usual = fakes.data_parallel()
-    slower = fakes.data_parallel(**{f"exchange {rung}": [
-        [size, seconds + 1e-3] for size, seconds in usual.curve(f"exchange {rung}")]})
-    before, after = (more_nodes.time(fakes.machine(costs={"data_parallel": costs}), rung) for costs in (usual, slower))
+    slower = fakes.data_parallel(**{f"exchange {backend}": [
+        [size, seconds + 1e-3] for size, seconds in usual.curve(f"exchange {backend}")]})
+    before, after = (more_nodes.time(fakes.machine(costs={"data_parallel": costs}), backend)
+                     for costs in (usual, slower))
     for link in (dict(round_trip=0.01, rate=1), dict(round_trip=0, rate=0.1), FAST):
         point = dict(nodes=2, batch=256, scaling=STRONG, what=TRAINED[0], **link)
         assert after.predict(**point).value - before.predict(**point).value == pytest.approx(1e-3, rel=0.05)

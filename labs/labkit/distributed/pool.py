@@ -1,7 +1,7 @@
 """Some processes on this computer that train together, for a notebook: started, told what to do, and always ended.
 
 They compute on the processor, also where there is a GPU: one process alone would get it and two would not, so that
-they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best rung
+they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best backend
 that the machine allows:
 
 - `namespaces`: each process in a network of its own, and every packet between them is delayed and counted (Linux, where
@@ -36,7 +36,7 @@ from labkit.progress import report
 from labkit.specs.link import Shape
 from labkit.units import quantity
 
-RUNGS = {
+BACKENDS = {
     "namespaces": "real TCP through networks in user space, one for each process",
     "hook": "every all-reduce is held back as long as a ring over the link would take",
     "loopback": "no link is emulated: real TCP within this computer",
@@ -57,13 +57,13 @@ class WorkerPool:
 
     Args:
         workers: the helpers, by rank.
-        rung: one of `RUNGS`.
-        reason: why it is no better rung, or nothing.
-        switch: joins the networks of the rung `namespaces`.
+        backend: one of `BACKENDS`.
+        reason: why it is no better backend, or nothing.
+        switch: joins the networks of the backend `namespaces`.
     """
 
-    def __init__(self, workers: list[Helper], rung: str, reason: str = "", switch: hosts.Switch | None = None):
-        self.rung, self.reason, self.processes = rung, reason, len(workers)
+    def __init__(self, workers: list[Helper], backend: str, reason: str = "", switch: hosts.Switch | None = None):
+        self.backend, self.reason, self.processes = backend, reason, len(workers)
         self._workers, self._switch, self._over = workers, switch, ""
         self._answers("ready", _START_S)
 
@@ -134,7 +134,7 @@ class WorkerPool:
 
     def reshape(self, shape: Shape) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
-        if self.rung == "loopback":
+        if self.backend == "loopback":
             raise ValueError("These processes talk over the loopback interface, which has no shape: start the "
                              "worker pool with one.")
         if self._switch:
@@ -208,34 +208,34 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(processes: int, *, shape: Shape | None = None, rung: str | None = None, threads: int = 1
+def worker_pool(processes: int, *, shape: Shape | None = None, backend: str | None = None, threads: int = 1
                 ) -> Iterator[WorkerPool]:
     """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
 
     Args:
         processes: how many; 1 trains alone.
         shape: of an emulated link between each of them and the others; None for the loopback interface.
-        rung: one of `RUNGS`; the best that this machine allows unless given.
+        backend: one of `BACKENDS`; the best that this machine allows unless given.
         threads: of each process.
 
     Raises:
-        ValueError: a number that is no whole number from 1 up, or a rung that there is not.
-        WorkerFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
+        ValueError: a number that is no whole number from 1 up, or a backend that there is not.
+        WorkerFailed: this machine has too few processors, or does not allow the backend, or a process did not start.
     """
     if not (there := room(processes, threads)):
         raise WorkerFailed(there.reason)
-    if rung is not None and rung not in RUNGS:
-        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
-    if rung == "loopback" and shape is not None:
-        raise ValueError("On the rung 'loopback' no link is emulated, so it can have no shape.")
-    emulated = shape is not None or rung in ("namespaces", "hook")
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
+    if backend == "loopback" and shape is not None:
+        raise ValueError("On the backend 'loopback' no link is emulated, so it can have no shape.")
+    emulated = shape is not None or backend in ("namespaces", "hook")
     with ExitStack() as stack:
         switch, reason = None, ""
-        if emulated and rung != "hook":
+        if emulated and backend != "hook":
             try:
                 switch = stack.enter_context(hosts.switch())
             except hosts.Refused as refusal:
-                if rung:
+                if backend:
                     raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
         found = "namespaces" if switch else "hook" if emulated else "loopback"
@@ -262,14 +262,14 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     return processes
 
 
-def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:
+def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, backend: str) -> list[Helper]:
     folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
     environment = {"OMP_NUM_THREADS": str(threads),
                    "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
     ranks = []
     for rank in range(processes):
         order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
-                 "delayed": rung == "hook", "patience": JOIN_S}
+                 "delayed": backend == "hook", "patience": JOIN_S}
         ranks.append(stack.enter_context(Helper(
             "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
             within=switch.host(rank) if switch else ())))

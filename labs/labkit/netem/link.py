@@ -1,4 +1,4 @@
-"""An emulated link between an edge device and the cloud, both on this computer: the best rung that the machine allows.
+"""An emulated link between an edge device and the cloud, both on this computer, on the best backend that it allows.
 
 - `tunnel`: two networks in user space, through which real TCP sends its packets (Linux, where `/dev/net/tun` may be
   opened; no administrator needed).
@@ -22,25 +22,25 @@ from labkit.netem.emulated import Shaped
 from labkit.processes import Helper, HelperFailed
 from labkit.specs.link import Shape
 
-RUNGS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
+BACKENDS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
 
 
 class Unlinked(RuntimeError):
-    """A rung that this machine does not allow; the message says why."""
+    """A backend that this machine does not allow; the message says why."""
 
 
 class Link(Shaped):
     """A link that is there until its `with` block ends.
 
     Args:
-        rung: which of `RUNGS` it is.
+        backend: which of `BACKENDS` it is.
         helper: the process that is the link.
         folder: where the tunnel's doors are; None for the relay.
-        reason: why it is no better rung, or nothing.
+        reason: why it is no better backend, or nothing.
     """
 
-    def __init__(self, rung: str, helper: Helper, folder: Path | None = None, reason: str = ""):
-        self.rung, self.reason = rung, reason
+    def __init__(self, backend: str, helper: Helper, folder: Path | None = None, reason: str = ""):
+        self.backend, self.reason = backend, reason
         super().__init__(helper)
         self._folder = folder
         self._relay = None if folder else helper.answer()["port"]
@@ -74,26 +74,26 @@ class Link(Shaped):
 
 
 @contextmanager
-def laid(shape: Shape | None = None, rung: str | None = None) -> Iterator[Link]:
+def laid(shape: Shape | None = None, backend: str | None = None) -> Iterator[Link]:
     """Lay a link for a `with` block; what it needs ends with the block, and if this process is killed.
 
     Args:
         shape: of the link; without limits unless given.
-        rung: one of `RUNGS`; the best that this machine allows unless given.
+        backend: one of `BACKENDS`; the best that this machine allows unless given.
 
     Raises:
-        ValueError: no such rung.
-        Unlinked: the machine does not allow the rung that was asked for.
+        ValueError: no such backend.
+        Unlinked: the machine does not allow the backend that was asked for.
     """
-    if rung is not None and rung not in RUNGS:
-        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
     with ExitStack() as stack:
         link, reason = None, ""
-        if rung != "relay":
+        if backend != "relay":
             try:
                 link = _tunnel(stack)
             except Unlinked as refusal:
-                if rung:
+                if backend:
                     raise
                 reason = str(refusal)
         if link is None:

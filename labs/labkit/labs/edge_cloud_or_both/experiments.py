@@ -45,31 +45,31 @@ DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.12
 _FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
 
 
-def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
     """Return the experiment on the mean time of an answer, by strategy and link.
 
     Args:
         machine: this machine, with what the instrument `offload` finds.
         team: the networks and the pictures.
-        rung: how the link is emulated: `labkit.netem.link.RUNGS`.
+        backend: how the link is emulated: `labkit.netem.link.BACKENDS`.
         budget: seconds to spend on measuring a point, about.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the rung.
+        ValueError: a machine that lacks the instrument, or the backend.
     """
-    costs, site = machine.cost("offload"), Site(team, rung)
-    costs.curve(rung)
+    costs, site = machine.cost("offload"), Site(team, backend)
+    costs.curve(backend)
     sheet = catalogue.machine(H100)
 
     def predict(strategy, round_trip, rate, loss, slower):
         shape = _shape(round_trip, rate, loss)
         if strategy == CASCADE:
-            parts = predicted.cascade(costs, rung, shape, team.widths, team.early, WITHOUT_END, slower)
+            parts = predicted.cascade(costs, backend, shape, team.widths, team.early, WITHOUT_END, slower)
         elif strategy == EDGE:
             parts = {predicted.EDGE: predicted.alone(costs, team.widths[0], slower)}
         else:
             far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
-            parts = predicted.split(costs, rung, shape, team.widths[1], LAYERS.get(strategy, 0), slower, far)
+            parts = predicted.split(costs, backend, shape, team.widths[1], LAYERS.get(strategy, 0), slower, far)
         note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
         return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
 
@@ -80,7 +80,7 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
             return _mean(site, strategy, _shape(round_trip, rate, loss), slower, costs.pace, budget)
 
     return Experiment(
-        title=f"From a picture to its answer, over the {rung}",
+        title=f"From a picture to its answer, over the {backend}",
         quantity="Mean time",
         unit="s",
         axes=[
@@ -98,13 +98,13 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
     )
 
 
-def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
     """Return the experiment on the distance in which a car stops, by who sees the obstacle and over which link.
 
     The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
     answers at its deadline at the latest. The arguments are those of `time`.
     """
-    costs, site = machine.cost("offload"), Site(team, rung)
+    costs, site = machine.cost("offload"), Site(team, backend)
     alone = predicted.alone(costs, team.widths[0])
 
     def parts(strategy, round_trip, rate, deadline):
@@ -113,7 +113,7 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
             return DRIVER_S, 0.0
         if strategy == EDGE:
             return alone, 0.0
-        asked = sum(predicted.split(costs, rung, _shape(round_trip, rate, 0), team.widths[1], 0).values())
+        asked = sum(predicted.split(costs, backend, _shape(round_trip, rate, 0), team.widths[1], 0).values())
         if strategy == CLOUD:
             return 0.0, asked
         return alone, max(min(asked, deadline - alone), 0.0)
@@ -154,20 +154,20 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
     )
 
 
-def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: float = 50) -> float:
+def turning(machine: Machine, team: Team, backend: str, deadline: float, rate: float = 50) -> float:
     """Return the predicted round trip in seconds from which the cloud's answers miss a deadline."""
     shape = _shape(0.0, rate, 0)
     costs = machine.cost("offload")
-    asked = predicted.split(costs, rung, shape, team.widths[1], 0)
+    asked = predicted.split(costs, backend, shape, team.widths[1], 0)
     asked[predicted.EDGE] += predicted.alone(costs, team.widths[0])
     return predicted.turning(asked, deadline)
 
 
-def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float = 50) -> float:
+def break_even(machine: Machine, team: Team, backend: str, slower: int, rate: float = 50) -> float:
     """Return the predicted round trip in seconds up to which the cloud is the faster place for the large network.
 
     Args:
-        machine, team, rung: as in `time`.
+        machine, team, backend: as in `time`.
         slower: how many times over the edge does its work.
         rate: of the link, in Mbit/s.
 
@@ -175,7 +175,7 @@ def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float
         0 where the edge is faster over any link.
     """
     costs, width = machine.cost("offload"), team.widths[1]
-    asked = predicted.split(costs, rung, _shape(0.0, rate, 0), width, 0)
+    asked = predicted.split(costs, backend, _shape(0.0, rate, 0), width, 0)
     return predicted.turning(asked, predicted.alone(costs, width, slower))
 
 
@@ -244,7 +244,7 @@ def untrained(widths: tuple[int, int] = (4, 24), early: float = 0.7) -> Team:
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: whole networks over links of all shapes,
-    none of which the calibration ran, on every rung that this machine allows.
+    none of which the calibration ran, on every backend that this machine allows.
     """
     shapes = [(0.003, 50), (0.006, 10), (0.02, 100), (0.047, 50), (0.1, 5)]
     points = [dict(strategy=strategy, round_trip=trip, rate=rate, loss=0, slower=1)
@@ -252,4 +252,5 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
                for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
     team, costs = untrained(), machine.cost("offload")
-    return [(time(machine, team, rung, budget=0.7), points) for rung in linking.RUNGS if rung in costs.curves]
+    return [(time(machine, team, backend, budget=0.7), points) for backend in linking.BACKENDS
+            if backend in costs.curves]

@@ -96,11 +96,11 @@ class Site:
 
     Args:
         team: whose networks they use.
-        rung: how the link is emulated; the best that the machine allows unless given.
+        backend: how the link is emulated; the best that the machine allows unless given.
     """
 
-    def __init__(self, team: Team, rung: str | None = None):
-        self.team, self._rung = team, rung
+    def __init__(self, team: Team, backend: str | None = None):
+        self.team, self._backend = team, backend
         self.link: linking.Link | None = None
 
     @contextmanager
@@ -109,7 +109,7 @@ class Site:
         if self.link is not None:
             yield self
             return
-        with linking.laid(rung=self._rung) as self.link:
+        with linking.laid(backend=self._backend) as self.link:
             try:
                 with clouds.running(self.team.large, self.link):
                     yield self
@@ -154,13 +154,13 @@ class Site:
         return (~self.team.sure).nonzero().squeeze(1).tolist()
 
 
-def measured(shape: Shape, rung: str | None = None) -> dict[str, tuple[float, float]]:
+def measured(shape: Shape, backend: str | None = None) -> dict[str, tuple[float, float]]:
     """Lay a link and measure it: return what was asked for and what was found, by quantity.
 
     The round trip is that of an empty message and its answer, the median of 15; the bandwidth is that of a long
     message, the best of some, its round trip taken off. Both contain what sending and receiving costs the computer.
     """
-    with linking.laid(shape, rung) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
+    with linking.laid(shape, backend) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
         trip = median(line.echo(0, _PATIENCE_S) for _ in range(15))
         size = int(min(max(shape.bandwidth * _LONG_S, 2**14), 2**18))
         fastest = min(line.echo(size, _PATIENCE_S) for _ in range(8))
@@ -267,13 +267,13 @@ def table(team: Team, runs: Mapping[str, Sequence[Answer]]) -> str:
 
 
 def ladder(shape: Shape) -> dict[str, dict[str, tuple[float, float]] | str]:
-    """Return for each rung what was asked of the link and what was found, or why the machine does not allow it."""
+    """Return for each backend what was asked of the link and what was found, or why the machine does not allow it."""
     found = {}
-    for rung in linking.RUNGS:
+    for backend in linking.BACKENDS:
         try:
-            found[rung] = measured(shape, rung)
+            found[backend] = measured(shape, backend)
         except linking.Unlinked as refusal:
-            found[rung] = str(refusal)
+            found[backend] = str(refusal)
     return found
 
 

@@ -54,7 +54,7 @@ def session() -> Iterator[Callable[[int], float]]:
     Raises:
         WorkerFailed: they did not find each other, or one of them failed.
     """
-    with pool.worker_pool(PROCESSES, rung="loopback") as workers:
+    with pool.worker_pool(PROCESSES, backend="loopback") as workers:
         times: dict[int, int] = {}
 
         def all_reduce(size: int) -> float:

@@ -35,7 +35,7 @@ LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
 # What is trained to see what exchanging costs: networks whose gradients fill one bucket, and which compute little.
 EXCHANGED = (*(Job("cats", width, batch=4) for width in (8, 32)),
              *(Job("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
-LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.distributed.pool.RUNGS`
+LINKS = ("namespaces", "hook")  # the backends of emulated links: `labkit.distributed.pool.BACKENDS`
 LOOPBACK = "loopback"
 OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
 TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
@@ -44,7 +44,7 @@ SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link wi
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Job("cats", 16, batch=16)
 NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
-         *(f"{kind} {rung}" for kind in OVER for rung in LINKS),
+         *(f"{kind} {backend}" for kind in OVER for backend in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
@@ -237,19 +237,20 @@ def _spread(pair) -> Curve:
 def _links() -> tuple[dict[str, Curve], dict[str, str]]:
     """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
     found, missing = {}, {}
-    for rung in LINKS:
-        report(0.8, f"Calibrating: all-reduce over {rung}")
+    for backend in LINKS:
+        report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
-            with worker_pool(PROCESSES, shape=Shape(), rung=rung) as pair:
-                found[f"sum {rung}"] = _sums(pair)
-                found[f"waiting {rung}"] = []
+            with worker_pool(PROCESSES, shape=Shape(), backend=backend) as pair:
+                found[f"sum {backend}"] = _sums(pair)
+                found[f"waiting {backend}"] = []
                 for trip in ROUND_TRIPS:
                     pair.reshape(Shape(trip))
-                    found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
+                    found[f"waiting {backend}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
                 pair.reshape(TRIED)
-                found[f"exchange {rung}"] = [[what.gradients(), _usual(longer(pair, what))] for what in EXCHANGED[:3]]
+                found[f"exchange {backend}"] = [[what.gradients(), _usual(longer(pair, what))]
+                                               for what in EXCHANGED[:3]]
         except WorkerFailed as refusal:
-            missing |= {f"{kind} {rung}": str(refusal) for kind in OVER}
+            missing |= {f"{kind} {backend}": str(refusal) for kind in OVER}
     return found, missing
 
 
