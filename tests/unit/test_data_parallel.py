@@ -26,13 +26,14 @@ from labkit.distributed.job import History, Job
 from labkit.distributed.pool import WorkerFailed, worker_pool
 from labkit.distributed.rendezvous import Lost, Rendezvous, wait_for_ranks
 from labkit.netem import gloo_ring, hosts
+from labkit.netem.emulator import BackendUnavailable
 from labkit.processes import Helper
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 ROOT = Path(__file__).parents[2]
 GONE_S, END_S = 15, 60
 SMALL = Job("cats", width=4, batch=16, pictures=512)
-SLOW = Shape(round_trip=0.01, bandwidth=12.5e6)
+SLOW = LinkSpec(round_trip=0.01, rate=12.5e6)
 
 needs_two = [pytest.mark.skipif(devices.cores() < 2, reason="needs two processors"),
              pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")]
@@ -67,7 +68,7 @@ def linked(request):
     """A pair on an emulated link."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(worker_pool(2, shape=SLOW, backend=request.param))
+            yield stack.enter_context(worker_pool(2, link=SLOW, backend=request.param))
         except WorkerFailed as refusal:
             pytest.skip(str(refusal))
 
@@ -77,7 +78,7 @@ def switch():
     with ExitStack() as stack:
         try:
             yield stack.enter_context(hosts.switch())
-        except hosts.Refused as refusal:
+        except BackendUnavailable as refusal:
             pytest.skip(str(refusal))
 
 
@@ -123,15 +124,15 @@ def test_gloo_waits_a_round_trip_for_every_two_segments(size, processes, trips):
 
 
 def test_a_ring_sends_all_but_its_own_chunk_twice():
-    assert gloo_ring.sending(4000, 2, Shape(bandwidth=1000)) == 4
-    assert gloo_ring.sending(4000, 4, Shape(bandwidth=1000)) == 6
-    assert gloo_ring.sending(4000, 1, Shape(bandwidth=1000)) == 0
+    assert gloo_ring.sending(4000, 2, LinkSpec(rate=1000)) == 4
+    assert gloo_ring.sending(4000, 4, LinkSpec(rate=1000)) == 6
+    assert gloo_ring.sending(4000, 1, LinkSpec(rate=1000)) == 0
 
 
 def test_two_messages_share_the_link_and_wait_at_once():
     from labkit.distributed.comm_hook import DelayedAllReduce
 
-    link = DelayedAllReduce(2, Shape(round_trip=0.5, bandwidth=1000))
+    link = DelayedAllReduce(2, LinkSpec(round_trip=0.5, rate=1000))
     assert link.due(10.0, 1000) == 10 + 1 + 1
     assert link.due(10.0, 2000) == 10 + 1 + 2 + 1  # sent after the first, its wait not
     assert link.due(20.0, 1000) == 22
@@ -155,10 +156,10 @@ def test_more_processes_than_processors_are_refused_and_never_faked():
         pytest.fail("it started")
 
 
-def test_a_rung_or_shape_that_cannot_be_is_refused():
+def test_a_backend_or_link_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="namespaces, hook, loopback"), worker_pool(1, backend="rope"):
         pytest.fail("it started")
-    with pytest.raises(ValueError, match="can have no shape"), worker_pool(1, backend="loopback", shape=SLOW):
+    with pytest.raises(ValueError, match="no link is emulated"), worker_pool(1, backend="loopback", link=SLOW):
         pytest.fail("it started")
 
 
@@ -169,8 +170,8 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
         pair.all_reduce(huge)
     with pytest.raises(MemoryError, match="free"):
         pair.steps(Job("dense", width=2**18), 1)
-    with pytest.raises(ValueError, match="which has no shape"):
-        pair.reshape(SLOW)
+    with pytest.raises(ValueError, match="no link is emulated"):
+        pair.set_link(SLOW)
     for ask, words in ((lambda: pair.all_reduce(0), "size"), (lambda: pair.all_reduce(16, True), "times"),
                        (lambda: pair.steps(SMALL, 0), "count"), (lambda: pair.train(SMALL, 2.5), "steps"),
                        (lambda: pair.train(SMALL, 1, every=0), "every"),
@@ -260,16 +261,16 @@ class plain_loop:
 
 @two
 def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
-    for shape, size in ((Shape(0.02), 16), (Shape(0.002, 12.5e6), 2**20)):
-        linked.reshape(shape)
+    for spec, size in ((LinkSpec(0.02), 16), (LinkSpec(0.002, 12.5e6), 2**20)):
+        linked.set_link(spec)
         linked.all_reduce(size, 2)
-        expected = gloo_ring.sending(size, 2, shape) + gloo_ring.waiting(size, 2, shape)
+        expected = gloo_ring.sending(size, 2, spec) + gloo_ring.waiting(size, 2, spec)
         assert 0.85 * expected < min(linked.all_reduce(size, 4)) < 1.5 * expected
 
 
 @two
 def test_a_slow_link_slows_steps_that_exchange_and_changes_no_result(linked, pair):
-    linked.reshape(SLOW)
+    linked.set_link(SLOW)
     apart, exchanging = (median(linked.steps(SMALL, 8, exchange)[0]) for exchange in (False, True))
     assert exchanging > apart and exchanging > SLOW.round_trip
     found, plain = linked.train(SMALL, 6), pair.train(SMALL, 6)
@@ -282,11 +283,11 @@ def test_where_no_networks_can_be_made_the_hook_takes_over_and_says_why(monkeypa
 
     @contextmanager
     def refused():
-        raise hosts.Refused("This machine allows none (Permission denied).")
+        raise BackendUnavailable("This machine allows none (Permission denied).")
         yield
 
     monkeypatch.setattr(hosts, "switch", refused)
-    with worker_pool(1, shape=SLOW) as found:
+    with worker_pool(1, link=SLOW) as found:
         assert found.backend == "hook" and "Permission denied" in found.reason
     with pytest.raises(WorkerFailed, match="Permission denied"), worker_pool(2, backend="namespaces"):
         pytest.fail("it started")

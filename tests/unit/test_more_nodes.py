@@ -24,7 +24,7 @@ from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
 from labkit.specs import network
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.widgets.explorer.grid import Grid
 
 LINK = Link(latency=1e-4, bandwidth=1e9)
@@ -322,7 +322,7 @@ def test_real_processes_run_what_is_predicted_and_learn():
         assert bench.worker_pool(2) is pair
         small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
-        found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, Shape(), budget=0.1)
+        found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, LinkSpec(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
         few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))

@@ -31,9 +31,10 @@ from labkit.distributed.train import ORDERS
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
 from labkit.netem import hosts, namespaces
+from labkit.netem.emulator import BackendUnavailable
 from labkit.processes import Helper, HelperFailed
 from labkit.progress import report
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.units import quantity
 
 BACKENDS = {
@@ -132,15 +133,15 @@ class WorkerPool:
         reports = self._do("train", job=job.as_dict(), **order)
         return History.of(reports, job.batch)
 
-    def reshape(self, shape: Shape) -> None:
+    def set_link(self, spec: LinkSpec) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
         if self.backend == "loopback":
-            raise ValueError("These processes talk over the loopback interface, which has no shape: start the "
+            raise ValueError("These processes talk over the loopback interface, and no link is emulated: start the "
                              "worker pool with one.")
         if self._switch:
-            self._switch.reshape(shape)
+            self._switch.set_link(spec)
         else:
-            self._do("reshape", shape=astuple(shape))
+            self._do("set_link", link=astuple(spec))
 
     def _do(self, what: str, **order) -> list:
         if self._over:
@@ -208,13 +209,13 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(processes: int, *, shape: Shape | None = None, backend: str | None = None, threads: int = 1
+def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | None = None, threads: int = 1
                 ) -> Iterator[WorkerPool]:
     """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
 
     Args:
         processes: how many; 1 trains alone.
-        shape: of an emulated link between each of them and the others; None for the loopback interface.
+        link: what lies between each of them and the others; None for the loopback interface alone.
         backend: one of `BACKENDS`; the best that this machine allows unless given.
         threads: of each process.
 
@@ -226,22 +227,22 @@ def worker_pool(processes: int, *, shape: Shape | None = None, backend: str | No
         raise WorkerFailed(there.reason)
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
-    if backend == "loopback" and shape is not None:
-        raise ValueError("On the backend 'loopback' no link is emulated, so it can have no shape.")
-    emulated = shape is not None or backend in ("namespaces", "hook")
+    if backend == "loopback" and link is not None:
+        raise ValueError("On the backend 'loopback' no link is emulated: leave `link` out.")
+    emulated = link is not None or backend in ("namespaces", "hook")
     with ExitStack() as stack:
         switch, reason = None, ""
         if emulated and backend != "hook":
             try:
                 switch = stack.enter_context(hosts.switch())
-            except hosts.Refused as refusal:
+            except BackendUnavailable as refusal:
                 if backend:
                     raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
         found = "namespaces" if switch else "hook" if emulated else "loopback"
         found = WorkerPool(_workers(stack, processes, threads, switch, found), found, reason, switch)
         if emulated:
-            found.reshape(shape or Shape())
+            found.set_link(link or LinkSpec())
         yield found
 
 

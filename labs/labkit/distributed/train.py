@@ -156,7 +156,7 @@ def _listen(orders: queue.Queue, folder: Path) -> None:
 
 def _done(worker, order: dict, say) -> object:
     """Do an order and return the answer; now and then say how far it is."""
-    from labkit.specs.link import Shape
+    from labkit.specs.link import LinkSpec
 
     last = monotonic()
 
@@ -167,8 +167,8 @@ def _done(worker, order: dict, say) -> object:
             say({"done": share, "text": text})
 
     what = order.pop("do")
-    if what == "reshape":
-        worker.link.shape = Shape(*order["shape"])
+    if what == "set_link":
+        worker.link.spec = LinkSpec(*order["link"])
         return {}
     if what == "all_reduce":
         return worker.all_reduce(**order)

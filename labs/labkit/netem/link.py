@@ -18,18 +18,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from labkit.netem import tunnel
-from labkit.netem.emulated import Shaped
+from labkit.netem.emulator import BackendUnavailable, Emulator
 from labkit.processes import Helper, HelperFailed
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 BACKENDS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
 
 
-class Unlinked(RuntimeError):
-    """A backend that this machine does not allow; the message says why."""
-
-
-class Link(Shaped):
+class EmulatedLink(Emulator):
     """A link that is there until its `with` block ends.
 
     Args:
@@ -74,16 +70,16 @@ class Link(Shaped):
 
 
 @contextmanager
-def laid(shape: Shape | None = None, backend: str | None = None) -> Iterator[Link]:
-    """Lay a link for a `with` block; what it needs ends with the block, and if this process is killed.
+def emulated_link(spec: LinkSpec | None = None, backend: str | None = None) -> Iterator[EmulatedLink]:
+    """Emulate a link for a `with` block; what it needs ends with the block, and if this process is killed.
 
     Args:
-        shape: of the link; without limits unless given.
+        spec: what the link is; without limits unless given.
         backend: one of `BACKENDS`; the best that this machine allows unless given.
 
     Raises:
         ValueError: no such backend.
-        Unlinked: the machine does not allow the backend that was asked for.
+        BackendUnavailable: the machine does not allow the backend that was asked for.
     """
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
@@ -92,24 +88,24 @@ def laid(shape: Shape | None = None, backend: str | None = None) -> Iterator[Lin
         if backend != "relay":
             try:
                 link = _tunnel(stack)
-            except Unlinked as refusal:
+            except BackendUnavailable as refusal:
                 if backend:
                     raise
                 reason = str(refusal)
         if link is None:
-            link = Link("relay", stack.enter_context(Helper("labkit.netem.relay")), reason=reason)
-        link.reshape(shape or Shape())
+            link = EmulatedLink("relay", stack.enter_context(Helper("labkit.netem.relay")), reason=reason)
+        link.set_link(spec or LinkSpec())
         yield link
 
 
-def _tunnel(stack: ExitStack) -> Link:
+def _tunnel(stack: ExitStack) -> EmulatedLink:
     if sys.platform != "linux":
-        raise Unlinked("A tunnel in user space needs Linux.")
+        raise BackendUnavailable("A tunnel in user space needs Linux.")
     folder = Path(tempfile.mkdtemp(prefix="link-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     helper = stack.enter_context(Helper("labkit.netem.tunnel", str(folder)))
     try:
         helper.answer()
     except HelperFailed as trouble:
-        raise Unlinked(f"This machine allows no tunnel in user space ({trouble}).") from None
-    return Link("tunnel", helper, folder)
+        raise BackendUnavailable(f"This machine allows no tunnel in user space ({trouble}).") from None
+    return EmulatedLink("tunnel", helper, folder)

@@ -25,7 +25,7 @@ from labkit.progress import report
 from labkit.published import rows
 from labkit.specs import network
 from labkit.specs.calibration import Costs
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import speed_of, timed
 from labkit.units import quantity
@@ -71,15 +71,15 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
         if what == LARGE:
             return _large(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
         return banded(_parts(costs, backend, what, data_parallel.share(batch, nodes, scaling), nodes,
-                             _shape(round_trip, rate)))
+                             _spec(round_trip, rate)))
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
             return Unavailable("There are no H100 here: this can only be predicted.")
         if not (there := room(nodes)):
             return there
-        shape = _shape(round_trip, rate)
-        if backend == LOOPBACK and shape != Shape():
+        spec = _spec(round_trip, rate)
+        if backend == LOOPBACK and spec != LinkSpec():
             return Unavailable("The processes talk over the loopback here. Choose no round trip and the fastest link, "
                                "or a backend that emulates links.")
         expected = predict(nodes, batch, scaling, what, round_trip, rate)
@@ -88,7 +88,7 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
         if expected.value > _LONGEST_S:
             return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
         with bench.open():
-            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, shape, budget)
+            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, spec, budget)
 
     return Experiment(
         title="One step by more nodes" + ("" if backend == LOOPBACK else f", over the backend {backend}"),
@@ -139,9 +139,9 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
     )
 
 
-def adding(machine: Machine, size: int, nodes: int, backend: str = LOOPBACK, shape: Shape | None = None) -> float:
+def adding(machine: Machine, size: int, nodes: int, backend: str = LOOPBACK, spec: LinkSpec | None = None) -> float:
     """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
-    return Line(machine.cost("data_parallel"), backend, nodes, shape or Shape()).alone(size)
+    return Line(machine.cost("data_parallel"), backend, nodes, spec or LinkSpec()).alone(size)
 
 
 def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
@@ -168,11 +168,11 @@ class Line:
         costs: what the instrument `data_parallel` found.
         backend: how the link is emulated.
         nodes: processes, two or more.
-        shape: of the link.
+        spec: what the link is.
     """
 
-    def __init__(self, costs: Costs, backend: str, nodes: int, shape: Shape):
-        self._sums, self._nodes, self._shape = costs.curve(f"sum {backend}"), nodes, shape
+    def __init__(self, costs: Costs, backend: str, nodes: int, spec: LinkSpec):
+        self._sums, self._nodes, self._spec = costs.curve(f"sum {backend}"), nodes, spec
         self._asked, self._hides = asked(costs, backend), backend == HIDING
 
     def alone(self, size: int) -> float:
@@ -185,10 +185,10 @@ class Line:
 
     def latency(self, size: int) -> float:
         """Return the seconds that it takes longer because the link is long, however fast it is."""
-        waited = self._asked * gloo_ring.waiting(size, self._nodes, self._shape)
+        waited = self._asked * gloo_ring.waiting(size, self._nodes, self._spec)
         if not self._hides:
             return waited
-        sent = gloo_ring.sending(size, self._nodes, self._shape)
+        sent = gloo_ring.sending(size, self._nodes, self._spec)
         return max(waited + sent - self.own(size) - self.sending(size), 0.0)
 
     def sending(self, size: int) -> float:
@@ -196,15 +196,15 @@ class Line:
 
         While a chunk passes the link, the processors already copy the next.
         """
-        return max(gloo_ring.sending(size, self._nodes, self._shape) - (self.own(size) - self.own(0)), 0.0)
+        return max(gloo_ring.sending(size, self._nodes, self._spec) - (self.own(size) - self.own(0)), 0.0)
 
 
-def _parts(costs: Costs, backend: str, what: str, each: int, nodes: int, shape: Shape) -> dict[str, float]:
+def _parts(costs: Costs, backend: str, what: str, each: int, nodes: int, spec: LinkSpec) -> dict[str, float]:
     """Return the parts of a step's seconds on this machine, of which every node is a process."""
     computing = _computing(costs, what, each, nodes)
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
-    line, full = Line(costs, backend, nodes, shape), _buckets(what)
+    line, full = Line(costs, backend, nodes, spec), _buckets(what)
     return data_parallel.parts(
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
         [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]) + waking(costs, backend),
@@ -326,7 +326,7 @@ class Bench:
         return self._pools[processes]
 
 
-def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: Shape, budget: float) -> Outcome:
+def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, spec: LinkSpec, budget: float) -> Outcome:
     """Measure a step, in turn with the calibrated ones that are most like it, which tell the machine's speed.
 
     Computing and exchanging wander each for itself, so each has a speed of its own. What an emulated link takes is
@@ -335,7 +335,7 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
     there = bench.worker_pool(nodes)
     if nodes > 1 and bench.backend != LOOPBACK:
-        there.reshape(shape)
+        there.set_link(spec)
     name, width = NETWORKS[what]
     near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
     beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
@@ -358,8 +358,8 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     return Outcome(step.median, "s", low=step.low, high=step.high, note=step.note, speed=speeds)
 
 
-def _shape(round_trip: float, rate: float) -> Shape:
-    return Shape(round_trip, math.inf if rate == FASTEST else rate * 1e9 / 8)
+def _spec(round_trip: float, rate: float) -> LinkSpec:
+    return LinkSpec(round_trip, math.inf if rate == FASTEST else rate * 1e9 / 8)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

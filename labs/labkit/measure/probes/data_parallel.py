@@ -23,7 +23,7 @@ from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Costs, Curve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing.drift import Paced
 
 SECONDS = 40  # about how long it takes
@@ -38,7 +38,7 @@ EXCHANGED = (*(Job("cats", width, batch=4) for width in (8, 32)),
 LINKS = ("namespaces", "hook")  # the backends of emulated links: `labkit.distributed.pool.BACKENDS`
 LOOPBACK = "loopback"
 OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
-TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
+TRIED = LinkSpec(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
 ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
@@ -240,13 +240,13 @@ def _links() -> tuple[dict[str, Curve], dict[str, str]]:
     for backend in LINKS:
         report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
-            with worker_pool(PROCESSES, shape=Shape(), backend=backend) as pair:
+            with worker_pool(PROCESSES, link=LinkSpec(), backend=backend) as pair:
                 found[f"sum {backend}"] = _sums(pair)
                 found[f"waiting {backend}"] = []
                 for trip in ROUND_TRIPS:
-                    pair.reshape(Shape(trip))
+                    pair.set_link(LinkSpec(trip))
                     found[f"waiting {backend}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
-                pair.reshape(TRIED)
+                pair.set_link(TRIED)
                 found[f"exchange {backend}"] = [[what.gradients(), _usual(longer(pair, what))]
                                                for what in EXCHANGED[:3]]
         except WorkerFailed as refusal:

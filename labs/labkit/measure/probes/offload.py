@@ -21,7 +21,7 @@ from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.calibration import Costs
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
@@ -29,7 +29,7 @@ SECONDS = 18  # about how long it takes
 WIDTHS = (2, 8, 32, 128)  # of the networks whose layers are timed
 KINDS = ("conv32", "conv16", "conv8", "dense")
 SIZES = (0, 2**12, 2**14, 2**16)  # bytes of a message
-LINK = Shape(round_trip=0.01, bandwidth=12.5e6)  # over which messages are timed
+LINK = LinkSpec(round_trip=0.01, rate=12.5e6)  # over which messages are timed
 PAUSE_S = 0.02  # between two pictures
 AWAKE = (1, 2, 3)  # layers in a row that are timed after a pause
 NAMES = (*(f"layer {kind}" for kind in KINDS), "waking", *link.BACKENDS)
@@ -66,7 +66,7 @@ def calibrate(device: torch.device) -> Costs:
             report(0.5 + done / 4, f"Calibrating: messages over the {backend}")
             try:
                 curves[backend] = list(_messages(backend))
-            except (OSError, link.Unlinked, HelperFailed, NoAnswer) as trouble:
+            except (OSError, link.BackendUnavailable, HelperFailed, NoAnswer) as trouble:
                 missing[backend] = str(trouble)
     return paced.costs(curves, missing)
 
@@ -119,7 +119,7 @@ def _inference(stage, data):
 
 
 def _messages(backend) -> Iterator[list[float]]:
-    with link.laid(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
+    with link.emulated_link(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
         for size in SIZES:
             message = wire.HEAD.size + size
             own = LINK.round_trip + LINK.transfer(message) + LINK.transfer(wire.ANSWER)
