@@ -32,7 +32,7 @@ from weight import weigh  # noqa: E402
 from labkit import device as devices  # noqa: E402
 from labkit import machine, validate  # noqa: E402
 from labkit.models.datasets import cats  # noqa: E402
-from labkit.models.evaluation import look  # noqa: E402
+from labkit.models.evaluation import evaluate  # noqa: E402
 from labkit.models.networks.cats import CatNet  # noqa: E402
 from labkit.models.training import train  # noqa: E402
 from labkit.timing import clock  # noqa: E402
@@ -65,7 +65,7 @@ def training() -> None:
     torch.manual_seed(0)
     network = CatNet()
     run = train(network, data.images, data.labels, epochs=3)
-    accuracy = look(network, test).accuracy
+    accuracy = evaluate(network, test).accuracy
     good = accuracy >= 0.99 and run.seconds <= 60
     line("training to 99 % on unseen pictures", f"{accuracy:.1%}, {run.seconds:.1f} s", "99 %, 60 s", good)
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from labkit.models.datasets import cats
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import probabilities, train
 from labkit.progress import Cancelled, watch
@@ -46,7 +46,7 @@ def fresh(seed=0, width=8):
 def test_it_learns(pictures):
     network = fresh(width=16)
     run = train(network, pictures.images, pictures.labels, epochs=8, batch=64)
-    assert look(network, cats.draw(2_000, seed=3)).accuracy >= 0.97
+    assert evaluate(network, cats.draw(2_000, seed=3)).accuracy >= 0.97
     assert len(run.losses) == 8 and run.losses[-1] < run.losses[0] / 4
     assert run.pictures == 8 * 6_000
     assert run.rate == pytest.approx(run.pictures / run.seconds)

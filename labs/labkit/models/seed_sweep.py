@@ -12,7 +12,7 @@ from labkit import device as devices
 from labkit.inputs import whole
 from labkit.models import autocast, training
 from labkit.models.datasets.cats import Pictures
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.models.networks.quantised import weighted
 from labkit.models.networks.rounded import Rounded
@@ -72,7 +72,7 @@ def trials(ways: Mapping[str, Way], seeds: int, pictures: Pictures, unseen: Pict
                 scaler = torch.amp.GradScaler("cpu", init_scale=SCALE) if way.scaled else None
                 training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, rate=rate,
                                seed=seed, device=CPU, scaler=scaler)
-                found[name].append(look(network, unseen).accuracy)
+                found[name].append(evaluate(network, unseen).accuracy)
     return found
 
 
