@@ -73,10 +73,10 @@ def training() -> None:
     device = devices.best()
 
     def ours():
-        train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+        train(CatNet(), some.images, some.labels, epochs=1, batch=128, lr=4e-3, seed=0, device=device)
 
     def plain():
-        hand_written.train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+        hand_written.train(CatNet(), some.images, some.labels, epochs=1, batch=128, lr=4e-3, seed=0, device=device)
 
     timings = clock.interleave({"ours": ours, "plain": plain}, budget=15, tolerance=0.005)
     ratio = timings["plain"].median / timings["ours"].median

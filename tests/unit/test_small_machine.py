@@ -67,7 +67,7 @@ def trained(pictures):
 @pytest.fixture(scope="module")
 def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
-    train(aware, pictures.images, pictures.labels, epochs=1, rate=1e-3, device=CPU)
+    train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
     return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
 
@@ -265,7 +265,7 @@ def test_training_with_few_bits_mends_what_they_broke(trained, pictures, unseen)
     few = Quantised.of(trained, pictures.images[:256], bits=2)
     broken = evaluate(few, unseen).accuracy
     before = {name: value.clone() for name, value in trained.state_dict().items()}
-    train(few, pictures.images, pictures.labels, epochs=2, rate=1e-3, device=CPU)
+    train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
     assert evaluate(trained, unseen).accuracy - broken > 0.05
     assert evaluate(few, unseen).accuracy > broken + 0.05
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())

@@ -47,7 +47,7 @@ class Recipe:
 
 
 def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, unseen: Pictures, *, width: int = 8,
-           epochs: int = 2, batch: int = 64, rate: float = 4e-3) -> dict[str, list[float]]:
+           epochs: int = 2, batch: int = 64, lr: float = 4e-3) -> dict[str, list[float]]:
     """Train a cat network on the processor by some recipes, and return for each the shares of right answers by seed.
 
     Every training has one thread, so that its sums have one order however many processors there are.
@@ -57,7 +57,7 @@ def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, u
         seeds: how many trainings for each; a seed decides the first weights and the order of the pictures.
         pictures: to learn from.
         unseen: others.
-        width, epochs, batch, rate: as in `labkit.models.training.train`.
+        width, epochs, batch, lr: as in `labkit.models.training.train`.
 
     Raises:
         ValueError: a number of seeds that is no whole number from 1 up; and as `train`.
@@ -70,7 +70,7 @@ def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, u
                 report((seed + done / len(recipes)) / seeds, f"Training in {name}")
                 network = recipe.apply_to(_fresh(width, seed))
                 scaler = torch.amp.GradScaler("cpu", init_scale=SCALE) if recipe.scaled else None
-                training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, rate=rate,
+                training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, lr=lr,
                                seed=seed, device=CPU, scaler=scaler)
                 found[name].append(evaluate(network, unseen).accuracy)
     return found
@@ -81,7 +81,7 @@ def _fresh(width, seed) -> CatNet:
     return CatNet(width)
 
 
-def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, rate: float = 4e-3,
+def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, lr: float = 4e-3,
                seed: int = 0) -> tuple[dict[int, int], dict[int, int]]:
     """Return how large the numbers are that a training in fp32 works with, once it has seen its pictures.
 
@@ -90,7 +90,7 @@ def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, rate: flo
         what one more step adds to a weight, as a fraction of the weight.
     """
     network, slopes = _fresh(width, seed), []
-    adam = training.optimiser(network, rate)
+    adam = training.optimiser(network, lr)
 
     def watch(layer, read, written):
         written.register_hook(slopes.append)
