@@ -16,8 +16,7 @@ from labkit.experiment import Outcome
 from labkit.labs.compute_and_precision import checks as check
 from labkit.labs.compute_and_precision import experiments
 from labkit.measure.probes import operators, precision
-from labkit.models import autocast as measured_formats
-from labkit.models import training
+from labkit.models import autocast, training
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.networks.rounded import Rounded, to_format
@@ -107,7 +106,7 @@ def test_a_format_that_there_is_not_is_answered_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'bf17'.*fp64, fp32, tf32, bf16"):
         named("bf17")
     with pytest.raises(ValueError, match="fp64, fp32, tf32, bf16, fp16"):
-        measured_formats.InFormat(CatNet(2), "fp8")
+        autocast.Autocast(CatNet(2), "fp8")
     for numbers, form in ((torch.zeros(2).double(), FORMATS["bf16"]), (torch.zeros(2), FORMATS["fp64"]),
                           (torch.zeros(2), Format(5, 22))):
         with pytest.raises(ValueError, match="emulated"):
@@ -315,9 +314,9 @@ def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
     monkeypatch.setattr(precision, "_COSTS", ("optimiser", "conv32 8", "conv16 8"))
-    monkeypatch.setattr(measured_formats, "FORMS", ("fp32", "tf32", "bf16"))
+    monkeypatch.setattr(autocast, "FORMS", ("fp32", "tf32", "bf16"))
     names = {f"{place} {form} {cost}" for place, form, cost in itertools.product(
-        precision.PLACES, measured_formats.FORMS, precision._COSTS)} | {f"{place} pace" for place in precision.PLACES}
+        precision.PLACES, autocast.FORMS, precision._COSTS)} | {f"{place} pace" for place in precision.PLACES}
     monkeypatch.setattr(precision, "NAMES", tuple(names))
     threads = torch.get_num_threads()
     costs = precision.calibrate(CPU)
@@ -339,14 +338,14 @@ def test_a_format_that_is_too_slow_or_unknown_to_the_device_says_so(monkeypatch)
     assert "not for you" in said and "long story" not in said
 
 
-@pytest.mark.parametrize("form", measured_formats.FORMS)
+@pytest.mark.parametrize("form", autocast.FORMS)
 def test_a_layer_alone_and_a_network_compute_in_the_format(form):
     layer, seen = CatNet(4), []
-    network = measured_formats.InFormat(layer, form)
+    network = autocast.Autocast(layer, form)
     layer[2].register_forward_hook(lambda layer, read, written: seen.append(written.dtype))
-    with measured_formats.exactly(form, CPU):
+    with autocast.tf32_for(form, CPU):
         scores = network(torch.rand(2, 3, 32, 32))
-    assert seen == [measured_formats.between(form)]
+    assert seen == [autocast.activation_dtype(form)]
     assert scores.dtype == (torch.float64 if form == "fp64" else torch.float32)
     kept = torch.float64 if form == "fp64" else torch.float32
     assert all(weights.dtype == kept for weights in layer.parameters())

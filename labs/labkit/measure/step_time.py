@@ -84,8 +84,8 @@ def training_step(width: int, batch: int, device: torch.device, form: str) -> Ca
         form: the format.
     """
     network, pictures, labels, _ = _setting(width, batch, device)
-    network = autocast.InFormat(network, form)
-    return partial(training.step, network, training.optimiser(network), pictures, labels, autocast.scaler(form, device))
+    network, scaler = autocast.Autocast(network, form), autocast.grad_scaler(form, device)
+    return partial(training.step, network, training.optimiser(network), pictures, labels, scaler)
 
 
 def _setting(width, batch, device):

@@ -42,7 +42,7 @@ class Recipe:
     def apply_to(self, network: nn.Sequential) -> nn.Module:
         """Return a network that keeps its numbers so; the parameters are shared."""
         if isinstance(self.form, str):
-            return autocast.InFormat(network, self.form)
+            return autocast.Autocast(network, self.form)
         return Rounded(network, self.form, gradients=self.gradients, master=self.master)
 
 
