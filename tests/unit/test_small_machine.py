@@ -37,6 +37,7 @@ from labkit.predict import boards
 from labkit.predict import small_machine as predicted
 from labkit.processes import HelperFailed
 from labkit.runtimes import executorch, onnx_export, onnx_session
+from labkit.specs.execution import ONNX_FORMATS
 from labkit.units import quantity
 from labkit.widgets.explorer import Explorer
 
@@ -77,7 +78,7 @@ def files(trained, pictures, tmp_path_factory):
 
 @pytest.mark.parametrize("width", small.WIDTHS)
 def test_sizes_are_those_of_the_formula_but_for_a_header(width, pictures, tmp_path):
-    for form in onnx_export.FORMATS:
+    for form in ONNX_FORMATS:
         path = onnx_export.in_format(form, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
         numbers = predicted.file(form, width)
         assert 0 <= path.stat().st_size - sum(numbers.values()) <= predicted.HEADER
@@ -112,7 +113,7 @@ def test_bytes_become_the_floats_that_the_network_learned_from(pictures):
     assert np.array_equal(onnx_session.as_input(some.numpy()), as_input(some).numpy())
 
 
-@pytest.mark.parametrize("form", [*onnx_export.FORMATS, onnx_export.TRAINED])
+@pytest.mark.parametrize("form", [*ONNX_FORMATS, onnx_export.TRAINED])
 def test_every_format_knows_a_cat_as_well(form, files, trained, unseen):
     before, tolerance = evaluate(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
     answers = onnx_session.Network(files[0][form]).answers(unseen.images.numpy())
@@ -132,7 +133,7 @@ def test_the_trained_file_computes_what_the_training_felt(files, unseen):
 
 
 def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
-    for form in onnx_export.FORMATS:
+    for form in ONNX_FORMATS:
         spent = onnx_session.where_time_goes(files[0][form], batch=64, runs=10)
         whole = median(onnx_session.Network(files[0][form]).sampler(64)() for _ in range(9))
         assert list(spent.values()) == sorted(spent.values(), reverse=True)
@@ -615,7 +616,7 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 @pytest.mark.slow
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
-    names = tuple(f"{form} {width}" for form in onnx_export.FORMATS for width in (4, 16))
+    names = tuple(f"{form} {width}" for form in ONNX_FORMATS for width in (4, 16))
     monkeypatch.setattr(sessions, "NAMES", names)
     costs = sessions.calibrate(CPU)
     costs.check(sessions.NAMES)

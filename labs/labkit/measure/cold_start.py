@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from labkit.processes import PATIENCE, Helper, say
+from labkit.specs.execution import EAGER, RUNTIME
 
-EAGER, RUNTIME = "eager", "runtime"
 PHASES = ("starting Python", "importing", "loading the network", "first answer")
 _ANSWERS, _SETTLED = 300, 100  # after the first one, and how many of them are not steady yet
 

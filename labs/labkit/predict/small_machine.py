@@ -17,7 +17,7 @@ def file(form: str, width: int) -> dict[str, int]:
     its weights (4 + 1 bytes) and of its biases (4 + 4); the dynamic one has a scale and an offset for each layer.
 
     Args:
-        form: one of `labkit.runtimes.onnx_export.FORMATS`.
+        form: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
 
     Raises:

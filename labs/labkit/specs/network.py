@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from labkit.inputs import whole
 
 FLOAT = 4  # bytes of a 32-bit floating-point number (IEEE 754)
+RESNET_50_FLOP, RESNET_50_PARAMETERS = 8.2e9, 25.6e6  # of one answer (Reddi et al. 2020, table I)
 COLOURS, CLASSES = 3, 3  # what the cat network reads at each point, and what it tells apart
 
 

@@ -6,8 +6,8 @@ import math
 from statistics import mean
 
 from labkit.checks import SLACK, holds, number
+from labkit.labs.common import most_threads
 from labkit.labs.compute_and_precision.experiments import BATCHES
-from labkit.labs.latency.experiments import most_threads
 from labkit.machine import Machine
 from labkit.models.datasets.cats import Pictures
 from labkit.models.seed_sweep import Recipe, sweep_seeds

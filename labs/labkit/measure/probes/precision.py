@@ -14,15 +14,15 @@ import torch
 from labkit import device as devices
 from labkit.measure import step_time
 from labkit.measure.probes import operators
-from labkit.measure.probes.latency import ALL, ONE, all_threads
+from labkit.measure.probes.latency import all_threads
 from labkit.models import autocast
 from labkit.progress import report
 from labkit.specs.calibration import Costs
+from labkit.specs.execution import ALL, GPU, ONE
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
 
 SECONDS = 22  # about how long it takes
-GPU = "on the GPU"
 PLACES = (ONE, ALL, GPU)
 BATCHES = (8, 64, 256)
 WIDTHS = (8, 16, 32)  # of the networks whose layers are timed
