@@ -613,7 +613,7 @@ def test_right_answers_pass_and_wrong_ones_get_a_hint(here, team, capsys):
 
 def test_the_threshold_is_tried_on_the_pictures(team, capsys, monkeypatch):
     monkeypatch.setattr(check, "_RIGHT", 0.0)
-    sure = float(torch.quantile(check.look(team.small, team.shown).confidence, 0.1))
+    sure = float(torch.quantile(check.evaluate(team.small, team.shown).confidence, 0.1))
     assert check.threshold(sure, team) is True
     assert check.threshold(1.0, team) is False  # asks for nearly all
     monkeypatch.setattr(check, "_RIGHT", 100.0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from labkit.inputs import whole
+from labkit.specs.network import PICTURE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -71,7 +73,7 @@ class Job:
 
     def memory(self) -> int:
         """Return about how many bytes one process needs for weights, gradients, the optimiser's state and inputs."""
-        return _COPIES * self.gradients() + _FLOAT * self.batch * (3 * 32 * 32 if self.network == "cats" else
+        return _COPIES * self.gradients() + _FLOAT * self.batch * (math.prod(PICTURE) if self.network == "cats" else
                                                                    self.width * (self.depth + 1))
 
     def inputs(self, rank: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +82,7 @@ class Job:
 
         dice = torch.Generator().manual_seed(1000 * self.seed + rank)
         if self.network == "cats":
-            return torch.rand(self.batch, 3, 32, 32, generator=dice), torch.randint(3, (self.batch,), generator=dice)
+            return torch.rand(self.batch, *PICTURE, generator=dice), torch.randint(3, (self.batch,), generator=dice)
         return (torch.rand(self.batch, self.width, generator=dice),
                 torch.randint(self.width, (self.batch,), generator=dice))
 

@@ -40,10 +40,10 @@ def to_device(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device, memory_format=devices.layout(device))
 
 
-def optimiser(network: nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
+def optimiser(network: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
     """Return Adam with a learning rate; its default is that of Kingma and Ba, 2015."""
     parameters = list(network.parameters())
-    return torch.optim.Adam(parameters, lr=rate, fused=parameters[0].device.type != "mps")
+    return torch.optim.Adam(parameters, lr=lr, fused=parameters[0].device.type != "mps")
 
 
 def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labels: Tensor,
@@ -65,7 +65,7 @@ def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labe
 
 
 def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4, batch: int = 128,
-          rate: float = 4e-3, seed: int = 0, device: torch.device | None = None,
+          lr: float = 4e-3, seed: int = 0, device: torch.device | None = None,
           scaler: torch.amp.GradScaler | None = None) -> Run:
     """Train a network in place, the learning rate falling along a half cosine.
 
@@ -75,26 +75,26 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         labels: int64 (n,).
         epochs: times that every picture is seen.
         batch: pictures in a step; the last step of an epoch takes what is left.
-        rate: the learning rate at the start.
+        lr: the learning rate at the start.
         seed: of the order of the pictures.
         device: where to train; the best that this machine has unless given.
         scaler: of the loss, for gradients that a narrow format would lose; none unless given.
 
     Raises:
-        ValueError: no pictures, labels of another number, or a batch, epochs or rate that is none.
+        ValueError: no pictures, labels of another number, or a batch, epochs or learning rate that is none.
         MemoryError: the device has too little memory for the batch.
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"Training needs as many labels as pictures, and some: not {len(images)} and {len(labels)}.")
     whole(batch=batch, epochs=epochs)
-    above_zero(rate=rate)
+    above_zero(lr=lr)
     devices.settle()
     device = torch.device(device or devices.best())
     batch = min(batch, len(images))
     with devices.memory_for(f"Training in batches of {batch:,}"):
         to_device(network, device).train()
         images, labels = images.to(device), labels.to(device)
-        adam = optimiser(network, rate)
+        adam = optimiser(network, lr)
         order = torch.Generator().manual_seed(seed)
         steps = epochs * math.ceil(len(images) / batch)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)

@@ -7,7 +7,7 @@ from numbers import Real
 from labkit.checks import holds, number
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.machine import Machine
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.predict import offload as predicted
 
 _SENT, _RIGHT = 0.15, 98.0  # exercise 4: the share of pictures that may go to the cloud, and the accuracy to reach in %
@@ -41,7 +41,7 @@ def turning(answer: float | None, machine: Machine, team: offload.Team, backend:
 
 def threshold(answer: float | None, team: offload.Team) -> bool | None:
     """Check a confidence for which the cascade asks the cloud rarely and is right nearly always, on `team.shown`."""
-    small, large = look(team.small, team.shown), look(team.large, team.shown)
+    small, large = evaluate(team.small, team.shown), evaluate(team.large, team.shown)
 
     def fits(confidence):
         if isinstance(confidence, bool) or not isinstance(confidence, Real) or not 0 <= confidence <= 1:

@@ -25,7 +25,7 @@ from labkit.labs.edge_cloud_or_both.testbed import (
 )
 from labkit.machine import Machine
 from labkit.measure.probes import offload as instrument
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
 from labkit.predict import offload as predicted
@@ -238,7 +238,7 @@ def untrained(widths: tuple[int, int] = (4, 24), early: float = 0.7) -> Team:
     torch.manual_seed(0)
     small, large = map(CatNet, widths)
     seen, shown = cats.load(400, coats=cats.COATS, seed=61), cats.load(400, coats=cats.COATS, seed=62)
-    confidence = float(look(small, seen).confidence.quantile(1 - early))
+    confidence = float(evaluate(small, seen).confidence.quantile(1 - early))
     return Team(small, large, confidence, seen, shown)
 
 

@@ -15,7 +15,7 @@ import torch
 from labkit.experiment import Outcome
 from labkit.measure.probes.offload import PAUSE_S
 from labkit.models.datasets.cats import Pictures
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
 from labkit.offload import cloud as clouds
@@ -64,17 +64,17 @@ class Team:
     @cached_property
     def early(self) -> float:
         """The share of `seen` for which the small network is sure."""
-        return float((look(self.small, self.seen).confidence >= self.confidence).double().mean())
+        return float((evaluate(self.small, self.seen).confidence >= self.confidence).double().mean())
 
     @cached_property
     def sure(self) -> torch.Tensor:
         """Bool (n,): for which of `shown` the small network is sure."""
-        return look(self.small, self.shown).confidence >= self.confidence
+        return evaluate(self.small, self.shown).confidence >= self.confidence
 
     @cached_property
     def choices(self) -> dict[str, torch.Tensor]:
         """Int64 (n,) by strategy: what each answers on `shown` when the link is up."""
-        small, large = (look(network, self.shown).answers for network in (self.small, self.large))
+        small, large = (evaluate(network, self.shown).answers for network in (self.small, self.large))
         return {EDGE: small, **dict.fromkeys(LAYERS, large), CASCADE: torch.where(self.sure, small, large)}
 
     def accuracy(self, strategy: str) -> Outcome:
