@@ -1,4 +1,4 @@
-"""What a link is asked to be, in the words of netem: its round trip, its rate, its loss; and what a message weighs on it."""
+"""What a link is asked to be, in the words of netem (round trip, rate, loss), and what a message weighs on it."""
 
 from __future__ import annotations
 
