@@ -437,14 +437,6 @@ def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_groups_are_looked_for_from_the_own_one_outwards(monkeypatch):
-    monkeypatch.setattr(Path, "read_text", lambda *_: "4:memory:/a/b\n3:cpu:/c\n0::/user/slice\n")
-    monkeypatch.setattr(limits, "_MOUNT", Path("/mount"))
-    found = list(limits._candidates())
-    assert found[:3] == [(Path("/mount/user/slice"), 2), (Path("/mount/user"), 2), (Path("/mount"), 2)]
-    assert found[-3:] == [(Path("/mount/memory/a/b"), 1), (Path("/mount/memory/a"), 1), (Path("/mount/memory"), 1)]
-
-
 # Training and inference on the small machine
 
 

@@ -21,7 +21,7 @@ _COPIES = 5  # of each parameter: itself, its gradient, the gradient in a bucket
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """What every process does in a step of training.
 
     Args:
@@ -125,7 +125,7 @@ class History:
 
     @classmethod
     def of(cls, reports: Sequence[dict], batch: int) -> History:
-        """Return the history from each rank's own report (`Member.train`), of `batch` examples per rank and step."""
+        """Return the history from each rank's own report (`Worker.train`), of `batch` examples per rank and step."""
         losses = [sum(each) / len(reports) for each in zip(*(report["losses"] for report in reports), strict=True)]
         return cls(losses, reports[0]["accuracies"], reports[0]["seconds"], len(losses) * batch * len(reports),
                    [report["weights"] for report in reports])

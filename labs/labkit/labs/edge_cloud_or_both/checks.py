@@ -28,9 +28,9 @@ def widest(answer: int | None) -> bool | None:
         "four bytes each."))
 
 
-def turning(answer: float | None, machine: Machine, team: offload.Team, rung: str, deadline: float) -> bool | None:
+def turning(answer: float | None, machine: Machine, team: offload.Team, backend: str, deadline: float) -> bool | None:
     """Check the round trip in seconds at which the cloud's answers begin to miss a deadline, at 50 Mbit/s."""
-    expected = offload.turning(machine, team, rung, deadline)
+    expected = offload.turning(machine, team, backend, deadline)
     if expected == 0:
         return holds(answer, lambda trip: trip == 0, right="here even a link without latency is too slow.", hint=(
             "On this machine computing and sending alone take longer than the deadline: the answer is 0."))
