@@ -175,7 +175,7 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
     for ask, words in ((lambda: pair.all_reduce(0), "size"), (lambda: pair.all_reduce(16, True), "times"),
                        (lambda: pair.steps(SMALL, 0), "count"), (lambda: pair.train(SMALL, 2.5), "steps"),
                        (lambda: pair.train(SMALL, 1, every=0), "every"),
-                       (lambda: pair.train(SMALL, 1, rate=0), "rate"),
+                       (lambda: pair.train(SMALL, 1, lr=0), "lr"),
                        (lambda: pair.train(SMALL, 1, target=2), "target")):
         with pytest.raises(ValueError, match=words):
             ask()
@@ -465,7 +465,7 @@ def test_who_cannot_meet_says_why_in_seconds(monkeypatch):
             monkeypatch.setenv("RANK", str(rank))
             monkeypatch.setenv("MASTER_PORT", str(address))
             with pytest.raises(Lost, match=words):
-                Rendezvous().store(patience=1)
+                Rendezvous().join(patience=1)
     with pytest.raises(Lost, match=r"Ranks 1, 2 of 3 did not join within 0\.2 s"):
         wait_for_ranks(torch.distributed.HashStore(), 0, 3, patience=0.2)
     assert time.monotonic() - begin < GONE_S
@@ -475,7 +475,7 @@ def test_who_cannot_meet_says_why_in_seconds(monkeypatch):
     ({}, (), "WORLD_SIZE"), ({"WORLD_SIZE": "2", "RANK": "2"}, (), "have the ranks 0 to 1"),
     ({"WORLD_SIZE": "2.5", "RANK": "0"}, (), "not '2.5'"), ({"WORLD_SIZE": "1", "RANK": "0"}, ("--batch=0",), "batch"),
     ({"WORLD_SIZE": "1", "RANK": "0"}, ("--steps=0",), "steps"),
-    ({"WORLD_SIZE": "1", "RANK": "0"}, ("--rate=0",), "rate"),
+    ({"WORLD_SIZE": "1", "RANK": "0"}, ("--lr=0",), "lr"),
     ({"WORLD_SIZE": "1", "RANK": "0", "MASTER_PORT": "0"}, (), "MASTER_PORT")])
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 def test_a_command_that_cannot_be_run_says_what_is_wrong(environment, arguments, words, monkeypatch, capsys):
