@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 
 .NOTPARALLEL:
-.PHONY: book html test unit labs browser bench record lint clean
+.PHONY: book html test unit process labs browser nightly bench record lint clean
 
 book: html
 	@$(BIN)/python book/serve.py
@@ -18,10 +18,17 @@ html: $(STAMP)
 	@rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BIN)/jupyter-book build . -W -n --keep-going
 
-test: unit labs browser
+# The tiers of tests: tests/README.md says what each is.
+test: unit process labs browser
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n 2 tests/unit
+
+process: $(STAMP)
+	$(BIN)/python -m pytest tests/process
+
+nightly: $(STAMP)
+	$(BIN)/python -m pytest tests/nightly
 
 # One lab at a time: they measure. The book shows what they gave.
 labs: $(STAMP)

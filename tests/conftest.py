@@ -1,4 +1,4 @@
-"""Shared by every test; lying here, it puts this folder, and so `toy`, on the import path."""
+"""Shared by the tests of every tier: see README.md."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from labkit.predict import percentiles, power
 from labkit.processes import HelperFailed
 from labkit.runtimes import compiled, onnx_export, onnx_session
 from labkit.specs import network
+from labkit.specs.execution import ALL, EAGER, RUNTIME
 from labkit.timing import clock, drift
 from labkit.widgets.explorer import Explorer
 
@@ -216,7 +217,7 @@ def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
     in_a_hurry(monkeypatch)
     calibration = latency.calibrate(latency.CPU)
     calibration.check(latency.KEYS)
-    assert calibration.missing.keys() == {name for name in latency.KEYS if latency.ALL in name}
+    assert calibration.missing.keys() == {name for name in latency.KEYS if ALL in name}
     machine = fakes.machine(calibrations={"latency": calibration}, identity={"cores": 1})
     experiment = lab.time(machine)
     assert experiment.axis("threads").values == (1,)
@@ -225,9 +226,6 @@ def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
 
 
 def test_names_agree_with_the_prediction():
-    assert (latency.EAGER, latency.RUNTIME, latency.ONE, latency.ALL) == (
-        predicted.EAGER, predicted.RUNTIME, predicted.ONE, predicted.ALL)
-    assert (cold_start.EAGER, cold_start.RUNTIME) == latency.WAYS
     assert predicted.NARROWEST in latency.WIDTHS and predicted.NARROWEST in latency.WHOLE
     assert latency.KEYS and set(fakes.latency().curves) == set(latency.KEYS)
 
@@ -313,7 +311,7 @@ def test_a_fair_share_is_that_of_everybody(neighbours, processors, factor):
     assert lab.fair(neighbours, processors) == factor
 
 
-@pytest.mark.parametrize("way", [cold_start.EAGER, cold_start.RUNTIME])
+@pytest.mark.parametrize("way", [EAGER, RUNTIME])
 def test_a_cold_start_has_its_phases_and_then_is_steady(way):
     found = cold_start.start(way, 4)
     assert tuple(found.phases) == cold_start.PHASES and min(found.phases.values()) >= 0
@@ -323,7 +321,7 @@ def test_a_cold_start_has_its_phases_and_then_is_steady(way):
 
 def test_a_cold_start_has_a_limit_and_only_two_ways():
     with pytest.raises(HelperFailed, match="did not answer"):
-        cold_start.start(cold_start.EAGER, 4, patience=0.01)
+        cold_start.start(EAGER, 4, patience=0.01)
     with pytest.raises(ValueError, match="'eager' or 'runtime', not 'warm'"):
         cold_start.start("warm", 4)
 
@@ -465,13 +463,13 @@ def test_resnet_50_has_the_published_operations_and_weights():
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         scores = net(torch.rand(1, *resnet.PICTURE))
     assert scores.shape == (1, resnet.CLASSES) and scores.isfinite().all() and scores.std() > 0
-    assert counter.get_total_flops() == pytest.approx(lab.RESNET_WORK[0], rel=0.01)
-    assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(lab.RESNET_WORK[1], rel=0.01)
+    assert counter.get_total_flops() == pytest.approx(network.RESNET_50_FLOP, rel=0.01)
+    assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(network.RESNET_50_PARAMETERS, rel=0.01)
 
 
 def test_this_processor_answers_resnet_50():
     found = lab.resnet(1, budget=0.2)
-    assert found.value > lab.RESNET_WORK[0] / 1e13 and found.low <= found.value <= found.high
+    assert found.value > network.RESNET_50_FLOP / 1e13 and found.low <= found.value <= found.high
 
 
 @pytest.mark.parametrize("model", [lab.RESNET, lab.RETINANET])

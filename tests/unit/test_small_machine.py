@@ -29,7 +29,7 @@ from labkit.labs.a_smaller_machine import experiments as small
 from labkit.measure import limited_jobs, limits
 from labkit.measure.probes import sessions
 from labkit.models.datasets import cats
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.models.networks.quantised import Quantised, affine, rounded
 from labkit.models.training import train
@@ -37,6 +37,7 @@ from labkit.predict import boards
 from labkit.predict import small_machine as predicted
 from labkit.processes import HelperFailed
 from labkit.runtimes import executorch, onnx_export, onnx_session
+from labkit.specs.execution import ONNX_FORMATS
 from labkit.units import quantity
 from labkit.widgets.explorer import Explorer
 
@@ -67,7 +68,7 @@ def trained(pictures):
 @pytest.fixture(scope="module")
 def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
-    train(aware, pictures.images, pictures.labels, epochs=1, rate=1e-3, device=CPU)
+    train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
     return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
 
@@ -77,7 +78,7 @@ def files(trained, pictures, tmp_path_factory):
 
 @pytest.mark.parametrize("width", small.WIDTHS)
 def test_sizes_are_those_of_the_formula_but_for_a_header(width, pictures, tmp_path):
-    for form in onnx_export.FORMATS:
+    for form in ONNX_FORMATS:
         path = onnx_export.in_format(form, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
         numbers = predicted.file(form, width)
         assert 0 <= path.stat().st_size - sum(numbers.values()) <= predicted.HEADER
@@ -112,9 +113,9 @@ def test_bytes_become_the_floats_that_the_network_learned_from(pictures):
     assert np.array_equal(onnx_session.as_input(some.numpy()), as_input(some).numpy())
 
 
-@pytest.mark.parametrize("form", [*onnx_export.FORMATS, onnx_export.TRAINED])
+@pytest.mark.parametrize("form", [*ONNX_FORMATS, onnx_export.TRAINED])
 def test_every_format_knows_a_cat_as_well(form, files, trained, unseen):
-    before, tolerance = look(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
+    before, tolerance = evaluate(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
     answers = onnx_session.Network(files[0][form]).answers(unseen.images.numpy())
     assert before > 0.9
     assert (answers == unseen.truth.numpy()).mean() == pytest.approx(before, abs=tolerance)
@@ -132,7 +133,7 @@ def test_the_trained_file_computes_what_the_training_felt(files, unseen):
 
 
 def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
-    for form in onnx_export.FORMATS:
+    for form in ONNX_FORMATS:
         spent = onnx_session.where_time_goes(files[0][form], batch=64, runs=10)
         whole = median(onnx_session.Network(files[0][form]).sampler(64)() for _ in range(9))
         assert list(spent.values()) == sorted(spent.values(), reverse=True)
@@ -263,11 +264,11 @@ def test_a_scale_covers_its_range_and_zero(low, high):
 
 def test_training_with_few_bits_mends_what_they_broke(trained, pictures, unseen):
     few = Quantised.of(trained, pictures.images[:256], bits=2)
-    broken = look(few, unseen).accuracy
+    broken = evaluate(few, unseen).accuracy
     before = {name: value.clone() for name, value in trained.state_dict().items()}
-    train(few, pictures.images, pictures.labels, epochs=2, rate=1e-3, device=CPU)
-    assert look(trained, unseen).accuracy - broken > 0.05
-    assert look(few, unseen).accuracy > broken + 0.05
+    train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
+    assert evaluate(trained, unseen).accuracy - broken > 0.05
+    assert evaluate(few, unseen).accuracy > broken + 0.05
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
 
 
@@ -434,14 +435,6 @@ def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
     with pytest.raises(OSError, match="does not limit memory"):
         limits.Group(tmp_path, 2, 2**28)
     assert not list(tmp_path.iterdir())
-
-
-def test_groups_are_looked_for_from_the_own_one_outwards(monkeypatch):
-    monkeypatch.setattr(Path, "read_text", lambda *_: "4:memory:/a/b\n3:cpu:/c\n0::/user/slice\n")
-    monkeypatch.setattr(limits, "_MOUNT", Path("/mount"))
-    found = list(limits._candidates())
-    assert found[:3] == [(Path("/mount/user/slice"), 2), (Path("/mount/user"), 2), (Path("/mount"), 2)]
-    assert found[-3:] == [(Path("/mount/memory/a/b"), 1), (Path("/mount/memory/a"), 1), (Path("/mount/memory"), 1)]
 
 
 # Training and inference on the small machine
@@ -615,7 +608,7 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 @pytest.mark.slow
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
-    keys = tuple((form, width) for form in onnx_export.FORMATS for width in (4, 16))
+    keys = tuple((form, width) for form in ONNX_FORMATS for width in (4, 16))
     monkeypatch.setattr(sessions, "KEYS", keys)
     calibration = sessions.calibrate(CPU)
     calibration.check(sessions.KEYS)

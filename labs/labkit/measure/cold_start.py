@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from labkit.processes import PATIENCE, Helper, say
+from labkit.specs.execution import EAGER, RUNTIME
 
-EAGER, RUNTIME = "eager", "runtime"
 PHASES = ("starting Python", "importing", "loading the network", "first answer")
 _ANSWERS, _SETTLED = 300, 100  # after the first one, and how many of them are not steady yet
 
@@ -98,12 +98,13 @@ def _eager(path, width, moments):
     from safetensors.torch import load_file
 
     from labkit.models.networks.cats import CatNet
+    from labkit.specs.network import PICTURE
 
     moments.append(time.time())
     torch.set_num_threads(1)
     network = CatNet(width)
     network.load_state_dict(load_file(path))
-    picture = torch.zeros(1, 3, 32, 32)
+    picture = torch.zeros(1, *PICTURE)
     moments.append(time.time())
     return torch.inference_mode()(lambda: network(picture))
 

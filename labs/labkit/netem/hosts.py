@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from labkit.netem import door as doors
 from labkit.netem import namespaces
-from labkit.netem.emulated import Shaped
+from labkit.netem.emulator import BackendUnavailable, Emulator
 from labkit.processes import Helper, HelperFailed, say, serve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 PACKET = 65_000  # bytes: the fewer packets, the less the pump takes from those who compute
 _NETWORK = "198.18.0."  # addresses reserved for the testing of networks (RFC 2544)
@@ -28,11 +29,7 @@ _CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 _PATIENCE_S = 10
 
 
-class Refused(RuntimeError):
-    """This machine allows no networks in user space; the message says why."""
-
-
-class Switch(Shaped):
+class Switch(Emulator):
     """Joins hosts until its `with` block ends.
 
     Args:
@@ -55,26 +52,26 @@ def address(host: int) -> str:
 
 
 @contextmanager
-def switch(shape: Shape | None = None) -> Iterator[Switch]:
+def switch(link: LinkSpec | None = None) -> Iterator[Switch]:
     """Start a switch for a `with` block.
 
     Args:
-        shape: of every host's link; without limits unless given.
+        link: of every host to the switch; without limits unless given.
 
     Raises:
-        Refused: this machine allows none.
+        BackendUnavailable: this machine allows none.
     """
     if sys.platform != "linux":
-        raise Refused("Networks in user space need Linux.")
+        raise BackendUnavailable("Networks in user space need Linux.")
     folder = Path(tempfile.mkdtemp(prefix="hosts-"))
     try:
         with Helper("labkit.netem.hosts", str(folder / "door")) as helper:
             try:
                 helper.answer()
             except HelperFailed as trouble:
-                raise Refused(f"This machine allows no networks in user space ({trouble}).") from None
+                raise BackendUnavailable(f"This machine allows no networks in user space ({trouble}).") from None
             found = Switch(helper, folder / "door")
-            found.reshape(shape or Shape())
+            found.set_link(link or LinkSpec())
             yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,34 +93,28 @@ def _try() -> None:
 
 
 def _serve(door: str) -> None:
-    """Run in the helper: connect whoever knocks, and obey `{"shape": …}` and `{"up": …}`."""
+    """Run in the helper: connect whoever knocks, and obey `{"link": …}` and `{"up": …}`."""
     try:
         _try()
     except OSError as trouble:
         say({"error": f"{trouble.strerror}"})
         return
     pump = namespaces.Pump()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(door)
-    listener.listen()
 
-    def connect():
-        while True:
-            visitor, _ = listener.accept()
-            with visitor:
-                host, handles, _, _ = socket.recv_fds(visitor, 64, 1)
-                if handles:
-                    pump.join(host.decode(), handles[0])
-                    visitor.sendall(b"k")
+    def connect(visitor):
+        host, handles, _, _ = socket.recv_fds(visitor, 64, 1)
+        if handles:
+            pump.join(host.decode(), handles[0])
+            visitor.sendall(b"k")
 
     def obey(order):
-        if "shape" in order:
-            pump.shape = Shape(*order["shape"])
+        if "link" in order:
+            pump.spec = LinkSpec(*order["link"])
         pump.up = order.get("up", pump.up)
         return {}
 
-    for work in (connect, pump.run):
-        threading.Thread(target=work, daemon=True).start()
+    doors.serve(door, connect)
+    threading.Thread(target=pump.run, daemon=True).start()
     say({})
     serve(obey)
     shutil.rmtree(Path(door).parent, ignore_errors=True)
@@ -134,9 +125,7 @@ def _become(door: str, host: str, *command: str) -> None:
     cable = namespaces.device(host, PACKET)
     with suppress(OSError):
         _CONGESTION.write_text("reno")  # the others take the delay of such large packets for a jam (HyStart, RFC 9406)
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(_PATIENCE_S)
-        line.connect(door)
+    with doors.visit(door, _PATIENCE_S) as line:
         socket.send_fds(line, [host.encode()], [cable])
         if not line.recv(1):
             raise OSError("the switch has gone")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from labkit.predict import step
 from labkit.predict.operators import along, operation
 from labkit.specs.calibration import Calibration
+from labkit.specs.execution import ALL, EAGER, ONE
 
-EAGER, RUNTIME = "eager", "runtime"
-ONE, ALL = "on one thread", "on all threads"
 FLOOR, START, REST = "the floor", "starting and calling", "the rest"
 NARROWEST = 1  # the width of the network that has next to nothing to compute
 

@@ -6,13 +6,12 @@ share shrinks with their number and the rest does not (Amdahl 1967, doi:10.1145/
 
 from __future__ import annotations
 
-from labkit.predict.latency import ALL, ONE
 from labkit.predict.operators import along
 from labkit.predict.step import layer_by_layer
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
+from labkit.specs.execution import ALL, ONE
 
-GPU = "on the GPU"
 BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}  # of a number that a layer reads or writes
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from labkit.predict import step
 from labkit.specs import network
 
-PICTURE = 3 * 32 * 32  # bytes of one picture
+PICTURE = math.prod(network.PICTURE)  # bytes of one picture
 HEADER = 6144  # bytes of a file at most that are names and structure: the same for every width
 JOBS = {"train": "training step", "infer": "inference"}
 
@@ -17,7 +19,7 @@ def file(form: str, width: int) -> dict[str, int]:
     its weights (4 + 1 bytes) and of its biases (4 + 4); the dynamic one has a scale and an offset for each layer.
 
     Args:
-        form: one of `labkit.runtimes.onnx_export.FORMATS`.
+        form: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
 
     Raises:

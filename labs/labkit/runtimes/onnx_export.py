@@ -20,8 +20,8 @@ from torch import nn
 from labkit.cache import write_atomically
 from labkit.models.networks.quantised import Quantised, affine, weighted
 from labkit.runtimes.onnx_session import SIDE, Network, Unusable, as_input
+from labkit.specs.execution import ONNX_FORMATS
 
-FORMATS = ("fp32", "int8 static", "int8 dynamic")
 TRAINED = "int8 trained"  # static, after quantisation-aware training
 OPSET, IR = 17, 8  # versions of ONNX that every ONNX Runtime since 1.13 (2022) reads
 _CALIBRATION = 64  # pictures at a time
@@ -115,7 +115,7 @@ def dynamic(source: str | Path, path: str | Path) -> Path:
 
 
 def in_format(name: str, network: nn.Sequential, path: str | Path, images: np.ndarray) -> Path:
-    """Write a network in one of `FORMATS`; the pictures calibrate the static one."""
+    """Write a network in one of `ONNX_FORMATS`; the pictures calibrate the static one."""
     if name == "fp32":
         return write(network, path)
     with tempfile.TemporaryDirectory() as folder:
@@ -125,7 +125,7 @@ def in_format(name: str, network: nn.Sequential, path: str | Path, images: np.nd
 
 def every_format(network: nn.Sequential, folder: str | Path, images: np.ndarray,
                  trained: Quantised | None = None) -> dict[str, Path]:
-    """Write a network in every one of `FORMATS`, and return the files by format.
+    """Write a network in every one of `ONNX_FORMATS`, and return the files by format.
 
     Args:
         network: in 32-bit floats.
@@ -134,7 +134,7 @@ def every_format(network: nn.Sequential, folder: str | Path, images: np.ndarray,
         trained: the same network after quantisation-aware training, written as `TRAINED` beside the others.
     """
     folder = Path(folder)
-    files = {name: in_format(name, network, folder / f"{name}.onnx", images) for name in FORMATS}
+    files = {name: in_format(name, network, folder / f"{name}.onnx", images) for name in ONNX_FORMATS}
     if trained is not None:
         floats = write(trained.network, folder / "trained.onnx")
         files[TRAINED] = static(floats, folder / f"{TRAINED}.onnx", images, trained)

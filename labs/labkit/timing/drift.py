@@ -8,12 +8,10 @@ pace that the machine kept in the median of the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from itertools import pairwise
 from statistics import median
 
-import psutil
-
+from labkit import host
 from labkit.specs.calibration import Calibration, CostCurve, Key, now
 from labkit.timing import clock
 
@@ -65,15 +63,8 @@ class Paced:
             contention=sum(self._shares) / len(self._shares),
             date=now(),
             missing=dict(missing or {}),
-            battery=_on_battery(),
+            battery=host.on_battery(),
         )
-
-
-def _on_battery() -> bool:
-    with suppress(AttributeError, OSError, RuntimeError):  # no such thing here, or nothing to read it from
-        battery = psutil.sensors_battery()
-        return battery is not None and battery.power_plugged is False
-    return False
 
 
 def suspects(curve: CostCurve) -> list[int]:

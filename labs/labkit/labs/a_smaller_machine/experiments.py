@@ -9,16 +9,15 @@ from pathlib import Path
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded, like, measured
-from labkit.labs.latency.experiments import RESNET_WORK
 from labkit.machine import Machine
 from labkit.predict import boards
 from labkit.predict import small_machine as predicted
 from labkit.predict.generalisation import wilson
 from labkit.predict.operators import operation
 from labkit.specs import network
+from labkit.specs.execution import ONNX_FORMATS
 from labkit.units import quantity
 
-FORMATS = ("fp32", "int8 static", "int8 dynamic")
 WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64)
 BATCHES = tuple(2**k for k in range(9))
 TRAINING_BATCHES = tuple(2**k for k in range(12))
@@ -79,7 +78,7 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
         axes=[
             Axis("batch", "Batch size", BATCHES, unit="pictures", log=True),
             Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
-            Axis("form", "Number format", FORMATS),
+            Axis("form", "Number format", ONNX_FORMATS),
             Axis("device", "Device", (THIS, *BOARDS, ONE_RESULT)),
         ],
         predict=predict,
@@ -152,7 +151,7 @@ def published() -> list[tuple[str, float, float]]:
     for row in catalogue.table("mlperf-inference"):
         kind = next((kind for core, kind in kinds.items() if core in row["processor"]), None)
         if kind and row["model"] == "ResNet-50" and row["single_latency_s"]:
-            found.append((kind, RESNET_WORK[0], row["single_latency_s"]))
+            found.append((kind, network.RESNET_50_FLOP, row["single_latency_s"]))
     return found
 
 
@@ -286,7 +285,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
             ("infer", 64, 1), ("infer", 64, 256), ("infer", 32, 1024), ("infer", 16, 512)]
     return [
         (time(machine), [{"batch": batch, "width": width, "form": form, "device": THIS}
-                         for form in FORMATS for width, batch in at]),
+                         for form in ONNX_FORMATS for width, batch in at]),
         (memory(limited_jobs.need("train"), limited_jobs.need("infer")),
          [{"batch": batch, "width": width, "job": job} for job, width, batch in jobs]),
     ]

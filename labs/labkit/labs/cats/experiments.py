@@ -7,7 +7,7 @@ from collections.abc import Callable
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.experiment import ratio as quotient
-from labkit.labs.common import banded, measured
+from labkit.labs.common import FLOOR, banded, measured
 from labkit.machine import Machine
 from labkit.predict import step as predicted
 from labkit.units import quantity
@@ -17,7 +17,6 @@ WIDTHS = (4, 8, 16, 32, 64)
 THIS = "this machine"
 CATALOGUE = {"1 × NVIDIA T4": ("NVIDIA T4", 1), "1 × NVIDIA H100": ("NVIDIA H100 SXM", 1),
              "8 × NVIDIA H100": ("NVIDIA H100 SXM", 8)}
-FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
 
 
 def _axes(*more: Axis) -> list[Axis]:

@@ -7,14 +7,11 @@ from itertools import product
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.labs.cats.experiments import FLOOR
-from labkit.labs.common import banded, measured
-from labkit.labs.latency.experiments import most_threads
+from labkit.labs.common import FLOOR, banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import precision as predicted
 from labkit.predict import seeds, step
-from labkit.predict.latency import ALL, ONE
-from labkit.predict.precision import GPU
+from labkit.specs.execution import ALL, GPU, ONE
 from labkit.units import quantity
 
 FORMS = tuple(predicted.BYTES)
@@ -165,7 +162,7 @@ def differences(found: Mapping[str, Sequence[float]], beside: str) -> dict[str, 
     """Return by how many points each way is more often right than one of them, seed by seed, with its 95 % interval.
 
     Args:
-        found: shares of right answers by way and seed, as `labkit.models.seed_sweep.trials` returns them.
+        found: shares of right answers by way and seed, as `labkit.models.seed_sweep.sweep_seeds` returns them.
         beside: the way that the others are compared with.
     """
     return {way: _points([100 * (a - b) for a, b in zip(shares, found[beside], strict=True)])

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import banded, measured
+from labkit.labs.common import banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import latency as predicted
 from labkit.predict import percentiles, power, roofline
-from labkit.predict.latency import EAGER, RUNTIME
+from labkit.specs import network
+from labkit.specs.execution import EAGER, RUNTIME
 
 WAYS = (RUNTIME, EAGER)
 WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -29,12 +30,6 @@ DEVICES = {
 }
 KINDS = {"data centre": "built to train", "data-centre inference": "built to infer", "edge": "at the edge"}
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
-RESNET_WORK = (8.2e9, 25.6e6)  # operations of an answer, and bytes of its weights in int8 (Reddi et al. 2020, table I)
-
-
-def most_threads(machine: Machine) -> int:
-    """Return how many threads the machine was calibrated with as all."""
-    return max(1, int(machine.identity.get("cores", 1)))
 
 
 def time(machine: Machine, budget: float = 0.3) -> Experiment:
@@ -171,7 +166,9 @@ def devices(model: str = RESNET) -> list[Device]:
 
 def _floor(sheet: dict) -> float | None:
     rate, bandwidth = catalogue.peak(sheet, "int8"), sheet["memory_bytes_per_s"]
-    return roofline.seconds(*RESNET_WORK, rate, bandwidth) if rate and bandwidth else None
+    if not (rate and bandwidth):
+        return None
+    return roofline.seconds(network.RESNET_50_FLOP, network.RESNET_50_PARAMETERS, rate, bandwidth)  # a byte each
 
 
 def resnet(threads: int, budget: float = 1.5) -> Outcome:

@@ -22,10 +22,10 @@ from labkit.predict import throughput as predicted
 from labkit.predict.operators import along
 from labkit.predict.small_machine import PICTURE
 from labkit.progress import report
+from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
 from labkit.units import quantity
 
-FORMATS = ("fp32", "int8 static", "int8 dynamic")  # labkit.runtimes.onnx_export.FORMATS
 WIDTHS = (4, 8, 16, 32, 48, 64)
 BATCHES = tuple(2**k for k in range(9))
 DEADLINES = (0.002, 0.005, 0.01, 0.015, 0.03, 0.1)
@@ -142,7 +142,7 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) ->
         unit="s",
         axes=[Axis("scenario", "Scenario", (SINGLE, MULTI)),
               Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
-              Axis("form", "Number format", FORMATS)],
+              Axis("form", "Number format", ONNX_FORMATS)],
         predict=predict,
         measure=measure,
         readout="{scenario}, {form}, {width}: the percentile that counts is {value}.",
@@ -183,7 +183,7 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> E
         axes=[Axis("scenario", "Scenario", SCENARIOS, start=OFFLINE),
               Axis("batch", "Batch size in Offline", BATCHES, start=64, unit="pictures", log=True),
               Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
-              Axis("form", "Number format", FORMATS),
+              Axis("form", "Number format", ONNX_FORMATS),
               Axis("deadline", "Deadline in Server", DEADLINES, start=loadgen.DEADLINE_S, unit="s", log=True)],
         predict=predict,
         measure=measure,

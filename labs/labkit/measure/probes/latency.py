@@ -23,15 +23,15 @@ from labkit.progress import report
 from labkit.runtimes import onnx_session
 from labkit.runtimes.onnx_export import write
 from labkit.specs.calibration import Calibration
+from labkit.specs.execution import ALL, EAGER, ONE, RUNTIME
 from labkit.timing import clock, drift
 
 SECONDS = 11  # about how long it takes
-EAGER, RUNTIME, GPU = "eager", "runtime", "eager, GPU"
+GPU = "eager, GPU"
 WAYS = (EAGER, RUNTIME)  # that are calibrated
 BATCHES = (1, 8, 64)
 WIDTHS = (1, 4, 16, 64)  # of the networks whose layers are timed; the narrowest has next to nothing to compute
 WHOLE = (1, 4, 8, 16, 32, 64)  # of the networks that are timed whole
-ONE, ALL = "on one thread", "on all threads"
 _BUDGET = 0.03  # seconds for a probe
 _WARM_UP = 50  # answers before the first that counts
 CPU = torch.device("cpu")

@@ -14,16 +14,16 @@ import torch
 from labkit import device as devices
 from labkit.measure import step_time
 from labkit.measure.probes import operators
-from labkit.measure.probes.latency import ALL, ONE, all_threads
+from labkit.measure.probes.latency import all_threads
 from labkit.models import autocast
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
+from labkit.specs.execution import ALL, GPU, ONE
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
 
-SECONDS = 22  # about how long it takes
-GPU = "on the GPU"
 REFERENCE = "reference"
+SECONDS = 22  # about how long it takes
 PLACES = (ONE, ALL, GPU)
 BATCHES = (8, 64, 256)
 WIDTHS = (8, 16, 32)  # of the networks whose layers are timed
@@ -82,7 +82,7 @@ def _at(place, device) -> Calibration:
     sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET)
     curves, missing = {}, {}
     for form in autocast.FORMS:
-        with autocast.exactly(form, device):
+        with autocast.tf32_for(form, device):
             if why := refusal(form, device):
                 missing |= {(place, form, *rest): why for rest in _RESTS}
                 continue
@@ -142,7 +142,7 @@ def seconds(form: str, width: int, batch: int, threads: int | None, calibration:
     sync = devices.sync(device)
     with ExitStack() as stack:
         stack.enter_context(devices.threads(all_threads() if threads is None else threads))
-        stack.enter_context(autocast.exactly(form, device))
+        stack.enter_context(autocast.tf32_for(form, device))
         call = clock.sampler(step_time.training_step(width, batch, device, form), sync)
         if place == ONE:  # the pace of one thread, whatever the step runs on
             with devices.threads(1):

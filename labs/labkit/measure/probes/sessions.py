@@ -14,16 +14,17 @@ import torch
 
 from labkit.models.networks.cats import CatNet
 from labkit.progress import report
-from labkit.runtimes.onnx_export import FORMATS, in_format
+from labkit.runtimes.onnx_export import in_format
 from labkit.runtimes.onnx_session import SIDE, Network
 from labkit.specs.calibration import Calibration
+from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
 
 SECONDS = 12  # about how long it takes
 WIDTHS = (4, 8, 16, 32, 64)
 BATCHES = (1, 2, 8, 64)
-KEYS = tuple((name, width) for name in FORMATS for width in WIDTHS)
+KEYS = tuple((name, width) for name in ONNX_FORMATS for width in WIDTHS)
 _PACEMAKER = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
 
 
@@ -52,7 +53,7 @@ def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], refer
     """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
 
     Args:
-        form: one of `labkit.runtimes.onnx_export.FORMATS`.
+        form: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
         batch: pictures in a run.
         beside: width and batch of the calibrated run that is the pacemaker, in the same format.
@@ -68,6 +69,6 @@ def _sampler(form, width, batch):
 
 
 def file(form: str, width: int, folder: str | Path) -> Path:
-    """Write an untrained network of a width into a folder, in one of `labkit.runtimes.onnx_export.FORMATS`."""
+    """Write an untrained network of a width into a folder, in one of `labkit.specs.execution.ONNX_FORMATS`."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 3, SIDE, SIDE), np.uint8)
     return in_format(form, CatNet(width), Path(folder) / f"{form}-{width}.onnx", noise)
