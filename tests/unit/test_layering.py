@@ -19,7 +19,7 @@ LAYERS = [  # from the bottom
     {"distributed", "serving", "offload"},
     {"measure"},
     {"machine"},
-    {"catalogue", "published"},
+    {"catalogue", "published", "needs"},
     {"summary", "checks", "figures"},
     {"widgets"},
     {"labs"},
