@@ -124,7 +124,7 @@ class Queue:
                              f"{self.max_batch!r}, {self.max_queue!r}, {self.replicas!r} and {self.window!r}.")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED) -> Played:
     """Let requests come at random, event by event.
 
