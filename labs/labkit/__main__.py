@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,20 @@ from labkit import validate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0, or 2 for what it was asked and cannot do."""
+    """Run the command; returns its exit status: 0, 2 for what it was asked and cannot do, 130 where it was stopped."""
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads has read enough, as in `labkit validate | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be written at the end
+        return 0
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="labkit", description=__doc__.split(": ", 1)[1])
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
@@ -53,14 +67,14 @@ def published_scaling(path: Path) -> int:
     from labkit.pages import published_scaling
 
     try:
-        for line in published_scaling.report(path):
-            print(line)
+        lines = list(published_scaling.report(path))
     except OSError as trouble:
         print(f"{path} cannot be read: {trouble.strerror}.", file=sys.stderr)
         return 2
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
+    print("\n".join(lines))
     return 0
 
 

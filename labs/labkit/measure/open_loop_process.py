@@ -7,17 +7,14 @@ import errno
 import gc
 import json
 import math
-import os
-import queue
 import selectors
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
 from labkit.measure.open_loop import ANSWER_S, COLUMNS, LOST, OK, STARTING_S, UNSENT, schedule
-from labkit.processes import say, serve
+from labkit.processes import end_with_parent, say, serve
 from labkit.serving.batcher import CLASSES
 from labkit.serving.open_files import allow_connections
 
@@ -228,13 +225,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-def _listen(orders: queue.SimpleQueue[str]) -> None:
-    """Pass the parent's orders on; end the process, in the middle of a load if need be, when the parent is gone."""
-    for line in sys.stdin:
-        orders.put(line)
-    os._exit(0)
-
-
 def main(path: str) -> None:
     """Load the pictures, then obey."""
     from safetensors.numpy import load_file
@@ -249,10 +239,9 @@ def main(path: str) -> None:
         with asyncio.Runner(loop_factory=_loop) as runner:
             return runner.run(_load(messages, choices, connections, order))
 
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    orders = end_with_parent()
     say({})
-    serve(obey, iter(orders.get, None))
+    serve(obey, orders)
 
 
 if __name__ == "__main__":
