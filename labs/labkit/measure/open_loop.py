@@ -19,9 +19,10 @@ import numpy as np
 
 from labkit.inputs import above_zero
 from labkit.processes import Helper
+from labkit.serving.server import STARTING_S
 
 ANSWER_S = 10.0  # for an answer, after which it counts as lost
-STARTING_S = 10.0  # for a connection
+CONNECTING_S = 10.0  # for a connection
 OK, SHED, LOST, UNSENT = 200, 503, 0, -1
 COLUMNS = ("due", "sent", "seconds", "status", "right", "batch", "waited", "computed", "handed")
 
@@ -86,7 +87,7 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second, from the first tenth of the time on, until the last request was due; NaN for one request."""
+        """Answers a second, after the first tenth of the time, until the last request was due; NaN for one request."""
         seconds = 0.9 * self.due[-1]
         return float((self.status[self.warm] == OK).sum() / seconds) if seconds > 0 else math.nan
 
@@ -152,7 +153,7 @@ class Generator:
         self._helper.tell({"ports": [ports] if isinstance(ports, int) else list(ports), **order})
         if meanwhile:
             meanwhile()
-        reply = self._helper.answer(seconds + ANSWER_S + STARTING_S)
+        reply = self._helper.answer(seconds + ANSWER_S + CONNECTING_S)
         columns = {name: np.array(reply[name], dtype=float) for name in COLUMNS}
         return Load(**{**columns, "status": columns["status"].astype(int), "right": columns["right"] > 0},
                     busy=reply["busy"], connections=reply["connections"])
@@ -175,5 +176,5 @@ def running(pictures: np.ndarray, choices: np.ndarray) -> Iterator[Generator]:
         path = Path(folder) / "pictures.safetensors"
         save_file({"pictures": np.ascontiguousarray(pictures), "choices": np.asarray(choices, np.int64)}, path)
         with Helper("labkit.measure.open_loop_process", str(path)) as helper:
-            helper.answer()
+            helper.answer(STARTING_S)
             yield Generator(helper)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
-from labkit.measure.open_loop import ANSWER_S, COLUMNS, LOST, OK, STARTING_S, UNSENT, schedule
+from labkit.measure.open_loop import ANSWER_S, COLUMNS, CONNECTING_S, LOST, OK, UNSENT, schedule
 from labkit.processes import end_with_parent, say, serve
-from labkit.serving.batcher import CLASSES
 from labkit.serving.open_files import allow_connections
+from labkit.specs.network import CLASS_NAMES
 
 _CONNECTIONS = 900  # at once, at most: `select` takes 1,024 files
 _KEPT = 16  # connections that stand before the first request of an open loop
@@ -69,7 +69,7 @@ class _Run:
         self.connected += 1
         try:
             _, connection = await asyncio.wait_for(self.loop.create_connection(
-                lambda: _Connection(self, server), "127.0.0.1", self._ports[server]), STARTING_S)
+                lambda: _Connection(self, server), "127.0.0.1", self._ports[server]), CONNECTING_S)
         except (OSError, TimeoutError):
             self.connected -= 1
             raise
@@ -232,7 +232,7 @@ def main(path: str) -> None:
     kept = load_file(path)
     head = "POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\nContent-Length: "
     messages = [f"{head}{picture.nbytes}\r\n\r\n".encode() + picture.tobytes() for picture in kept["pictures"]]
-    choices = [CLASSES[choice] for choice in kept["choices"]]
+    choices = [CLASS_NAMES[choice] for choice in kept["choices"]]
     connections = allow_connections(_CONNECTIONS)
 
     def obey(order: dict) -> dict:

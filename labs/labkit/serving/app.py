@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import prod
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
-from labkit.serving.batcher import SIDE, SIZE, Batcher, Network, QueueFull, Stopped
+from labkit.serving.batcher import Batcher, Network, QueueFull, Stopped
+from labkit.specs.network import PICTURE, SIDE
 
+SIZE = prod(PICTURE)  # bytes of a picture: red, green and blue, each row by row
 TIMEOUT_S = 5.0  # for the rest of a request
 RETRY_S = 1  # when a client that was turned away may ask again
 _CLOSE = {"Connection": "close"}  # what the client still sends is not read

@@ -14,10 +14,8 @@ from time import perf_counter
 
 import numpy as np
 
-from labkit.runtimes.onnx_session import SIDE, as_input
-
-CLASSES = ("cat", "car", "bicycle")  # in the order of the scores; held to `labkit.models.datasets.cats` by a test
-SIZE = 3 * SIDE * SIDE  # bytes of a picture: red, green and blue, each row by row
+from labkit.runtimes.onnx_session import as_input
+from labkit.specs.network import CLASS_NAMES, PICTURE
 
 Network = Callable[[np.ndarray], np.ndarray]  # float pictures (n, 3, 32, 32) in, scores (n, 3) out
 
@@ -137,13 +135,13 @@ class Batcher:
         for pending, row in zip(batch, scores.tolist(), strict=True):
             if not pending.answer.done():  # who was cancelled meanwhile waits no longer
                 pending.answer.set_result({
-                    "class": CLASSES[int(np.argmax(row))], "scores": row, "batch": len(batch),
+                    "class": CLASS_NAMES[int(np.argmax(row))], "scores": row, "batch": len(batch),
                     "waited": begin - pending.since, "computed": computed, "handed": handed})
 
     def _compute(self, batch: list[Pending]) -> tuple[np.ndarray, float]:
         begin = perf_counter()
         pictures = np.frombuffer(b"".join(pending.picture for pending in batch), np.uint8)
-        scores = self._network(as_input(pictures.reshape(-1, 3, SIDE, SIDE)))
+        scores = self._network(as_input(pictures.reshape(-1, *PICTURE)))
         return scores, perf_counter() - begin
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from labkit.processes import Helper
 
+STARTING_S = 120.0  # on a slow machine, loading the libraries alone takes half a minute
+
 
 class Server:
     """A running service.
@@ -48,6 +50,6 @@ def running(network: str | Path, timeout: float = 5.0, **settings) -> Iterator[S
         HelperFailed: it did not start; the message says why.
     """
     with Helper("labkit.serving.process", str(network), str(timeout)) as helper:
-        server = Server(helper, helper.answer()["port"])
+        server = Server(helper, helper.answer(STARTING_S)["port"])
         server.configure(**settings)
         yield server
