@@ -364,6 +364,8 @@ def test_what_cannot_be_measured_says_why(here, monkeypatch):
 
 def test_the_explorer_shows_it(here, monkeypatch):
     monkeypatch.setattr(queueing, "ARRIVALS", 300)
+    for name, values in (("WINDOWS", (0.0,)), ("REPLICAS", (1, 2)), ("TRIPS", (0.0, 0.05))):
+        monkeypatch.setattr(lab, name, values)
     explorer = Explorer(lab.answers(here), x="rate", presets={"one": dict(max_batch=1)})
     explorer.point = dict(max_batch=8)
     assert "batches of up to 8" in explorer.text()
