@@ -32,7 +32,7 @@ from weight import weigh  # noqa: E402
 from labkit import device as devices  # noqa: E402
 from labkit import machine, validate  # noqa: E402
 from labkit.models.datasets import cats  # noqa: E402
-from labkit.models.evaluation import look  # noqa: E402
+from labkit.models.evaluation import evaluate  # noqa: E402
 from labkit.models.networks.cats import CatNet  # noqa: E402
 from labkit.models.training import train  # noqa: E402
 from labkit.timing import clock  # noqa: E402
@@ -65,7 +65,7 @@ def training() -> None:
     torch.manual_seed(0)
     network = CatNet()
     run = train(network, data.images, data.labels, epochs=3)
-    accuracy = look(network, test).accuracy
+    accuracy = evaluate(network, test).accuracy
     good = accuracy >= 0.99 and run.seconds <= 60
     line("training to 99 % on unseen pictures", f"{accuracy:.1%}, {run.seconds:.1f} s", "99 %, 60 s", good)
 
@@ -73,10 +73,10 @@ def training() -> None:
     device = devices.best()
 
     def ours():
-        train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+        train(CatNet(), some.images, some.labels, epochs=1, batch=128, lr=4e-3, seed=0, device=device)
 
     def plain():
-        hand_written.train(CatNet(), some.images, some.labels, epochs=1, batch=128, rate=4e-3, seed=0, device=device)
+        hand_written.train(CatNet(), some.images, some.labels, epochs=1, batch=128, lr=4e-3, seed=0, device=device)
 
     timings = clock.interleave({"ours": ours, "plain": plain}, budget=15, tolerance=0.005)
     ratio = timings["plain"].median / timings["ours"].median

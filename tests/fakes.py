@@ -154,12 +154,12 @@ def data_parallel(**changes) -> Costs:
              for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in instrument.WIDTHS.items()
              for width in widths}
     sums = link(4e-4, 1e9, instrument.SIZES)
-    found |= {f"sum {rung}": sums for rung in ("loopback", "namespaces", "hook")}
-    found |= {f"waiting {rung}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
-              for rung in instrument.LINKS}
+    found |= {f"sum {backend}": sums for backend in ("loopback", "namespaces", "hook")}
+    found |= {f"waiting {backend}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
+              for backend in instrument.LINKS}
     longer = link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED])
-    found |= {"exchange loopback": longer} | {f"exchange {rung}": [
-        [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for rung in instrument.LINKS}
+    found |= {"exchange loopback": longer} | {f"exchange {backend}": [
+        [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for backend in instrument.LINKS}
     found |= {"spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
     return costs(found | changes)
 

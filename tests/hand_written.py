@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 
-def train(network, images, labels, epochs, batch, rate, seed, device) -> list[float]:
+def train(network, images, labels, epochs, batch, lr, seed, device) -> list[float]:
     """Train in place on byte pictures (n, 3, size, size) and labels (n,); return the mean loss of each epoch."""
     network = network.to(device, memory_format=torch.channels_last)
     network.train()
     images, labels = images.to(device), labels.to(device)
-    adam = torch.optim.Adam(network.parameters(), lr=rate, fused=device.type != "mps")
+    adam = torch.optim.Adam(network.parameters(), lr=lr, fused=device.type != "mps")
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, epochs * -(-len(images) // batch))
     order = torch.Generator().manual_seed(seed)
     losses = []

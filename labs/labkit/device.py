@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import platform
 import re
-import subprocess
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 
 import psutil
 import torch
+
+from labkit import host
+from labkit.host import container_memory, cores, processor
 
 
 @cache
@@ -121,42 +121,16 @@ def tf32(on: bool) -> Iterator[None]:
             setattr(switch, name, kept)
 
 
-def container_memory() -> int | None:
-    """Return the bytes of memory that a control group allows, or None where none limits it (Linux, cgroups(7))."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limit = int(Path(path).read_text())
-        except (OSError, ValueError):  # not Linux, not a container, or "max"
-            continue
-        return limit if limit < psutil.virtual_memory().total else None
-    return None
-
-
-def cores() -> float:
-    """Return how many processors' time this process can have at once, in a container perhaps fewer than it sees.
-
-    The least of the processors, those that the process may run on, and the control group's quota (cgroups(7)).
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(float(allowed), _quota())
-
-
-def _quota() -> float:
-    with suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return int(quota) / int(period)
-    with suppress(OSError, ValueError, ZeroDivisionError):
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        return quota / int((folder / "cpu.cfs_period_us").read_text()) if quota > 0 else math.inf
-    return math.inf
-
-
 def name(device: torch.device) -> str:
     """Return what the processor or GPU calls itself."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {_processors()}"
+    return f"{processor()}, {_processors()}"
+
+
+def fingerprint(device: torch.device) -> str:
+    """Return a text that differs between kinds of devices; unlike some names, it is found at once."""
+    return name(device) if device.type == "cuda" else host.fingerprint()
 
 
 def _processors() -> str:
@@ -169,16 +143,3 @@ def _processors() -> str:
     if usable < physical:
         text += f", of which this process may use {usable:g}"
     return text
-
-
-def _processor() -> str:
-    try:
-        if platform.system() == "Linux":
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-        if platform.system() == "Darwin":
-            return subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"],
-                                  capture_output=True, text=True, timeout=5, check=True).stdout.strip()
-    except (OSError, StopIteration, subprocess.SubprocessError):
-        pass
-    return platform.processor() or platform.machine()

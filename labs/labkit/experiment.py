@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 from labkit.display import comparison_html
@@ -335,12 +336,20 @@ def nine_in_ten(ascending: Sequence[float]) -> float:
     return ascending[math.ceil(0.9 * len(ascending)) - 1]
 
 
-def compare(experiment: Experiment, points: Iterable[Point]) -> Comparison:
-    """Predict every point first, then measure each, so that no prediction has seen its measurement."""
+def compare(experiment: Experiment, points: Iterable[Point], seconds: float = math.inf) -> Comparison:
+    """Predict every point first, then measure each, so that no prediction has seen its measurement.
+
+    Args:
+        experiment: what is compared.
+        points: in the order in which they are measured.
+        seconds: after which no further point is begun; those that are left have no measurement, and say so.
+    """
     points = [experiment.check(point) for point in points]
     predicted = [experiment.predict(**point) for point in points]
+    spent = Unavailable(f"The {seconds:.0f} s for these measurements were spent on the points before it.")
+    begin = perf_counter()
     with experiment.session():
-        measured = [experiment.measure(**point) for point in points]
+        measured = [experiment.measure(**point) if perf_counter() - begin < seconds else spent for point in points]
     return Comparison(experiment, tuple(map(Row, points, predicted, measured)))
 
 

@@ -162,11 +162,12 @@ def _found(path: Path, identity: dict) -> Machine:
     """Return what holds of this machine: what is kept at `path`, and what only this process knows."""
     from labkit import device as devices
 
-    known = _known
-    if known is None or known.identity != identity:
-        device = devices.best()
-        known = Machine(identity["name"], device.type, devices.memory(device), identity=identity)
+    known = _known if _known is not None and _known.identity == identity else None
     kept = _kept(path, identity) or known
+    if kept is None:
+        device = devices.best()
+        kept = Machine(devices.name(device), device.type, devices.memory(device), identity=identity)
+    known = known or kept
     newest_last = sorted([*kept.costs.items(), *known.costs.items()], key=lambda item: _moment(item[1].date))
     return replace(kept, costs=dict(newest_last))
 
@@ -277,7 +278,7 @@ def _identity() -> dict:
     devices.settle()
     device = devices.best()
     return {
-        "name": devices.name(device),
+        "processor": devices.fingerprint(device),
         "device": device.type,
         "cores": devices.cores(),
         "threads": torch.get_num_threads(),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
-INSTALL = f'%pip install -q "{PROJECT["name"]} @ git+{ADDRESS}"'
+COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
 
 
 def git(*arguments: str, cwd: Path) -> bytes:
@@ -56,7 +56,7 @@ def served_repository(tmp_path_factory):
 def installed(served_repository, tmp_path_factory):
     """A folder into which the notebooks' own install line has put labkit, with nothing but the local clone."""
     target = tmp_path_factory.mktemp("installed")
-    requirement = re.search(r'"(.+)"', INSTALL.replace(ADDRESS, served_repository))[1]
+    requirement = COURSE.replace(ADDRESS, served_repository)
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", "-q", *options, "--target", str(target), requirement]
     done = subprocess.run(command, cwd=target, capture_output=True, text=True, timeout=180)
@@ -85,3 +85,26 @@ def test_installed_package_carries_every_file(installed):
 
     data = {f"data/{name}" for name in files(ROOT / "data")}
     assert files(installed / "labkit") == files(ROOT / "labs" / "labkit") | data
+
+
+FIRST_CELL = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+notebook = json.load(open(sys.argv[1], encoding="utf-8"))
+first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+ran = InteractiveShell.instance().run_cell("".join(first["source"]))
+print(json.dumps([type(ran.error_in_exec).__name__, str(ran.error_in_exec)]))
+"""
+
+
+@pytest.mark.parametrize(("edition", "error"), [("", "SystemExit"), ("EDITION = 1", "SystemExit"),
+                                                ("EDITION = 1000", "NoneType")])
+def test_a_notebook_that_is_newer_than_labkit_says_how_to_upgrade(edition, error, tmp_path):
+    (tmp_path / "labkit").mkdir()
+    (tmp_path / "labkit" / "__init__.py").write_text(edition)
+    notebook = next((ROOT / "labs").glob("*/*.ipynb"))
+    done = subprocess.run([sys.executable, "-c", FIRST_CELL, str(notebook)], capture_output=True, text=True, timeout=60,
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)})
+    kind, words = json.loads(done.stdout.strip().splitlines()[-1])
+    assert kind == error, done.stderr
+    assert kind == "NoneType" or ("pip install -U" in words and ADDRESS in words and "restart the kernel" in words)

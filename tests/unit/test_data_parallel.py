@@ -21,19 +21,19 @@ import pytest
 import torch
 
 from labkit import device as devices
-from labkit.distributed import pool as crews
-from labkit.distributed import train
-from labkit.distributed.job import History, Work
-from labkit.distributed.pool import CrewFailed, crew
-from labkit.distributed.rendezvous import Lost, Place, roll_call
+from labkit.distributed import pool, train
+from labkit.distributed.job import History, Job
+from labkit.distributed.pool import WorkerFailed, worker_pool
+from labkit.distributed.rendezvous import Lost, Rendezvous, wait_for_ranks
 from labkit.netem import gloo_ring, hosts
+from labkit.netem.emulator import BackendUnavailable
 from labkit.processes import Helper
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 ROOT = Path(__file__).parents[2]
 GONE_S, END_S = 15, 60
-SMALL = Work("cats", width=4, batch=16, pictures=512)
-SLOW = Shape(round_trip=0.01, bandwidth=12.5e6)
+SMALL = Job("cats", width=4, batch=16, pictures=512)
+SLOW = LinkSpec(round_trip=0.01, rate=12.5e6)
 
 needs_two = [pytest.mark.skipif(devices.cores() < 2, reason="needs two processors"),
              pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")]
@@ -59,7 +59,7 @@ def nothing_is_left():
 def pair():
     if devices.cores() < 2 or not torch.distributed.is_available():
         pytest.skip("needs two processors and torch.distributed")
-    with crew(2) as found:
+    with worker_pool(2) as found:
         yield found
 
 
@@ -68,8 +68,8 @@ def linked(request):
     """A pair on an emulated link."""
     with ExitStack() as stack:
         try:
-            yield stack.enter_context(crew(2, shape=SLOW, rung=request.param))
-        except CrewFailed as refusal:
+            yield stack.enter_context(worker_pool(2, link=SLOW, backend=request.param))
+        except WorkerFailed as refusal:
             pytest.skip(str(refusal))
 
 
@@ -78,7 +78,7 @@ def switch():
     with ExitStack() as stack:
         try:
             yield stack.enter_context(hosts.switch())
-        except hosts.Refused as refusal:
+        except BackendUnavailable as refusal:
             pytest.skip(str(refusal))
 
 
@@ -91,27 +91,27 @@ def ended(processes, seconds=GONE_S) -> bool:
     return not psutil.wait_procs(processes, seconds)[1]
 
 
-# The work
+# The job
 
 
 @pytest.mark.parametrize(("wrong", "words"), [
     ({"network": "birds"}, "choose one of cats, dense"), ({"batch": 0}, "batch must be a whole number from 1"),
     ({"batch": 2.5}, "batch"), ({"batch": True}, "batch"), ({"width": -1}, "width"), ({"depth": "2"}, "depth"),
     ({"pictures": 0}, "pictures"), ({"seed": -1}, "from 0 up"), ({"seed": math.nan}, "seed")])
-def test_work_that_cannot_be_is_refused(wrong, words):
+def test_a_job_that_cannot_be_is_refused(wrong, words):
     with pytest.raises(ValueError, match=words):
-        Work(**wrong)
+        Job(**wrong)
 
 
-@pytest.mark.parametrize("work", [Work(), Work("dense", width=64, depth=3)])
-def test_work_goes_over_json_and_knows_its_size(work):
-    assert Work(**json.loads(json.dumps(work.as_dict()))) == work
-    assert work.parameters() == sum(values.numel() for values in work.build().parameters())
-    assert work.gradients() == 4 * work.parameters() < work.memory()
+@pytest.mark.parametrize("job", [Job(), Job("dense", width=64, depth=3)])
+def test_a_job_goes_over_json_and_knows_its_size(job):
+    assert Job(**json.loads(json.dumps(job.as_dict()))) == job
+    assert job.parameters() == sum(values.numel() for values in job.build().parameters())
+    assert job.gradients() == 4 * job.parameters() < job.memory()
 
 
-def test_work_that_no_memory_holds_takes_none_to_count():
-    assert Work("dense", width=2**20, depth=8).gradients() > 2**45
+def test_a_job_that_no_memory_holds_takes_none_to_count():
+    assert Job("dense", width=2**20, depth=8).gradients() > 2**45
 
 
 # The ring
@@ -124,15 +124,15 @@ def test_gloo_waits_a_round_trip_for_every_two_segments(size, processes, trips):
 
 
 def test_a_ring_sends_all_but_its_own_chunk_twice():
-    assert gloo_ring.sending(4000, 2, Shape(bandwidth=1000)) == 4
-    assert gloo_ring.sending(4000, 4, Shape(bandwidth=1000)) == 6
-    assert gloo_ring.sending(4000, 1, Shape(bandwidth=1000)) == 0
+    assert gloo_ring.sending(4000, 2, LinkSpec(rate=1000)) == 4
+    assert gloo_ring.sending(4000, 4, LinkSpec(rate=1000)) == 6
+    assert gloo_ring.sending(4000, 1, LinkSpec(rate=1000)) == 0
 
 
 def test_two_messages_share_the_link_and_wait_at_once():
-    from labkit.distributed.comm_hook import HeldBack
+    from labkit.distributed.comm_hook import DelayedAllReduce
 
-    link = HeldBack(2, Shape(round_trip=0.5, bandwidth=1000))
+    link = DelayedAllReduce(2, LinkSpec(round_trip=0.5, rate=1000))
     assert link.due(10.0, 1000) == 10 + 1 + 1
     assert link.due(10.0, 2000) == 10 + 1 + 2 + 1  # sent after the first, its wait not
     assert link.due(20.0, 1000) == 22
@@ -143,23 +143,23 @@ def test_two_messages_share_the_link_and_wait_at_once():
 
 @pytest.mark.parametrize("processes", [0, -1, 1.5, True, "2", None])
 def test_a_number_of_processes_that_is_none_is_refused(processes):
-    for ask in (crews.room, lambda count: crew(count).__enter__()):
+    for ask in (pool.room, lambda count: worker_pool(count).__enter__()):
         with pytest.raises(ValueError, match="processes must be a whole number from 1"):
             ask(processes)
 
 
 def test_more_processes_than_processors_are_refused_and_never_faked():
     many = math.floor(devices.cores()) + 1
-    assert not crews.room(many) and f"{many} processes need {many} processors" in crews.room(many).reason
-    assert not crews.room(1, threads=many)
-    with pytest.raises(CrewFailed, match="need"), crew(many):
+    assert not pool.room(many) and f"{many} processes need {many} processors" in pool.room(many).reason
+    assert not pool.room(1, threads=many)
+    with pytest.raises(WorkerFailed, match="need"), worker_pool(many):
         pytest.fail("it started")
 
 
-def test_a_rung_or_shape_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="namespaces, hook, loopback"), crew(1, rung="rope"):
+def test_a_backend_or_link_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="namespaces, hook, loopback"), worker_pool(1, backend="rope"):
         pytest.fail("it started")
-    with pytest.raises(ValueError, match="can have no shape"), crew(1, rung="loopback", shape=SLOW):
+    with pytest.raises(ValueError, match="no link is emulated"), worker_pool(1, backend="loopback", link=SLOW):
         pytest.fail("it started")
 
 
@@ -169,9 +169,9 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
     with pytest.raises(MemoryError, match="choose fewer or smaller"):
         pair.all_reduce(huge)
     with pytest.raises(MemoryError, match="free"):
-        pair.steps(Work("dense", width=2**18), 1)
-    with pytest.raises(ValueError, match="which has no shape"):
-        pair.reshape(SLOW)
+        pair.steps(Job("dense", width=2**18), 1)
+    with pytest.raises(ValueError, match="no link is emulated"):
+        pair.set_link(SLOW)
     for ask, words in ((lambda: pair.all_reduce(0), "size"), (lambda: pair.all_reduce(16, True), "times"),
                        (lambda: pair.steps(SMALL, 0), "count"), (lambda: pair.train(SMALL, 2.5), "steps"),
                        (lambda: pair.train(SMALL, 1, every=0), "every"),
@@ -179,10 +179,10 @@ def test_what_no_pair_can_do_is_refused_before_it_is_tried(pair):
                        (lambda: pair.train(SMALL, 1, target=2), "target")):
         with pytest.raises(ValueError, match=words):
             ask()
-    assert pair.all_reduce(16)  # none of it ended the crew
+    assert pair.all_reduce(16)  # none of it ended the pool
 
 
-# A crew that works
+# A pool that works
 
 
 @two
@@ -190,7 +190,7 @@ def test_steps_are_timed_on_every_rank(pair):
     for exchange in (True, False):
         found = pair.steps(SMALL, 5, exchange)
         assert [len(times) for times in found] == [5, 5] and min(map(min, found)) > 0
-    assert len(pair.steps(Work("dense", width=32, batch=4), 3)[1]) == 3
+    assert len(pair.steps(Job("dense", width=32, batch=4), 3)[1]) == 3
 
 
 @two
@@ -204,10 +204,10 @@ def test_two_processes_learn_what_one_learns_from_the_same_global_batch(pair):
     assert len(both.losses) == 12 and [step for step, _ in both.accuracies] == [6, 12]
     assert both.samples == 12 * 2 * SMALL.batch and both.seconds > 0
     assert len(set(both.weights)) == 1 and len(both.weights) == 2
-    with crew(1) as single:
-        alone = single.train(Work("cats", width=4, batch=32, pictures=512), 12)
+    with worker_pool(1) as single:
+        alone = single.train(Job("cats", width=4, batch=32, pictures=512), 12)
     assert alone.losses == pytest.approx(both.losses, rel=0.02)
-    assert alone.weights != pair.train(Work("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
+    assert alone.weights != pair.train(Job("cats", width=4, batch=16, pictures=512, seed=1), 12).weights[:1]
 
 
 @two
@@ -237,7 +237,7 @@ class plain_loop:
 
     def __enter__(self):
         environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
-                       "GLOO_SOCKET_IFNAME": crews._loopback(), "OMP_NUM_THREADS": "1",
+                       "GLOO_SOCKET_IFNAME": pool._loopback(), "OMP_NUM_THREADS": "1",
                        "USE_LIBUV": str(int(os.name != "nt"))}
         self.ranks = [subprocess.Popen([sys.executable, ROOT / "tests/field/all_reduce.py"], text=True,
                                        env={**environment, "RANK": str(rank)}, stdin=subprocess.PIPE,
@@ -261,16 +261,16 @@ class plain_loop:
 
 @two
 def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
-    for shape, size in ((Shape(0.02), 16), (Shape(0.002, 12.5e6), 2**20)):
-        linked.reshape(shape)
+    for spec, size in ((LinkSpec(0.02), 16), (LinkSpec(0.002, 12.5e6), 2**20)):
+        linked.set_link(spec)
         linked.all_reduce(size, 2)
-        expected = gloo_ring.sending(size, 2, shape) + gloo_ring.waiting(size, 2, shape)
+        expected = gloo_ring.sending(size, 2, spec) + gloo_ring.waiting(size, 2, spec)
         assert 0.85 * expected < min(linked.all_reduce(size, 4)) < 1.5 * expected
 
 
 @two
 def test_a_slow_link_slows_steps_that_exchange_and_changes_no_result(linked, pair):
-    linked.reshape(SLOW)
+    linked.set_link(SLOW)
     apart, exchanging = (median(linked.steps(SMALL, 8, exchange)[0]) for exchange in (False, True))
     assert exchanging > apart and exchanging > SLOW.round_trip
     found, plain = linked.train(SMALL, 6), pair.train(SMALL, 6)
@@ -283,44 +283,44 @@ def test_where_no_networks_can_be_made_the_hook_takes_over_and_says_why(monkeypa
 
     @contextmanager
     def refused():
-        raise hosts.Refused("This machine allows none (Permission denied).")
+        raise BackendUnavailable("This machine allows none (Permission denied).")
         yield
 
     monkeypatch.setattr(hosts, "switch", refused)
-    with crew(1, shape=SLOW) as found:
-        assert found.rung == "hook" and "Permission denied" in found.reason
-    with pytest.raises(CrewFailed, match="Permission denied"), crew(2, rung="namespaces"):
+    with worker_pool(1, link=SLOW) as found:
+        assert found.backend == "hook" and "Permission denied" in found.reason
+    with pytest.raises(WorkerFailed, match="Permission denied"), worker_pool(2, backend="namespaces"):
         pytest.fail("it started")
 
 
-# A crew that fails
+# A pool that fails
 
 
 @two
 @posix
 def test_training_starts_within_seconds_and_a_rank_killed_in_mid_step_ends_the_others_and_is_named():
     begin = time.monotonic()
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         found.steps(SMALL, 1)
         assert time.monotonic() - begin < 15  # about 3 s on a quiet machine
         threading.Timer(0.3, processes[1].kill).start()
         begin = time.monotonic()
-        with pytest.raises(CrewFailed, match=r"^Rank 1: it was ended by signal 9"):
+        with pytest.raises(WorkerFailed, match=r"^Rank 1: it was ended by signal 9"):
             found.steps(SMALL, 10**6)
         assert time.monotonic() - begin < GONE_S and ended(processes)
-        with pytest.raises(CrewFailed, match=r"has ended.*Rank 1"):
+        with pytest.raises(WorkerFailed, match=r"has ended.*Rank 1"):
             found.steps(SMALL, 1)
 
 
 @two
 def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
-        found._members[0].tell({"do": "all_reduce", "size": 2**20, "times": 10**6})
-        found._members[1].tell({"do": "all_reduce", "size": "large", "times": 1})
+        found._workers[0].tell({"do": "all_reduce", "size": 2**20, "times": 10**6})
+        found._workers[1].tell({"do": "all_reduce", "size": "large", "times": 1})
         begin = time.monotonic()
-        with pytest.raises(CrewFailed, match=r"^Rank 1: TypeError"):
+        with pytest.raises(WorkerFailed, match=r"^Rank 1: TypeError"):
             found._answers("all_reduce", 60)
         assert time.monotonic() - begin < GONE_S and ended(processes)
 
@@ -329,14 +329,14 @@ def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
 def test_a_rank_that_never_joins_is_named_in_seconds(monkeypatch, tmp_path):
     (tmp_path / "sleeping.py").write_text("import sys\nsys.stdin.read()")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(crews, "JOIN_S", 1.0)
+    monkeypatch.setattr(pool, "JOIN_S", 1.0)
 
     def helper(module, *arguments, **more):
         return Helper("sleeping" if json.loads(arguments[1])["rank"] == 1 else module, *arguments, **more)
 
-    monkeypatch.setattr(crews, "Helper", helper)
+    monkeypatch.setattr(pool, "Helper", helper)
     begin = time.monotonic()
-    with pytest.raises(CrewFailed, match="Rank 1 of 2 did not join within 1 s"), crew(2):
+    with pytest.raises(WorkerFailed, match="Rank 1 of 2 did not join within 1 s"), worker_pool(2):
         pytest.fail("it started")
     assert time.monotonic() - begin < 2 * GONE_S
 
@@ -352,7 +352,7 @@ def interruptible():
 @two
 @posix
 def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
-    with crew(2) as found:
+    with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         for process in processes:
             process.send_signal(signal.SIGINT)  # some notebooks interrupt what they started too: that is not for them
@@ -364,8 +364,8 @@ def test_an_interrupt_ends_the_crew_with_all_its_ranks(interruptible):
 
 
 PARENT = """
-from labkit.distributed.pool import crew
-with crew(2) as found:
+from labkit.distributed.pool import worker_pool
+with worker_pool(2) as found:
     print(*found.ids, flush=True)
     found.all_reduce(2**20, 10**6)
 """
@@ -465,9 +465,9 @@ def test_who_cannot_meet_says_why_in_seconds(monkeypatch):
             monkeypatch.setenv("RANK", str(rank))
             monkeypatch.setenv("MASTER_PORT", str(address))
             with pytest.raises(Lost, match=words):
-                Place().meet(patience=1)
+                Rendezvous().store(patience=1)
     with pytest.raises(Lost, match=r"Ranks 1, 2 of 3 did not join within 0\.2 s"):
-        roll_call(torch.distributed.HashStore(), 0, 3, patience=0.2)
+        wait_for_ranks(torch.distributed.HashStore(), 0, 3, patience=0.2)
     assert time.monotonic() - begin < GONE_S
 
 
@@ -544,9 +544,9 @@ def test_when_one_of_two_hosts_dies_the_other_ends_in_seconds_with_a_message(swi
 
 @two
 def test_when_the_network_falls_silent_both_ranks_end_in_seconds_with_a_message(switch):
-    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29401"}
-    with (rank(0, "--silence=2", "--steps=100000", within=switch.host(0), **meeting) as first,
-          rank(1, "--silence=2", "--steps=100000", within=switch.host(1), **meeting) as second):
+    rendezvous = {"WORLD_SIZE": "2", "MASTER_ADDR": hosts.address(0), "MASTER_PORT": "29401"}
+    with (rank(0, "--silence=2", "--steps=100000", within=switch.host(0), **rendezvous) as first,
+          rank(1, "--silence=2", "--steps=100000", within=switch.host(1), **rendezvous) as second):
         first.said("Step 10 of")
         switch.cut()
         try:

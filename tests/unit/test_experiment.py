@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -153,6 +154,14 @@ def test_every_point_is_predicted_before_any_is_measured():
     rows = compare(experiment, points).rows
     assert order == [(half, n) for half in ("predict", "measure") for n in (3, 1, 2)]
     assert [row.point["nodes"] for row in rows] == [3, 1, 2]
+
+
+def test_no_point_is_begun_once_the_time_is_spent():
+    experiment = toy.step_time(measure=lambda nodes, **_: time.sleep(0.02 * nodes) or Outcome(1, "s"))
+    points = [{"nodes": n, "batch": 256, "link": 10} for n in (1, 1, 10, 1, 1)]
+    rows = compare(experiment, points, seconds=0.1).rows
+    assert [bool(row.measured) for row in rows] == [True, True, True, False, False]
+    assert all(row.predicted for row in rows) and "were spent" in rows[-1].measured.reason
 
 
 def test_a_wrong_point_is_refused_before_anything_runs():

@@ -10,7 +10,7 @@ import labkit
 PACKAGE = Path(labkit.__file__).parent
 LAYERS = [  # from the bottom
     {"units", "inputs", "cache", "progress", "palette", "data", "effort", "stats", "display", "experiment",
-     "expectation"},
+     "expectation", "control_groups", "host"},
     {"specs"},
     {"predict", "timing"},
     {"device", "processes"},

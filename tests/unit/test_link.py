@@ -20,36 +20,36 @@ from labkit.offload import cloud
 from labkit.offload.edge import Line
 from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
-from labkit.specs.link import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, Shape, on_the_wire, packets
+from labkit.specs.link import DUPLICATES, HEADERS, RETRANSMISSION_S, SEGMENT, LinkSpec, on_the_wire, packets
 
 GONE_S = 15
 
 
-def allowed(rung: str) -> bool:
+def allowed(backend: str) -> bool:
     try:
-        with link.laid(rung=rung):
+        with link.emulated_link(backend=backend):
             return True
-    except link.Unlinked:
+    except link.BackendUnavailable:
         return False
 
 
-@pytest.fixture(scope="module", params=list(link.RUNGS))
-def rung(request):
+@pytest.fixture(scope="module", params=list(link.BACKENDS))
+def backend(request):
     if not allowed(request.param):
         pytest.skip(f"This machine allows no {request.param}.")
     return request.param
 
 
 @pytest.fixture(scope="module")
-def site(rung):
-    with link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+def site(backend):
+    with link.emulated_link(backend=backend) as way, cloud.running(CatNet(2), way):
         yield way
 
 
 @pytest.fixture
 def line(site):
     site.mend()
-    site.reshape(Shape())
+    site.set_link(LinkSpec())
     with Line(site.dial) as line:
         yield line
 
@@ -69,50 +69,50 @@ def wait_until(condition, seconds: float = GONE_S) -> bool:
 
 
 @pytest.mark.parametrize(("wrong", "message"), [
-    ({"bandwidth": 0}, "above 0 B/s.*cut the link"), ({"bandwidth": -1e6}, "above 0"),
-    ({"bandwidth": math.nan}, "above 0"), ({"round_trip": -0.001}, "from 0 s up"),
+    ({"rate": 0}, "above 0 B/s.*cut the link"), ({"rate": -1e6}, "above 0"),
+    ({"rate": math.nan}, "above 0"), ({"round_trip": -0.001}, "from 0 s up"),
     ({"round_trip": math.nan}, "from 0 s up"), ({"round_trip": math.inf}, "from 0 s up"),
     ({"loss": 1}, "0 to below 1"), ({"loss": -0.1}, "0 to below 1"), ({"loss": math.nan}, "0 to below 1"),
-    ({"round_trip": "fast"}, "must be a number"), ({"bandwidth": None}, "must be a number"),
+    ({"round_trip": "fast"}, "must be a number"), ({"rate": None}, "must be a number"),
     ({"loss": True}, "must be a number"),
 ])
 def test_a_link_that_cannot_be_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
-        Shape(**wrong)
+        LinkSpec(**wrong)
 
 
 def test_messages_weigh_their_headers_too():
     assert packets(0) == packets(1) == packets(SEGMENT) == 1 and packets(SEGMENT + 1) == 2
     assert on_the_wire(SEGMENT) == SEGMENT + HEADERS == 1500
-    assert Shape(bandwidth=1500).transfer(SEGMENT) == 1
-    assert Shape().transfer(10**9) == 0
+    assert LinkSpec(rate=1500).transfer(SEGMENT) == 1
+    assert LinkSpec().transfer(10**9) == 0
 
 
 def test_a_loss_costs_a_round_trip_and_a_wait_where_nothing_follows():
-    shape = Shape(0.05, 1e6, 0.1)
-    assert shape.stall(DUPLICATES) == 0.05 and shape.stall(DUPLICATES - 1) == pytest.approx(0.05 + RETRANSMISSION_S)
-    assert shape.waiting(100) == pytest.approx(0.1 / 0.9 * shape.stall(0))
-    assert Shape(0.05, 1e6).waiting(10**6) == 0
-    assert shape.waiting(10**6) > shape.waiting(10**5) > shape.waiting(10**3)
+    spec = LinkSpec(0.05, 1e6, 0.1)
+    assert spec.stall(DUPLICATES) == 0.05 and spec.stall(DUPLICATES - 1) == pytest.approx(0.05 + RETRANSMISSION_S)
+    assert spec.waiting(100) == pytest.approx(0.1 / 0.9 * spec.stall(0))
+    assert LinkSpec(0.05, 1e6).waiting(10**6) == 0
+    assert spec.waiting(10**6) > spec.waiting(10**5) > spec.waiting(10**3)
 
 
-def test_an_unknown_rung_is_refused():
-    with pytest.raises(ValueError, match=r"no rung 'rope'.*tunnel, relay"), link.laid(rung="rope"):
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match=r"no backend 'rope'.*tunnel, relay"), link.emulated_link(backend="rope"):
         pass
 
 
 def test_without_a_tunnel_the_relay_takes_over_and_says_why(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(link.Unlinked, match="needs Linux"), link.laid(rung="tunnel"):
+    with pytest.raises(link.BackendUnavailable, match="needs Linux"), link.emulated_link(backend="tunnel"):
         pass
     monkeypatch.undo()
 
     def refused(stack):
-        raise link.Unlinked("Not allowed here.")
+        raise link.BackendUnavailable("Not allowed here.")
 
     monkeypatch.setattr(link, "_tunnel", refused)
-    with link.laid() as way:
-        assert way.rung == "relay" and way.reason == "Not allowed here."
+    with link.emulated_link() as way:
+        assert way.backend == "relay" and way.reason == "Not allowed here."
 
 
 # One direction, on a clock of its own
@@ -127,7 +127,7 @@ def drained(line: Direction) -> list[tuple[float, bytes]]:
 
 
 def test_things_wait_their_turn_and_arrive_in_order():
-    line = Direction(Shape(round_trip=0.2, bandwidth=1000))
+    line = Direction(LinkSpec(round_trip=0.2, rate=1000))
     line.packet(0.0, b"a" * 100)
     line.packet(0.0, b"b" * 50)
     line.packet(5.0, b"c" * 10)
@@ -138,15 +138,15 @@ def test_things_wait_their_turn_and_arrive_in_order():
 
 
 def test_a_link_that_becomes_shorter_overtakes_nothing():
-    line = Direction(Shape(round_trip=2))
+    line = Direction(LinkSpec(round_trip=2))
     line.packet(0.0, b"slow")
-    line.shape = Shape(round_trip=0)
+    line.spec = LinkSpec(round_trip=0)
     line.packet(0.1, b"fast")
     assert [content for _, content in drained(line)] == [b"slow", b"fast"]
 
 
 def test_packets_are_lost_as_often_as_asked():
-    line = Direction(Shape(loss=0.2), seed=3)
+    line = Direction(LinkSpec(loss=0.2), seed=3)
     for _ in range(5000):
         line.packet(0.0, b"x")
     assert 0.18 < 1 - len(drained(line)) / 5000 < 0.22
@@ -154,15 +154,15 @@ def test_packets_are_lost_as_often_as_asked():
 
 @pytest.mark.parametrize("size", [28, 3088, 24_592])
 def test_a_stream_loses_nothing_and_is_held_up_as_predicted(size):
-    shape, held, count = Shape(0.05, math.inf, 0.1), 0.0, 2000
-    line = Direction(shape, seed=4)
+    spec, held, count = LinkSpec(0.05, math.inf, 0.1), 0.0, 2000
+    line = Direction(spec, seed=4)
     for turn in range(count):
         now = turn * 100.0
         line.stream(now, bytes(size))
         (due, content), = drained(line)
         assert len(content) == size
-        held += due - now - shape.round_trip / 2
-    assert held / count == pytest.approx(shape.waiting(size), rel=0.1)
+        held += due - now - spec.round_trip / 2
+    assert held / count == pytest.approx(spec.waiting(size), rel=0.1)
 
 
 # The real thing
@@ -170,22 +170,22 @@ def test_a_stream_loses_nothing_and_is_held_up_as_predicted(size):
 
 @pytest.mark.parametrize("trip", [0.02, 0.08])
 def test_the_round_trip_is_what_was_asked_for(site, line, trip):
-    site.reshape(Shape(trip))
+    site.set_link(LinkSpec(trip))
     times = [line.echo(0, 10) for _ in range(9)]
     assert trip < min(times) < 1.5 * trip  # whatever else the machine does makes it longer
 
 
 def test_the_bandwidth_is_what_was_asked_for(site, line):
-    shape, size = Shape(0.002, 1e6), 100_000
-    site.reshape(shape)
+    spec, size = LinkSpec(0.002, 1e6), 100_000
+    site.set_link(spec)
     best = min(line.echo(size, 20) for _ in range(6))
-    assert 0.95 < best / shape.transfer(size) < 1.4
-    site.reshape(Shape(0.002, 4e6))
+    assert 0.95 < best / spec.transfer(size) < 1.4
+    site.set_link(LinkSpec(0.002, 4e6))
     assert min(line.echo(size, 20) for _ in range(6)) < 0.5 * best
 
 
 def test_losses_slow_some_messages_and_lose_none(site, line):
-    site.reshape(Shape(0.002, math.inf, 0.1))
+    site.set_link(LinkSpec(0.002, math.inf, 0.1))
     times = sorted(line.echo(3000, 30) for _ in range(40))
     assert times[-1] > 10 * times[0]
 
@@ -213,10 +213,10 @@ def test_two_connections_do_not_mix(site, line):
 # Nothing is left
 
 
-def test_the_block_ends_its_processes_also_on_an_error(rung):
+def test_the_block_ends_its_processes_also_on_an_error(backend):
     before = children()
     for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), link.laid(rung=rung) as way, cloud.running(CatNet(2), way):
+        with pytest.raises(error), link.emulated_link(backend=backend) as way, cloud.running(CatNet(2), way):
             assert len(children() - before) == 2
             raise error
         assert wait_until(lambda: children() <= before)
@@ -229,7 +229,7 @@ from labkit.netem import link
 from labkit.offload import cloud
 from labkit.models.networks.cats import CatNet
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
-with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
+with link.emulated_link(backend=sys.argv[1]) as way, cloud.running(CatNet(2), way):
     print(*(child.pid for child in psutil.Process().children()), flush=True)
     time.sleep(60)
 """
@@ -237,8 +237,8 @@ with link.laid(rung=sys.argv[1]) as way, cloud.running(CatNet(2), way):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM"])
-def test_killing_the_client_ends_the_link_and_the_cloud(rung, how):
-    child = subprocess.Popen([sys.executable, "-c", KILLED, rung], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+def test_killing_the_client_ends_the_link_and_the_cloud(backend, how):
+    child = subprocess.Popen([sys.executable, "-c", KILLED, backend], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     with child:
         helpers = [int(pid) for pid in child.stdout.readline().split()]
@@ -250,9 +250,9 @@ def test_killing_the_client_ends_the_link_and_the_cloud(rung, how):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("victim", ["link", "cloud"])
-def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(rung, victim):
+def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(backend, victim):
     before = children()
-    with link.laid(rung=rung) as way:
+    with link.emulated_link(backend=backend) as way:
         link_pid = (children() - before).pop()
         with cloud.running(CatNet(2), way):
             cloud_pid = (children() - before - {link_pid}).pop()
@@ -270,7 +270,7 @@ def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(rung, victim):
 
 
 def test_a_port_in_use_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as taken, link.laid(rung="relay") as way:
+    with socket.create_server(("127.0.0.1", 0)) as taken, link.emulated_link(backend="relay") as way:
         port = taken.getsockname()[1]
         said = rf"Port {port} on 127\.0\.0\.1 is taken: choose another"
         with pytest.raises(HelperFailed, match=said), cloud.running(CatNet(2), way, port):

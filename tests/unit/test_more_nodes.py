@@ -24,7 +24,7 @@ from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
 from labkit.specs import network
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.widgets.explorer.grid import Grid
 
 LINK = Link(latency=1e-4, bandwidth=1e9)
@@ -228,12 +228,13 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
 
 
-@pytest.mark.parametrize("rung", instrument.LINKS)
-def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(rung):
+@pytest.mark.parametrize("backend", instrument.LINKS)
+def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(backend):
     usual = fakes.data_parallel()
-    slower = fakes.data_parallel(**{f"exchange {rung}": [
-        [size, seconds + 1e-3] for size, seconds in usual.curve(f"exchange {rung}")]})
-    before, after = (more_nodes.time(fakes.machine(costs={"data_parallel": costs}), rung) for costs in (usual, slower))
+    slower = fakes.data_parallel(**{f"exchange {backend}": [
+        [size, seconds + 1e-3] for size, seconds in usual.curve(f"exchange {backend}")]})
+    before, after = (more_nodes.time(fakes.machine(costs={"data_parallel": costs}), backend)
+                     for costs in (usual, slower))
     for link in (dict(round_trip=0.01, rate=1), dict(round_trip=0, rate=0.1), FAST):
         point = dict(nodes=2, batch=256, scaling=STRONG, what=TRAINED[0], **link)
         assert after.predict(**point).value - before.predict(**point).value == pytest.approx(1e-3, rel=0.05)
@@ -324,11 +325,11 @@ def test_the_figures_draw(time):
 def test_real_processes_run_what_is_predicted_and_learn():
     bench = more_nodes.Bench("loopback")
     with bench.open():
-        pair = bench.crew(2)
-        assert bench.crew(2) is pair
+        pair = bench.worker_pool(2)
+        assert bench.worker_pool(2) is pair
         small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
-        found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, Shape(), budget=0.1)
+        found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, LinkSpec(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
         few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))

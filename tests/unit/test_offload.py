@@ -30,7 +30,7 @@ from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
 from labkit.offload.wire import BadAnswer, NoAnswer
 from labkit.predict import offload as predicted
 from labkit.specs import network
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.widgets.explorer import Explorer
 
 WIDTH = 4
@@ -398,14 +398,14 @@ def total(found) -> float:
 
 
 def test_an_answer_takes_the_sum_of_its_parts(here):
-    shape, found = Shape(0.02, 1e6), here.cost("offload")
-    at = predicted.split(found, "relay", shape, 24, 2)
+    spec, found = LinkSpec(0.02, 1e6), here.cost("offload")
+    at = predicted.split(found, "relay", spec, 24, 2)
     layers = network.cats(24)
     assert at[predicted.EDGE] == pytest.approx(predicted.compute(found, layers[:2]))
     assert at[predicted.CLOUD] == pytest.approx(predicted.compute(found, layers[2:]))
     assert at[predicted.LATENCY] == 0.02 and at[predicted.LOSSES] == 0
     size = predicted.payload(24, 2) + 16
-    assert at[predicted.BYTES] == pytest.approx(shape.transfer(size) + shape.transfer(28))
+    assert at[predicted.BYTES] == pytest.approx(spec.transfer(size) + spec.transfer(28))
     assert predicted.compute(found, []) == 0
     assert set(at) <= set(predicted.PARTS)
 
@@ -414,7 +414,7 @@ def test_more_of_anything_bad_takes_longer(here):
     found = here.cost("offload")
 
     def seconds(trip=0.02, rate=1e6, loss=0.0, cut=1, slower=1):
-        return total(predicted.split(found, "relay", Shape(trip, rate, loss), 24, cut, slower))
+        return total(predicted.split(found, "relay", LinkSpec(trip, rate, loss), 24, cut, slower))
 
     for series in ([seconds(trip=t) for t in (0, 0.01, 0.1)], [seconds(rate=r) for r in (1e7, 1e6, 1e5)],
                    [seconds(loss=p) for p in (0, 0.01, 0.1)], [seconds(slower=n) for n in (1, 8, 64)]):
@@ -423,12 +423,12 @@ def test_more_of_anything_bad_takes_longer(here):
 
 
 def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
-    found, shape = here.cost("offload"), Shape(0.05, 1e6)
+    found, spec = here.cost("offload"), LinkSpec(0.05, 1e6)
     own = predicted.alone(found, 4)
-    whole = own + total(predicted.split(found, "relay", shape, 24, 0))
+    whole = own + total(predicted.split(found, "relay", spec, 24, 0))
 
     def mean(early, deadline=60.0):
-        return total(predicted.cascade(found, "relay", shape, (4, 24), early, deadline))
+        return total(predicted.cascade(found, "relay", spec, (4, 24), early, deadline))
 
     assert mean(1.0) == pytest.approx(own) and mean(0.0) == pytest.approx(whole)
     assert mean(0.75) == pytest.approx(own + 0.25 * (whole - own))
@@ -438,10 +438,10 @@ def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
 def test_the_turn_is_where_the_deadline_is_just_kept(here):
     found = here.cost("offload")
     for deadline in (0.033, 0.1, 1.0):
-        turn = predicted.turning(predicted.split(found, "relay", Shape(0.01, 1e6), 24, 0), deadline)
-        at = predicted.split(found, "relay", Shape(turn, 1e6), 24, 0)
+        turn = predicted.turning(predicted.split(found, "relay", LinkSpec(0.01, 1e6), 24, 0), deadline)
+        at = predicted.split(found, "relay", LinkSpec(turn, 1e6), 24, 0)
         assert total(at) == pytest.approx(deadline)
-    assert predicted.turning(predicted.split(found, "relay", Shape(0.01, 1e6), 24, 0), 1e-4) == 0
+    assert predicted.turning(predicted.split(found, "relay", LinkSpec(0.01, 1e6), 24, 0), 1e-4) == 0
 
 
 def test_braking_is_what_the_regulation_prints():
@@ -547,15 +547,15 @@ def test_the_figures_show_what_they_are_given():
 
 
 def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = testbed.Site(team)
+    over = testbed.Testbed(team)
     with over.open() as same, over.open():
         assert same is over
-        answers = over.run(testbed.CASCADE, Shape(0.005, 12.5e6), 20)
+        answers = over.run(testbed.CASCADE, LinkSpec(0.005, 12.5e6), 20)
         assert [answer.choice for answer in answers] == team.choices[testbed.CASCADE][:20].tolist()
-        watch = testbed.outage(over, Shape(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
+        watch = testbed.outage(over, LinkSpec(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
         with pytest.raises(NoAnswer, match="choose a later deadline"):
-            testbed.outage(over, Shape(0.2, 12.5e6), deadline=0.05, count=3)
-        shares = [testbed.in_time(over, Shape(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
+            testbed.outage(over, LinkSpec(0.2, 12.5e6), deadline=0.05, count=3)
+        shares = [testbed.in_time(over, LinkSpec(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
     assert over.link is None
     assert shares == [100, 0]
     assert len(watch.answers) == sum(watch.counts().values()) == 120
@@ -613,7 +613,7 @@ def test_right_answers_pass_and_wrong_ones_get_a_hint(here, team, capsys):
 
 def test_the_threshold_is_tried_on_the_pictures(team, capsys, monkeypatch):
     monkeypatch.setattr(check, "_RIGHT", 0.0)
-    sure = float(torch.quantile(check.look(team.small, team.shown).confidence, 0.1))
+    sure = float(torch.quantile(check.evaluate(team.small, team.shown).confidence, 0.1))
     assert check.threshold(sure, team) is True
     assert check.threshold(1.0, team) is False  # asks for nearly all
     monkeypatch.setattr(check, "_RIGHT", 100.0)

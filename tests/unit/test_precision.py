@@ -16,12 +16,11 @@ from labkit.experiment import Outcome
 from labkit.labs.compute_and_precision import checks as check
 from labkit.labs.compute_and_precision import experiments
 from labkit.measure.probes import operators, precision
-from labkit.models import autocast as measured_formats
-from labkit.models import training
+from labkit.models import autocast, training
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.networks.rounded import Rounded, to_format
-from labkit.models.seed_sweep import Way, magnitudes, trials
+from labkit.models.seed_sweep import Recipe, magnitudes, sweep_seeds
 from labkit.predict import precision as predicted
 from labkit.predict import seeds
 from labkit.predict.formats import flushed, rounded_away
@@ -107,7 +106,7 @@ def test_a_format_that_there_is_not_is_answered_with_those_that_there_are():
     with pytest.raises(ValueError, match=r"'bf17'.*fp64, fp32, tf32, bf16"):
         named("bf17")
     with pytest.raises(ValueError, match="fp64, fp32, tf32, bf16, fp16"):
-        measured_formats.InFormat(CatNet(2), "fp8")
+        autocast.Autocast(CatNet(2), "fp8")
     for numbers, form in ((torch.zeros(2).double(), FORMATS["bf16"]), (torch.zeros(2), FORMATS["fp64"]),
                           (torch.zeros(2), Format(5, 22))):
         with pytest.raises(ValueError, match="emulated"):
@@ -188,10 +187,10 @@ def test_a_scaled_step_is_the_step_but_for_the_scale():
 
 
 def test_training_fails_in_the_narrowest_formats_and_not_in_bf16_and_the_cures_cure(pictures):
-    ways = {"fp32": Way("fp32"), "bf16": Way(FORMATS["bf16"]), "no range": Way(Format(2, 10)),
-            "scaled": Way(Format(2, 10), scaled=True), "one bit": Way(Format(8, 1), master=False),
-            "master": Way(Format(8, 1))}
-    found = {name: mean(shares) for name, shares in trials(ways, 2, *pictures, epochs=4).items()}
+    recipes = {"fp32": Recipe("fp32"), "bf16": Recipe(FORMATS["bf16"]), "no range": Recipe(Format(2, 10)),
+            "scaled": Recipe(Format(2, 10), scaled=True), "one bit": Recipe(Format(8, 1), master=False),
+            "master": Recipe(Format(8, 1))}
+    found = {name: mean(shares) for name, shares in sweep_seeds(recipes, 2, *pictures, epochs=4).items()}
     chance = 0.4
     assert found["fp32"] > 0.65 and abs(found["bf16"] - found["fp32"]) < 0.06
     assert found["no range"] < chance < found["scaled"]
@@ -199,14 +198,14 @@ def test_training_fails_in_the_narrowest_formats_and_not_in_bf16_and_the_cures_c
 
 
 def test_the_same_seed_gives_the_same_network_and_64_bits_hardly_another(pictures):
-    ways = {"fp32": Way("fp32"), "again": Way("fp32"), "fp64": Way("fp64")}
+    recipes = {"fp32": Recipe("fp32"), "again": Recipe("fp32"), "fp64": Recipe("fp64")}
     threads = torch.get_num_threads()
-    found = trials(ways, 1, *pictures, epochs=1)
+    found = sweep_seeds(recipes, 1, *pictures, epochs=1)
     assert found["fp32"] == found["again"] and found["fp64"] == pytest.approx(found["fp32"], abs=0.03)
     assert torch.get_num_threads() == threads
     for count in (0, 1.5, True, -1):
         with pytest.raises(ValueError, match="seeds must be a whole number"):
-            trials(ways, count, *pictures)
+            sweep_seeds(recipes, count, *pictures)
 
 
 def test_most_sizes_of_gradients_are_small_and_of_updates_too(pictures):
@@ -315,9 +314,9 @@ def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
     monkeypatch.setattr(precision, "_COSTS", ("optimiser", "conv32 8", "conv16 8"))
-    monkeypatch.setattr(measured_formats, "FORMS", ("fp32", "tf32", "bf16"))
+    monkeypatch.setattr(autocast, "FORMS", ("fp32", "tf32", "bf16"))
     names = {f"{place} {form} {cost}" for place, form, cost in itertools.product(
-        precision.PLACES, measured_formats.FORMS, precision._COSTS)} | {f"{place} pace" for place in precision.PLACES}
+        precision.PLACES, autocast.FORMS, precision._COSTS)} | {f"{place} pace" for place in precision.PLACES}
     monkeypatch.setattr(precision, "NAMES", tuple(names))
     threads = torch.get_num_threads()
     costs = precision.calibrate(CPU)
@@ -339,14 +338,14 @@ def test_a_format_that_is_too_slow_or_unknown_to_the_device_says_so(monkeypatch)
     assert "not for you" in said and "long story" not in said
 
 
-@pytest.mark.parametrize("form", measured_formats.FORMS)
+@pytest.mark.parametrize("form", autocast.FORMS)
 def test_a_layer_alone_and_a_network_compute_in_the_format(form):
     layer, seen = CatNet(4), []
-    network = measured_formats.InFormat(layer, form)
+    network = autocast.Autocast(layer, form)
     layer[2].register_forward_hook(lambda layer, read, written: seen.append(written.dtype))
-    with measured_formats.exactly(form, CPU):
+    with autocast.tf32_for(form, CPU):
         scores = network(torch.rand(2, 3, 32, 32))
-    assert seen == [measured_formats.between(form)]
+    assert seen == [autocast.activation_dtype(form)]
     assert scores.dtype == (torch.float64 if form == "fp64" else torch.float32)
     kept = torch.float64 if form == "fp64" else torch.float32
     assert all(weights.dtype == kept for weights in layer.parameters())
@@ -398,11 +397,11 @@ def test_right_answers_are_right_and_wrong_ones_are_told_why(here, capsys):
 
 def test_a_narrow_way_that_works_is_accepted_and_others_are_not(pictures, monkeypatch):
     shares = {"wide": [0.8, 0.8], "narrow": [0.6, 0.6]}
-    monkeypatch.setattr(check, "trials", lambda ways, *rest: {"yours": shares[
-        "wide" if ways["yours"].scaled else "narrow"]})
+    monkeypatch.setattr(check, "sweep_seeds", lambda recipes, *rest: {"yours": shares[
+        "wide" if recipes["yours"].scaled else "narrow"]})
     full = [0.82, 0.82, 0.1]
-    assert check.narrow(Way(Format(3, 3), scaled=True), *pictures, full)
-    assert check.narrow(Way(Format(3, 3)), *pictures, full) is False
-    assert check.narrow(Way(Format(4, 3), scaled=True), *pictures, full) is False
-    assert check.narrow(Way("fp32"), *pictures, full) is False
+    assert check.narrow(Recipe(Format(3, 3), scaled=True), *pictures, full)
+    assert check.narrow(Recipe(Format(3, 3)), *pictures, full) is False
+    assert check.narrow(Recipe(Format(4, 3), scaled=True), *pictures, full) is False
+    assert check.narrow(Recipe("fp32"), *pictures, full) is False
     assert check.narrow(None, *pictures, full) is None

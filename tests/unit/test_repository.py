@@ -11,12 +11,14 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+import labkit
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 SLUG = ADDRESS.removeprefix("https://github.com/")
 NOTEBOOKS = sorted(p for p in (ROOT / "labs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-INSTALL = f'%pip install -q "{PROJECT["name"]} @ git+{ADDRESS}"'
+COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
 MACHINE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\)")
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -102,11 +104,13 @@ def test_notebook_checks_its_claims(path):
     assert re.search(r"^\s*assert |\bexpect\w*\.[A-Z_]+\.check\(", code, re.MULTILINE)
 
 
-@notebooks
-def test_notebook_installs_labkit_where_it_is_missing(path):
-    first = source(cells(path, "code")[0])
-    assert first.startswith("try:\n    import labkit\nexcept ImportError:\n")
-    assert f"\n    {INSTALL}\n" in first + "\n"
+def test_every_notebook_begins_alike_with_an_install_that_replaces_nothing_and_knows_its_edition():
+    first, *others = {source(cells(path, "code")[0]) for path in NOTEBOOKS}
+    assert not others
+    assert first.startswith(f'course = "{COURSE}"\ntry:\n    import labkit\nexcept ImportError:')
+    assert '%pip install -q -c "{here}" "{course}"' in first
+    edition = int(re.search(r'getattr\(labkit, "EDITION", 1\) < (\d+):', first)[1])
+    assert edition == labkit.EDITION == int(PROJECT["version"].split(".")[1])
 
 
 @notebooks

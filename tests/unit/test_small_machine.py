@@ -29,7 +29,7 @@ from labkit.labs.a_smaller_machine import experiments as small
 from labkit.measure import limited_jobs, limits
 from labkit.measure.probes import sessions
 from labkit.models.datasets import cats
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.models.networks.quantised import Quantised, affine, rounded
 from labkit.models.training import train
@@ -68,7 +68,7 @@ def trained(pictures):
 @pytest.fixture(scope="module")
 def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
-    train(aware, pictures.images, pictures.labels, epochs=1, rate=1e-3, device=CPU)
+    train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
     return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
 
@@ -115,7 +115,7 @@ def test_bytes_become_the_floats_that_the_network_learned_from(pictures):
 
 @pytest.mark.parametrize("form", [*ONNX_FORMATS, onnx_export.TRAINED])
 def test_every_format_knows_a_cat_as_well(form, files, trained, unseen):
-    before, tolerance = look(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
+    before, tolerance = evaluate(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
     answers = onnx_session.Network(files[0][form]).answers(unseen.images.numpy())
     assert before > 0.9
     assert (answers == unseen.truth.numpy()).mean() == pytest.approx(before, abs=tolerance)
@@ -264,11 +264,11 @@ def test_a_scale_covers_its_range_and_zero(low, high):
 
 def test_training_with_few_bits_mends_what_they_broke(trained, pictures, unseen):
     few = Quantised.of(trained, pictures.images[:256], bits=2)
-    broken = look(few, unseen).accuracy
+    broken = evaluate(few, unseen).accuracy
     before = {name: value.clone() for name, value in trained.state_dict().items()}
-    train(few, pictures.images, pictures.labels, epochs=2, rate=1e-3, device=CPU)
-    assert look(trained, unseen).accuracy - broken > 0.05
-    assert look(few, unseen).accuracy > broken + 0.05
+    train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
+    assert evaluate(trained, unseen).accuracy - broken > 0.05
+    assert evaluate(few, unseen).accuracy > broken + 0.05
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())
 
 
@@ -435,14 +435,6 @@ def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
     with pytest.raises(OSError, match="does not limit memory"):
         limits.Group(tmp_path, 2, 2**28)
     assert not list(tmp_path.iterdir())
-
-
-def test_groups_are_looked_for_from_the_own_one_outwards(monkeypatch):
-    monkeypatch.setattr(Path, "read_text", lambda *_: "4:memory:/a/b\n3:cpu:/c\n0::/user/slice\n")
-    monkeypatch.setattr(limits, "_MOUNT", Path("/mount"))
-    found = list(limits._candidates())
-    assert found[:3] == [(Path("/mount/user/slice"), 2), (Path("/mount/user"), 2), (Path("/mount"), 2)]
-    assert found[-3:] == [(Path("/mount/memory/a/b"), 1), (Path("/mount/memory/a"), 1), (Path("/mount/memory"), 1)]
 
 
 # Training and inference on the small machine

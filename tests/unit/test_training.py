@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from labkit.models.datasets import cats
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import probabilities, train
 from labkit.progress import Cancelled, watch
@@ -46,7 +46,7 @@ def fresh(seed=0, width=8):
 def test_it_learns(pictures):
     network = fresh(width=16)
     run = train(network, pictures.images, pictures.labels, epochs=8, batch=64)
-    assert look(network, cats.draw(2_000, seed=3)).accuracy >= 0.97
+    assert evaluate(network, cats.draw(2_000, seed=3)).accuracy >= 0.97
     assert len(run.losses) == 8 and run.losses[-1] < run.losses[0] / 4
     assert run.pictures == 8 * 6_000
     assert run.rate == pytest.approx(run.pictures / run.seconds)
@@ -62,7 +62,7 @@ def test_a_seed_decides_the_losses(pictures, one_thread):
 
 
 def test_it_does_what_the_loop_by_hand_does(pictures, one_thread):
-    arguments = {"epochs": 2, "batch": 96, "rate": 4e-3, "seed": 5, "device": CPU}  # the last batch is a short one
+    arguments = {"epochs": 2, "batch": 96, "lr": 4e-3, "seed": 5, "device": CPU}  # the last batch is a short one
     ours, plain = fresh(), fresh()
     run = train(ours, pictures.images[:600], pictures.labels[:600], **arguments)
     losses = hand_written.train(plain, pictures.images[:600], pictures.labels[:600], **arguments)
@@ -73,7 +73,7 @@ def test_it_does_what_the_loop_by_hand_does(pictures, one_thread):
 
 def test_it_is_as_fast_as_the_loop_by_hand(pictures):
     """Nine tenths of its throughput; `make bench` asks for more on a quiet machine."""
-    some, arguments = pictures[:2_560], {"epochs": 1, "batch": 128, "rate": 4e-3, "seed": 0, "device": CPU}
+    some, arguments = pictures[:2_560], {"epochs": 1, "batch": 128, "lr": 4e-3, "seed": 0, "device": CPU}
 
     def ratio():
         timings = clock.interleave({
@@ -90,7 +90,7 @@ def test_it_is_as_fast_as_the_loop_by_hand(pictures):
     [
         (0, 0, {}), (5, 4, {}), (5, 0, {}), (5, 5, {"batch": 0}), (5, 5, {"batch": -1}), (5, 5, {"epochs": 0}),
         (5, 5, {"batch": 2.5}),
-        (5, 5, {"rate": 0}), (5, 5, {"rate": -1e-3}), (5, 5, {"rate": math.nan}),
+        (5, 5, {"lr": 0}), (5, 5, {"lr": -1e-3}), (5, 5, {"lr": math.nan}),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_and_changes_nothing(images, labels, arguments, pictures):

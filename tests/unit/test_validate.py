@@ -8,7 +8,7 @@ import fakes
 import pytest
 
 from labkit import __main__, validate
-from labkit.distributed.pool import RUNGS
+from labkit.distributed.pool import BACKENDS
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
 from labkit.labs import common
 from labkit.labs.a_smaller_machine import experiments as small_machine
@@ -26,8 +26,8 @@ HERE = fakes.machine()
 TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, latency.time, throughput.latency,
          throughput.rates, precision.time, small_machine.time)
 BANDS = {experiment(HERE).title: common.BAND for experiment in TIMES}
-BANDS |= {more_nodes.time(HERE, rung).title: common.BAND for rung in RUNGS}
-BANDS |= {f"From a picture to its answer, over the {rung}": common.BAND for rung in ("tunnel", "relay")}
+BANDS |= {more_nodes.time(HERE, backend).title: common.BAND for backend in BACKENDS}
+BANDS |= {f"From a picture to its answer, over the {backend}": common.BAND for backend in ("tunnel", "relay")}
 BANDS[small_machine.memory(0, 0).title] = small_machine.MEMORY_BAND
 BANDS["Answers up to 80 % of the capacity"] = serving.BAND
 

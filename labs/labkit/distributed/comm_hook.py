@@ -11,27 +11,27 @@ import torch
 import torch.distributed as group
 
 from labkit.netem import gloo_ring
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 
-class HeldBack:
+class DelayedAllReduce:
     """The one link that every all-reduce of this process has to pass, one after the other.
 
     Args:
         processes: in the ring.
-        shape: of the link; set it anew at any time.
+        spec: what the link is; set it anew at any time.
     """
 
-    def __init__(self, processes: int, shape: Shape | None = None):
-        self.shape, self._processes = shape or Shape(), processes
+    def __init__(self, processes: int, spec: LinkSpec | None = None):
+        self.spec, self._processes = spec or LinkSpec(), processes
         self._free = 0.0
         self._waiting: queue.Queue = queue.Queue()
         threading.Thread(target=self._deliver, daemon=True).start()
 
     def due(self, now: float, size: int) -> float:
         """Return when an all-reduce of `size` bytes that begins now is over; the link is busy until it is sent."""
-        self._free = max(now, self._free) + gloo_ring.sending(size, self._processes, self.shape)
-        return self._free + gloo_ring.waiting(size, self._processes, self.shape)
+        self._free = max(now, self._free) + gloo_ring.sending(size, self._processes, self.spec)
+        return self._free + gloo_ring.waiting(size, self._processes, self.spec)
 
     def all_reduce(self, numbers: torch.Tensor) -> None:
         """Add up `numbers` over all processes, in place, and take as long as the link does."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from labkit.inputs import whole
+from labkit.specs.network import PICTURE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,7 +21,7 @@ _COPIES = 5  # of each parameter: itself, its gradient, the gradient in a bucket
 
 
 @dataclass(frozen=True)
-class Work:
+class Job:
     """What every process does in a step of training.
 
     Args:
@@ -71,7 +73,7 @@ class Work:
 
     def memory(self) -> int:
         """Return about how many bytes one process needs for weights, gradients, the optimiser's state and inputs."""
-        return _COPIES * self.gradients() + _FLOAT * self.batch * (3 * 32 * 32 if self.network == "cats" else
+        return _COPIES * self.gradients() + _FLOAT * self.batch * (math.prod(PICTURE) if self.network == "cats" else
                                                                    self.width * (self.depth + 1))
 
     def inputs(self, rank: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +82,7 @@ class Work:
 
         dice = torch.Generator().manual_seed(1000 * self.seed + rank)
         if self.network == "cats":
-            return torch.rand(self.batch, 3, 32, 32, generator=dice), torch.randint(3, (self.batch,), generator=dice)
+            return torch.rand(self.batch, *PICTURE, generator=dice), torch.randint(3, (self.batch,), generator=dice)
         return (torch.rand(self.batch, self.width, generator=dice),
                 torch.randint(self.width, (self.batch,), generator=dice))
 
@@ -123,7 +125,7 @@ class History:
 
     @classmethod
     def of(cls, reports: Sequence[dict], batch: int) -> History:
-        """Return the history from each rank's own report (`Member.train`), of `batch` examples per rank and step."""
+        """Return the history from each rank's own report (`Worker.train`), of `batch` examples per rank and step."""
         losses = [sum(each) / len(reports) for each in zip(*(report["losses"] for report in reports), strict=True)]
         return cls(losses, reports[0]["accuracies"], reports[0]["seconds"], len(losses) * batch * len(reports),
                    [report["weights"] for report in reports])

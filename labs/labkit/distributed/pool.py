@@ -1,7 +1,7 @@
 """Some processes on this computer that train together, for a notebook: started, told what to do, and always ended.
 
 They compute on the processor, also where there is a GPU: one process alone would get it and two would not, so that
-they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best rung
+they could not be compared. They talk over real TCP, by gloo. Between them may lie an emulated link, on the best backend
 that the machine allows:
 
 - `namespaces`: each process in a network of its own, and every packet between them is delayed and counted (Linux, where
@@ -26,17 +26,18 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit.distributed.job import History, Work
+from labkit.distributed.job import History, Job
 from labkit.distributed.train import ORDERS
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
 from labkit.netem import hosts, namespaces
+from labkit.netem.emulator import BackendUnavailable
 from labkit.processes import Helper, HelperFailed
 from labkit.progress import report
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.units import quantity
 
-RUNGS = {
+BACKENDS = {
     "namespaces": "real TCP through networks in user space, one for each process",
     "hook": "every all-reduce is held back as long as a ring over the link would take",
     "loopback": "no link is emulated: real TCP within this computer",
@@ -48,47 +49,47 @@ _GLANCE_S = 0.02
 _AFTERMATH_S = 0.5  # seconds after a failure in which the others may tell why
 
 
-class CrewFailed(HelperFailed):
+class WorkerFailed(HelperFailed):
     """The processes could not start, or one of them failed; the message says which rank, and why."""
 
 
-class Crew:
+class WorkerPool:
     """Processes that have joined.
 
     Args:
-        members: the helpers, by rank.
-        rung: one of `RUNGS`.
-        reason: why it is no better rung, or nothing.
-        switch: joins the networks of the rung `namespaces`.
+        workers: the helpers, by rank.
+        backend: one of `BACKENDS`.
+        reason: why it is no better backend, or nothing.
+        switch: joins the networks of the backend `namespaces`.
     """
 
-    def __init__(self, members: list[Helper], rung: str, reason: str = "", switch: hosts.Switch | None = None):
-        self.rung, self.reason, self.processes = rung, reason, len(members)
-        self._members, self._switch, self._over = members, switch, ""
+    def __init__(self, workers: list[Helper], backend: str, reason: str = "", switch: hosts.Switch | None = None):
+        self.backend, self.reason, self.processes = backend, reason, len(workers)
+        self._workers, self._switch, self._over = workers, switch, ""
         self._answers("ready", _START_S)
 
     @property
     def ids(self) -> list[int]:
         """The number of each rank's process."""
-        return [member.id for member in self._members]
+        return [worker.id for worker in self._workers]
 
-    def steps(self, work: Work, count: int, exchange: bool = True) -> list[list[float]]:
+    def steps(self, job: Job, count: int, exchange: bool = True) -> list[list[float]]:
         """Return the seconds of each of `count` steps of training on one random batch, for each rank.
 
         Args:
-            work: what one process does.
+            job: what one process does.
             count: steps, after some that are not counted.
             exchange: whether the processes add up their gradients (`DistributedDataParallel`); else all compute at
                 once, each for itself.
 
         Raises:
             ValueError: a count that is no whole number from 1 up.
-            MemoryError: the work needs more memory than is free.
-            CrewFailed: a process failed.
+            MemoryError: the job needs more memory than is free.
+            WorkerFailed: a process failed.
         """
-        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
         whole(count=count)
-        return self._do("steps", work=work.as_dict(), count=int(count), exchange=bool(exchange))
+        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
         """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
@@ -96,19 +97,19 @@ class Crew:
         Raises:
             ValueError: a size or number of times that is no whole number from 1 up.
             MemoryError: the messages of all processes need more memory than is free.
-            CrewFailed: a process failed.
+            WorkerFailed: a process failed.
         """
         whole(size=size, times=times)
         _fits(size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
         return [sum(each) / self.processes for each in zip(
             *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
 
-    def train(self, work: Work, steps: int, *, rate: float = 1e-3, every: int | None = None,
+    def train(self, job: Job, steps: int, *, rate: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
         """Train from the start and return how it went.
 
         Args:
-            work: what one process does; a global batch is that of all processes together.
+            job: what one process does; a global batch is that of all processes together.
             steps: how many at most.
             rate: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
@@ -116,8 +117,8 @@ class Crew:
 
         Raises:
             ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
-            MemoryError: the work needs more memory than is free.
-            CrewFailed: a process failed.
+            MemoryError: the job needs more memory than is free.
+            WorkerFailed: a process failed.
         """
         whole(steps=steps)
         above_zero(rate=rate)
@@ -128,41 +129,41 @@ class Crew:
         if target is not None:
             above_zero(target=target, most=1)
             order["target"] = float(target)
-        _fits(work.memory() * self.processes, "The weights, gradients and inputs of all processes")
-        reports = self._do("train", work=work.as_dict(), **order)
-        return History.of(reports, work.batch)
+        _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
+        reports = self._do("train", job=job.as_dict(), **order)
+        return History.of(reports, job.batch)
 
-    def reshape(self, shape: Shape) -> None:
+    def set_link(self, spec: LinkSpec) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
-        if self.rung == "loopback":
-            raise ValueError("These processes talk over the loopback interface, which has no shape: start the crew "
-                             "with one.")
+        if self.backend == "loopback":
+            raise ValueError("These processes talk over the loopback interface, and no link is emulated: start the "
+                             "worker pool with one.")
         if self._switch:
-            self._switch.reshape(shape)
+            self._switch.set_link(spec)
         else:
-            self._do("reshape", shape=astuple(shape))
+            self._do("set_link", link=astuple(spec))
 
     def _do(self, what: str, **order) -> list:
         if self._over:
-            raise CrewFailed(f"This crew has ended. {self._over}")
+            raise WorkerFailed(f"This worker pool has ended. {self._over}")
         try:
-            for member in self._members:
-                member.tell({"do": what, **order})
+            for worker in self._workers:
+                worker.tell({"do": what, **order})
         except HelperFailed:
             raise self._failure({}) from None
         return self._answers(what, _SILENCE_S)
 
     def _answers(self, what: str, patience: float) -> list:
-        """Return each rank's answer; whatever goes wrong ends the crew, for a late answer would be taken for another's.
+        """Return each rank's answer; whatever goes wrong ends the pool, for a late answer would be taken for another's.
 
         Raises:
-            CrewFailed: a process failed, or was silent for `patience` seconds.
+            WorkerFailed: a process failed, or was silent for `patience` seconds.
         """
         found, troubles, last = {}, {}, monotonic()
         try:
             while len(found) < self.processes:
-                for rank, member in enumerate(self._members):
-                    message = None if rank in found else self._heard(rank, member, troubles)
+                for rank, worker in enumerate(self._workers):
+                    message = None if rank in found else self._heard(rank, worker, troubles)
                     if troubles:
                         raise self._failure(troubles)
                     if message is not None:
@@ -174,20 +175,20 @@ class Crew:
                             found[rank] = message
                 if monotonic() > last + patience:
                     silent = [rank for rank in range(self.processes) if rank not in found]
-                    raise CrewFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
+                    raise WorkerFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
         except BaseException as trouble:
             self._over = str(trouble) or type(trouble).__name__
-            for member in self._members:
-                member.end()
+            for worker in self._workers:
+                worker.end()
             raise
         return [found[rank] for rank in range(self.processes)]
 
-    def _heard(self, rank: int, member: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
+    def _heard(self, rank: int, worker: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
         """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""
         try:
-            heard = member.heard(_GLANCE_S)
+            heard = worker.heard(_GLANCE_S)
         except HelperFailed as trouble:
-            why = f"it was ended by signal {member.killed}" if member.killed else str(trouble)
+            why = f"it was ended by signal {worker.killed}" if worker.killed else str(trouble)
             troubles[rank] = False, why
             return None
         if heard and isinstance(heard[0], dict) and "failed" in heard[0]:
@@ -195,52 +196,53 @@ class Crew:
             return None
         return heard and heard[0]
 
-    def _failure(self, troubles: dict[int, tuple[bool, str]]) -> CrewFailed:
+    def _failure(self, troubles: dict[int, tuple[bool, str]]) -> WorkerFailed:
         """Look round which ranks have trouble of their own, and have not only lost the others."""
         end = monotonic() + _AFTERMATH_S
         while monotonic() < end:
-            for rank, member in enumerate(self._members):
+            for rank, worker in enumerate(self._workers):
                 if rank not in troubles:
-                    self._heard(rank, member, troubles)
+                    self._heard(rank, worker, troubles)
         own = {rank: why for rank, (lost, why) in troubles.items() if not lost}
         found = own or {rank: why for rank, (_, why) in troubles.items()}
-        return CrewFailed(" ".join(f"Rank {rank}: {why}" for rank, why in sorted(found.items())))
+        return WorkerFailed(" ".join(f"Rank {rank}: {why}" for rank, why in sorted(found.items())))
 
 
 @contextmanager
-def crew(processes: int, *, shape: Shape | None = None, rung: str | None = None, threads: int = 1) -> Iterator[Crew]:
+def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | None = None, threads: int = 1
+                ) -> Iterator[WorkerPool]:
     """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
 
     Args:
         processes: how many; 1 trains alone.
-        shape: of an emulated link between each of them and the others; None for the loopback interface.
-        rung: one of `RUNGS`; the best that this machine allows unless given.
+        link: what lies between each of them and the others; None for the loopback interface alone.
+        backend: one of `BACKENDS`; the best that this machine allows unless given.
         threads: of each process.
 
     Raises:
-        ValueError: a number that is no whole number from 1 up, or a rung that there is not.
-        CrewFailed: this machine has too few processors, or does not allow the rung, or a process did not start.
+        ValueError: a number that is no whole number from 1 up, or a backend that there is not.
+        WorkerFailed: this machine has too few processors, or does not allow the backend, or a process did not start.
     """
     if not (there := room(processes, threads)):
-        raise CrewFailed(there.reason)
-    if rung is not None and rung not in RUNGS:
-        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
-    if rung == "loopback" and shape is not None:
-        raise ValueError("On the rung 'loopback' no link is emulated, so it can have no shape.")
-    emulated = shape is not None or rung in ("namespaces", "hook")
+        raise WorkerFailed(there.reason)
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
+    if backend == "loopback" and link is not None:
+        raise ValueError("On the backend 'loopback' no link is emulated: leave `link` out.")
+    emulated = link is not None or backend in ("namespaces", "hook")
     with ExitStack() as stack:
         switch, reason = None, ""
-        if emulated and rung != "hook":
+        if emulated and backend != "hook":
             try:
                 switch = stack.enter_context(hosts.switch())
-            except hosts.Refused as refusal:
-                if rung:
-                    raise CrewFailed(str(refusal)) from None
+            except BackendUnavailable as refusal:
+                if backend:
+                    raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
         found = "namespaces" if switch else "hook" if emulated else "loopback"
-        found = Crew(_members(stack, processes, threads, switch, found), found, reason, switch)
+        found = WorkerPool(_workers(stack, processes, threads, switch, found), found, reason, switch)
         if emulated:
-            found.reshape(shape or Shape())
+            found.set_link(link or LinkSpec())
         yield found
 
 
@@ -261,14 +263,14 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     return processes
 
 
-def _members(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, rung: str) -> list[Helper]:
+def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, backend: str) -> list[Helper]:
     folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
     environment = {"OMP_NUM_THREADS": str(threads),
                    "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
     ranks = []
     for rank in range(processes):
-        order = {"rank": rank, "processes": processes, "meeting": str(Path(folder) / "meeting"), "threads": threads,
-                 "held_back": rung == "hook", "patience": JOIN_S}
+        order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
+                 "delayed": backend == "hook", "patience": JOIN_S}
         ranks.append(stack.enter_context(Helper(
             "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
             within=switch.host(rank) if switch else ())))

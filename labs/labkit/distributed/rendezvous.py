@@ -1,4 +1,4 @@
-"""How processes find each other: who this one is, where they meet, and what to say when somebody is missing."""
+"""Rendezvous: who this process is, where the ranks find each other, and what to say when one is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 import torch
 import torch.distributed as group
 
-PORT = 29500  # where torchrun lets the processes meet unless told otherwise
+PORT = 29500  # of the rendezvous, unless torchrun is told otherwise
 _GLANCE_S = 0.02
 
 
@@ -22,8 +22,8 @@ class Lost(RuntimeError):
     """Others did not join, or are out of reach; the message says which."""
 
 
-class Place:
-    """Who this process is among the others, as torchrun tells it by variables.
+class Rendezvous:
+    """Who this process is among the others, and where they find each other, as torchrun tells it by variables.
 
     Raises:
         ValueError: the variables do not say so.
@@ -37,19 +37,19 @@ class Place:
         self.local, self.locals = _number("LOCAL_RANK", 0), _number("LOCAL_WORLD_SIZE", 1, least=1)
         self.address, self.port = os.environ.get("MASTER_ADDR", "127.0.0.1"), _number("MASTER_PORT", PORT, least=1)
 
-    def meet(self, patience: float) -> group.Store:
-        """Return where the processes meet, once it is there; raises `Lost` if it is not within `patience` seconds."""
+    def store(self, patience: float) -> group.Store:
+        """Return the store that all ranks share; raises `Lost` if it is not there within `patience` seconds."""
         opens = self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
         try:
             store = group.TCPStore(self.address, self.port, is_master=opens, wait_for_workers=False,
                                    timeout=timedelta(seconds=patience), use_libuv=os.name != "nt")
         except (RuntimeError, OSError) as trouble:
-            raise Lost(self._no_meeting(opens, patience, trouble)) from trouble
+            raise Lost(self._no_store(opens, patience, trouble)) from trouble
         if name := interface_to(self.address, self.port):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
         return group.PrefixStore(f"labkit/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
 
-    def _no_meeting(self, opens: bool, patience: float, trouble: Exception) -> str:
+    def _no_store(self, opens: bool, patience: float, trouble: Exception) -> str:
         if opens and re.search("EADDRINUSE|in use", str(trouble)):
             return (f"Port {self.port} of this computer is in use by another program. Give every process another one "
                     f"(MASTER_PORT={self.port + 1}, or torchrun --master-port={self.port + 1}), or end that program.")
@@ -67,7 +67,7 @@ def _number(name: str, usual: int | None = None, least: int = 0) -> int:
     return int(text)
 
 
-def roll_call(store: group.Store, rank: int, processes: int, patience: float) -> None:
+def wait_for_ranks(store: group.Store, rank: int, processes: int, patience: float) -> None:
     """Wait until all are here; raises `Lost` with the ranks that are missing."""
     store.set(f"here/{rank}", "yes")
     missing, end = [other for other in range(processes) if other != rank], monotonic() + patience

@@ -1,4 +1,4 @@
-"""Train one network with many processes: what `torchrun`, Slurm and a notebook's crew start.
+"""Train one network with many processes: what `torchrun`, Slurm and a notebook's worker pool start.
 
     torchrun --nproc-per-node=2 -m labkit.distributed.train --network cats --batch 64 --steps 50
 
@@ -6,8 +6,8 @@ On several machines every one of them runs the same command with `--nnodes`, `--
 a launcher the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say the same. Rank 0 shows how it goes, and at
 the end one line of JSON.
 
-A crew starts this module with the one argument `--orders`, and tells each process by lines of JSON what to do. Its
-processes compute on the processor; the others on GPUs where each has one.
+A worker pool starts this module with the one argument `--orders`, and tells each process by lines of JSON what to do.
+Its processes compute on the processor; the others on GPUs where each has one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import monotonic, sleep
 
-from labkit.distributed.job import NETWORKS, History, Work
+from labkit.distributed.job import NETWORKS, History, Job
 from labkit.inputs import above_zero, whole
 
 ORDERS = "--orders"
@@ -37,14 +37,14 @@ _GLANCE_S = 0.5
 def main(arguments: list[str]) -> int:
     """Run one rank as the command line says; return the exit status."""
     options = _options(arguments)
-    from labkit.distributed.rendezvous import Lost, Place, device
-    from labkit.distributed.worker import Member
+    from labkit.distributed.rendezvous import Lost, Rendezvous, device
+    from labkit.distributed.worker import Worker
 
     try:
-        work = Work(**{name: getattr(options, name) for name in asdict(Work())})
+        job = Job(**{name: getattr(options, name) for name in asdict(Job())})
         whole(steps=options.steps, every=options.every)
         above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
-        place = Place()
+        own = Rendezvous()
     except ValueError as wrong:
         _say(f"This cannot be run: {wrong}", sys.stderr)
         return 2
@@ -52,30 +52,30 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def tell(_, text=""):
-        if text and place.rank == 0:
+        if text and own.rank == 0:
             _say(text)
 
     try:
-        store = place.meet(options.patience)
-        member = Member(store, place.rank, place.processes, device=device(place.local, place.locals),
+        store = own.store(options.patience)
+        worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals),
                         patience=options.patience, silence=options.silence)
-        if place.local == 0:
-            _say(f"Rank {place.rank} of {place.processes} is here and computes on {member.device}.")
-        report = member.train(work, options.steps, rate=options.rate, every=options.every, tell=tell)
-        reports = member.gather(report)
+        if own.local == 0:
+            _say(f"Rank {own.rank} of {own.processes} is here and computes on {worker.device}.")
+        report = worker.train(job, options.steps, rate=options.rate, every=options.every, tell=tell)
+        reports = worker.gather(report)
     except Lost as lost:
-        _say(f"Rank {place.rank}: {lost}", sys.stderr)
+        _say(f"Rank {own.rank}: {lost}", sys.stderr)
         os._exit(1)  # threads that wait for the others would hold up a usual end
-    if place.rank == 0:
-        _say_result(work, History.of(reports, work.batch))
-    elif place.local == 0:
-        _say(f"Rank {place.rank} is done. Its weights at the end: {report['weights']}.")
-    member.leave()
+    if own.rank == 0:
+        _say_result(job, History.of(reports, job.batch))
+    elif own.local == 0:
+        _say(f"Rank {own.rank} is done. Its weights at the end: {report['weights']}.")
+    worker.leave()
     return 0
 
 
 def _options(arguments):
-    usual = Work()
+    usual = Job()
     parser = argparse.ArgumentParser(prog="labkit.distributed.train", description=__doc__.split("\n")[0])
     parser.add_argument("--network", choices=NETWORKS, default=usual.network)
     for name, kind, value, what in (
@@ -94,9 +94,9 @@ def _options(arguments):
     return parser.parse_args(arguments)
 
 
-def _say_result(work: Work, history: History) -> None:
+def _say_result(job: Job, history: History) -> None:
     _say(json.dumps({
-        **asdict(work), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
+        **asdict(job), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
         "seconds": history.seconds, "examples_per_second": history.samples / history.seconds,
         "loss": history.losses[-1], "accuracy": history.accuracies[-1][1] if history.accuracies else None,
         "weights": history.weights}))
@@ -117,34 +117,34 @@ def _end_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-# In a crew
+# In a worker pool
 
 
-def obey(rank: int, processes: int, meeting: str, threads: int, held_back: bool, patience: float) -> None:
-    """Join a crew, then do what it orders, line by line, until it closes the line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the crew through it
+def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, patience: float) -> None:
+    """Join a worker pool, then do what it orders, line by line, until it closes the line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the pool through it
     orders: queue.Queue[dict] = queue.Queue()
-    threading.Thread(target=_listen, args=(orders, Path(meeting).parent), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, Path(store).parent), daemon=True).start()
     import torch
 
     from labkit import device as devices
-    from labkit.distributed import rendezvous as meetings
-    from labkit.distributed.worker import Member
+    from labkit.distributed import rendezvous
+    from labkit.distributed.worker import Worker
     from labkit.processes import say
 
     try:
         devices.settle()
         torch.set_num_threads(threads)
-        member = Member(torch.distributed.FileStore(meeting, processes), rank, processes, held_back=held_back,
+        worker = Worker(torch.distributed.FileStore(store, processes), rank, processes, delayed=delayed,
                         device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
         say("ready")
         while True:
-            say(_done(member, orders.get(), say))
+            say(_done(worker, orders.get(), say))
     except Exception as trouble:
-        lost = isinstance(trouble, meetings.Lost)
+        lost = isinstance(trouble, rendezvous.Lost)
         with suppress(OSError):  # nobody may be left to read it
             say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
-        orders.get()  # nothing more comes: the crew ends this process
+        orders.get()  # nothing more comes: the pool ends this process
 
 
 def _listen(orders: queue.Queue, folder: Path) -> None:
@@ -154,9 +154,9 @@ def _listen(orders: queue.Queue, folder: Path) -> None:
     os._exit(0)
 
 
-def _done(member, order: dict, say) -> object:
+def _done(worker, order: dict, say) -> object:
     """Do an order and return the answer; now and then say how far it is."""
-    from labkit.specs.link import Shape
+    from labkit.specs.link import LinkSpec
 
     last = monotonic()
 
@@ -167,12 +167,12 @@ def _done(member, order: dict, say) -> object:
             say({"done": share, "text": text})
 
     what = order.pop("do")
-    if what == "reshape":
-        member.link.shape = Shape(*order["shape"])
+    if what == "set_link":
+        worker.link.spec = LinkSpec(*order["link"])
         return {}
     if what == "all_reduce":
-        return member.all_reduce(**order)
-    return getattr(member, what)(Work(**order.pop("work")), **order, tell=tell)
+        return worker.all_reduce(**order)
+    return getattr(worker, what)(Job(**order.pop("job")), **order, tell=tell)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labkit import device as devices
-from labkit.distributed.comm_hook import HeldBack
-from labkit.distributed.job import Work
-from labkit.distributed.rendezvous import Lost, roll_call, short, together
+from labkit.distributed.comm_hook import DelayedAllReduce
+from labkit.distributed.job import Job
+from labkit.distributed.rendezvous import Lost, short, together, wait_for_ranks
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
@@ -26,15 +26,15 @@ _WARM = 3  # steps: DistributedDataParallel puts the gradients into their bucket
 _KEPT = 4  # networks that stay ready for the next call
 
 
-class Member:
+class Worker:
     """A process that has joined.
 
     Args:
-        store: where the processes meet.
+        store: of the rendezvous.
         rank: its number, from 0.
         processes: how many there are.
         device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
-        held_back: whether an emulated link holds back every all-reduce.
+        delayed: whether an emulated link holds back every all-reduce.
         patience: seconds that the others may come later.
         silence: seconds that it waits for the others in the middle of its work.
 
@@ -43,20 +43,20 @@ class Member:
     """
 
     def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
-                 held_back: bool = False, patience: float, silence: float):
+                 delayed: bool = False, patience: float, silence: float):
         self.rank, self.processes, self.device = rank, processes, device
-        roll_call(store, rank, processes, patience)
+        wait_for_ranks(store, rank, processes, patience)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         try:
             group.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank,
                                      world_size=processes, timeout=timedelta(seconds=silence))
         except (RuntimeError, OSError) as trouble:
-            raise Lost("All ranks found the meeting place, but they cannot reach each other: a firewall, or the wrong "
+            raise Lost("All ranks came to the rendezvous, but they cannot reach each other: a firewall, or the wrong "
                        f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
-        self.link = HeldBack(processes) if held_back else None
+        self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
-        self._ready: dict[Work, tuple] = {}
+        self._ready: dict[Job, tuple] = {}
         self._numbers = torch.zeros(0)
         with together(self._others):
             group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
@@ -78,18 +78,18 @@ class Member:
                 taken.append(perf_counter() - begin)
         return taken
 
-    def steps(self, work: Work, count: int, exchange: bool, tell: Callable[[float], None]) -> list[float]:
+    def steps(self, job: Job, count: int, exchange: bool, tell: Callable[[float], None]) -> list[float]:
         """Train for so many steps on one random batch and return the seconds of each.
 
         Args:
-            work: the network and the batch of this process.
+            job: the network and the batch of this process.
             count: steps.
             exchange: whether the processes add up their gradients; else each computes alone, all at once.
             tell: is told the share that is done.
         """
         taken = []
         with together(self._others):
-            network, adam, inputs, labels = self._prepared(work)
+            network, adam, inputs, labels = self._prepared(job)
             apart = not exchange and self.processes > 1
             with network.no_sync() if apart else nullcontext():
                 training.step(network, adam, inputs, labels)
@@ -102,7 +102,7 @@ class Member:
                     tell((done + 1) / count)
         return taken
 
-    def train(self, work: Work, steps: int, *, rate: float, every: int | None, target: float | None = None,
+    def train(self, job: Job, steps: int, *, rate: float, every: int | None, target: float | None = None,
               tell: Callable[[float, str], None]) -> dict:
         """Train for so many steps, each on one global batch of which every rank takes its share.
 
@@ -110,7 +110,7 @@ class Member:
         random vectors again and again, and nobody asks for its accuracy.
 
         Args:
-            work: the network and the batch of one process.
+            job: the network and the batch of one process.
             steps: how many at most.
             rate: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
@@ -122,8 +122,8 @@ class Member:
         """
         losses, accuracies, seconds = [], [], 0.0
         with together(self._others):
-            network, adam = self._built(work, rate)
-            batches, tests = self._shares(work)
+            network, adam = self._built(job, rate)
+            batches, tests = self._shares(job)
             group.barrier()
             begin = perf_counter()
             for step in range(1, steps + 1):
@@ -134,7 +134,7 @@ class Member:
                 losses[-1] = float(losses[-1])
                 seconds += perf_counter() - begin
                 text = (f"Step {step} of {steps}: loss {losses[-1]:.3f}, "
-                        f"{step * work.batch * self.processes / seconds:,.0f} examples/s")
+                        f"{step * job.batch * self.processes / seconds:,.0f} examples/s")
                 if tests:
                     accuracies.append([step, self._accuracy(network, tests)])
                     text += f", {accuracies[-1][1]:.1%} of the test pictures right"
@@ -162,8 +162,8 @@ class Member:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _built(self, work: Work, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
-        network = training.to_device(work.build(), self.device).train()
+    def _built(self, job: Job, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+        network = training.to_device(job.build(), self.device).train()
         adam = training.optimiser(network, rate)
         if self.processes > 1:
             network = DistributedDataParallel(network)
@@ -171,30 +171,30 @@ class Member:
                 network.register_comm_hook(None, self.link.hook)
         return network, adam
 
-    def _prepared(self, work: Work) -> tuple:
-        if work not in self._ready:
+    def _prepared(self, job: Job) -> tuple:
+        if job not in self._ready:
             while len(self._ready) >= _KEPT:
                 del self._ready[next(iter(self._ready))]
-            network, adam = self._built(work, 1e-3)
-            inputs, labels = (values.to(self.device) for values in work.inputs(self.rank))
+            network, adam = self._built(job, 1e-3)
+            inputs, labels = (values.to(self.device) for values in job.inputs(self.rank))
             if inputs.dim() == 4:
                 inputs = inputs.to(memory_format=devices.layout(self.device))
             for _ in range(_WARM):
                 training.step(network, adam, inputs, labels)
-            self._ready[work] = network, adam, inputs, labels
-        return self._ready[work]
+            self._ready[job] = network, adam, inputs, labels
+        return self._ready[job]
 
-    def _shares(self, work: Work) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
+    def _shares(self, job: Job) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
         """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""
-        if work.network == "dense":
-            return itertools.repeat(tuple(values.to(self.device) for values in work.inputs(self.rank))), None
-        pictures, tests = work.shown()
+        if job.network == "dense":
+            return itertools.repeat(tuple(values.to(self.device) for values in job.inputs(self.rank))), None
+        pictures, tests = job.shown()
         images, labels = pictures.images.to(self.device), pictures.labels.to(self.device)
 
         def shares():
-            order = _Order(len(images), work.seed)
+            order = _Order(len(images), job.seed)
             while True:
-                chosen = order.take(work.batch * self.processes)[self.rank::self.processes].to(self.device)
+                chosen = order.take(job.batch * self.processes)[self.rank::self.processes].to(self.device)
                 yield as_input(images[chosen]), labels[chosen]
 
         return shares(), tests

@@ -98,12 +98,13 @@ def _eager(path, width, moments):
     from safetensors.torch import load_file
 
     from labkit.models.networks.cats import CatNet
+    from labkit.specs.network import PICTURE
 
     moments.append(time.time())
     torch.set_num_threads(1)
     network = CatNet(width)
     network.load_state_dict(load_file(path))
-    picture = torch.zeros(1, 3, 32, 32)
+    picture = torch.zeros(1, *PICTURE)
     moments.append(time.time())
     return torch.inference_mode()(lambda: network(picture))
 

@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +27,7 @@ from itertools import count
 from pathlib import Path
 from typing import ClassVar
 
+from labkit import control_groups
 from labkit.experiment import Unavailable
 from labkit.processes import Helper, HelperFailed, say
 from labkit.units import quantity
@@ -39,7 +40,6 @@ except ImportError:  # Windows
 PATIENCE_S = 60  # for a process to finish: it is ended then
 ADDRESS_SPACE = "an address-space limit (RLIMIT_AS)"
 _PREFIX = "cluster-to-edge"
-_MOUNT = Path("/sys/fs/cgroup")
 _LEAST = 2**20  # bytes: below this a limit is a slip of the pen
 _number = count()
 
@@ -164,23 +164,10 @@ def _sweep(parent: Path) -> None:
                 folder.rmdir()
 
 
-def _candidates() -> Iterator[tuple[Path, int]]:
-    """Yield groups that may allow one of their own inside: this process's, then those around it; version 2 first."""
-    with suppress(OSError, ValueError):
-        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-        for version, roots in ((2, (_MOUNT, _MOUNT / "unified")), (1, (_MOUNT / "memory",))):
-            for _, controllers, place in lines:
-                if controllers != ("" if version == 2 else "memory"):
-                    continue
-                for root in roots:
-                    here = root / place.strip("/")
-                    yield from ((folder, version) for folder in (here, *here.parents) if folder.is_relative_to(root))
-
-
 @cache
 def _place() -> tuple[Path, int] | None:
     """Return where groups with a memory limit can be made and entered, and their version; None if nowhere."""
-    for folder, version in _candidates():
+    for folder, version in control_groups.folders("memory"):
         with suppress(OSError), Group(folder, version, 2**28) as group:
             done = os.waitpid(_enter_and_leave(group.door), 0)[1]
             if done == 0:

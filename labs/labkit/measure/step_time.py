@@ -13,6 +13,7 @@ from labkit import device as devices
 from labkit.measure.probes import operators
 from labkit.models import autocast, training
 from labkit.models.networks.cats import CatNet
+from labkit.specs.network import PICTURE
 from labkit.timing import clock
 from labkit.timing.drift import timed
 
@@ -84,13 +85,13 @@ def training_step(width: int, batch: int, device: torch.device, form: str) -> Ca
         form: the format.
     """
     network, pictures, labels, _ = _setting(width, batch, device)
-    network = autocast.InFormat(network, form)
-    return partial(training.step, network, training.optimiser(network), pictures, labels, autocast.scaler(form, device))
+    network, scaler = autocast.Autocast(network, form), autocast.grad_scaler(form, device)
+    return partial(training.step, network, training.optimiser(network), pictures, labels, scaler)
 
 
 def _setting(width, batch, device):
     network = training.to_device(CatNet(width), device)
-    pictures = torch.rand(batch, 3, 32, 32, device=device).to(memory_format=devices.layout(device))
+    pictures = torch.rand(batch, *PICTURE, device=device).to(memory_format=devices.layout(device))
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
     return network, pictures, labels, training.optimiser(network)
 

@@ -19,12 +19,12 @@ FORMS = ("fp64", "fp32", "tf32", "bf16", "fp16")  # in which a convolution can b
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class InFormat(nn.Module):
+class Autocast(nn.Module):
     """A network that computes in a format.
 
     Args:
         network: its parameters are shared, and become 64-bit floats for fp64.
-        form: one of `FORMS`; tf32 and fp32 differ by a switch of the device, which `exactly` sets.
+        form: one of `FORMS`; tf32 and fp32 differ by a switch of the device, which `tf32_for` sets.
 
     Shapes: float pictures in, scores out, in 32 bits or more.
 
@@ -34,44 +34,44 @@ class InFormat(nn.Module):
 
     def __init__(self, network: nn.Module, form: str):
         super().__init__()
-        self.network, self.form = network.double() if known(form) == "fp64" else network, form
+        self.network, self.form = network.double() if _known(form) == "fp64" else network, form
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the scores."""
-        with computing(self.form, pictures.device):
-            scores = self.network(entering(self.form, pictures))
+        with context(self.form, pictures.device):
+            scores = self.network(cast_input(self.form, pictures))
         return scores.float() if self.form in _AUTOCAST else scores
 
 
-def known(form: str) -> str:
+def _known(form: str) -> str:
     """Return a format that networks are trained in; raises `ValueError` for another, with those that there are."""
     if form not in FORMS:
         raise ValueError(f"A network cannot be trained in {form!r} here, but in {', '.join(FORMS)}.")
     return form
 
 
-def computing(form: str, device: torch.device) -> AbstractContextManager:
+def context(form: str, device: torch.device) -> AbstractContextManager:
     """Return a context in which layers compute in a format, their weights kept as they are."""
-    return torch.autocast(device.type, _AUTOCAST[form]) if known(form) in _AUTOCAST else nullcontext()
+    return torch.autocast(device.type, _AUTOCAST[form]) if _known(form) in _AUTOCAST else nullcontext()
 
 
-def entering(form: str, pictures: Tensor) -> Tensor:
+def cast_input(form: str, pictures: Tensor) -> Tensor:
     """Return pictures in the type in which the first layer of a network in a format takes them."""
-    return pictures.double() if known(form) == "fp64" else pictures
+    return pictures.double() if _known(form) == "fp64" else pictures
 
 
-def between(form: str) -> torch.dtype:
+def activation_dtype(form: str) -> torch.dtype:
     """Return the type of the numbers that one layer hands to the next."""
-    return _AUTOCAST.get(known(form), torch.float64 if form == "fp64" else torch.float32)
+    return _AUTOCAST.get(_known(form), torch.float64 if form == "fp64" else torch.float32)
 
 
-def scaler(form: str, device: torch.device) -> torch.amp.GradScaler | None:
+def grad_scaler(form: str, device: torch.device) -> torch.amp.GradScaler | None:
     """Return what scales the loss in a format, or None for formats whose exponents reach far enough."""
-    return torch.amp.GradScaler(device.type) if known(form) == "fp16" else None
+    return torch.amp.GradScaler(device.type) if _known(form) == "fp16" else None
 
 
 @contextmanager
-def exactly(form: str, device: torch.device) -> Iterator[None]:
+def tf32_for(form: str, device: torch.device) -> Iterator[None]:
     """Let a GPU of NVIDIA's multiply 32-bit floats in tf32 inside the block, or in all their bits.
 
     PyTorch rounds them to tf32 in convolutions unless told otherwise.

@@ -12,7 +12,7 @@ from labkit.models.training import probabilities
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class Predictions:
     """A network's answers on some pictures.
 
     Args:
@@ -39,17 +39,17 @@ class Verdicts:
         """Return how many pictures each class of `CLASSES` was the answer for."""
         return torch.bincount(self.answers, minlength=len(CLASSES)).tolist()
 
-    def worst(self, count: int) -> Verdicts:
+    def worst(self, count: int) -> Predictions:
         """Return the `count` wrong answers that the network was surest of, or all where there are fewer."""
         wrong = (~self.right).nonzero().squeeze(1)
         return self.only(wrong[self.confidence[wrong].argsort(descending=True)][:count])
 
-    def only(self, chosen: Tensor) -> Verdicts:
+    def only(self, chosen: Tensor) -> Predictions:
         """Return the answers on the pictures at these indices."""
-        return Verdicts(self.pictures[chosen], self.answers[chosen], self.confidence[chosen])
+        return Predictions(self.pictures[chosen], self.answers[chosen], self.confidence[chosen])
 
 
-def look(network: nn.Module, pictures: Pictures) -> Verdicts:
+def evaluate(network: nn.Module, pictures: Pictures) -> Predictions:
     """Show pictures to a network."""
     confidence, answers = probabilities(network, pictures.images).max(1)
-    return Verdicts(pictures, answers, confidence)
+    return Predictions(pictures, answers, confidence)

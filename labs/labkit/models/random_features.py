@@ -1,8 +1,8 @@
-"""A network of which only the last layer learns, in one solve: accuracies within a second, without a training loop.
+"""Random features with a ridge readout: a network of which only the last layer learns, in one solve, within a second.
 
-Its first layer is a convolution with random weights, which stay as they are; what it finds is averaged over quarters
-of the picture. The last layer is the ridge regression of the labels on these features. Such networks learn less from
-a picture than trained ones, and in the same way: more from more, and what the labels say (Rahimi and Recht 2007).
+The first layer is a convolution with random weights, which stay as they are; what it finds is averaged over quarters
+of the picture. The readout is the ridge regression of the labels on these features. Such networks learn less from a
+picture than trained ones, and in the same way: more from more, and what the labels say (Rahimi and Recht 2007).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def features(images: np.ndarray, width: int = 64, seed: int = 0) -> np.ndarray:
     return np.concatenate([flat, np.ones((len(flat), 1), np.float32)], axis=1)
 
 
-def error(seen: np.ndarray, labels: np.ndarray, shown: np.ndarray, truth: np.ndarray) -> float:
-    """Return the share of wrong answers on `shown` after learning from `seen`.
+def readout_error(seen: np.ndarray, labels: np.ndarray, shown: np.ndarray, truth: np.ndarray) -> float:
+    """Return the share of wrong answers on `shown` of a readout that was fitted to `seen`.
 
     Args:
         seen, shown: features, (n, k) and (m, k).

@@ -12,7 +12,7 @@ from labkit import device as devices
 from labkit.inputs import whole
 from labkit.models import autocast, training
 from labkit.models.datasets.cats import Pictures
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.models.networks.quantised import weighted
 from labkit.models.networks.rounded import Rounded
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
-class Way:
+class Recipe:
     """How the numbers of a training are kept.
 
     Args:
@@ -39,40 +39,40 @@ class Way:
     master: bool = True
     scaled: bool = False
 
-    def dress(self, network: nn.Sequential) -> nn.Module:
-        """Return a network that keeps its numbers this way; the parameters are shared."""
+    def apply_to(self, network: nn.Sequential) -> nn.Module:
+        """Return a network that keeps its numbers so; the parameters are shared."""
         if isinstance(self.form, str):
-            return autocast.InFormat(network, self.form)
+            return autocast.Autocast(network, self.form)
         return Rounded(network, self.form, gradients=self.gradients, master=self.master)
 
 
-def trials(ways: Mapping[str, Way], seeds: int, pictures: Pictures, unseen: Pictures, *, width: int = 8,
-           epochs: int = 2, batch: int = 64, rate: float = 4e-3) -> dict[str, list[float]]:
-    """Train a cat network on the processor in some ways, and return for each the shares of right answers by seed.
+def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, unseen: Pictures, *, width: int = 8,
+           epochs: int = 2, batch: int = 64, lr: float = 4e-3) -> dict[str, list[float]]:
+    """Train a cat network on the processor by some recipes, and return for each the shares of right answers by seed.
 
     Every training has one thread, so that its sums have one order however many processors there are.
 
     Args:
-        ways: how the numbers are kept, by name.
+        recipes: how the numbers are kept, by name.
         seeds: how many trainings for each; a seed decides the first weights and the order of the pictures.
         pictures: to learn from.
         unseen: others.
-        width, epochs, batch, rate: as in `labkit.models.training.train`.
+        width, epochs, batch, lr: as in `labkit.models.training.train`.
 
     Raises:
         ValueError: a number of seeds that is no whole number from 1 up; and as `train`.
     """
     whole(seeds=seeds)
-    found = {name: [] for name in ways}
+    found = {name: [] for name in recipes}
     with devices.threads(1):
         for seed in range(seeds):
-            for done, (name, way) in enumerate(ways.items()):
-                report((seed + done / len(ways)) / seeds, f"Training in {name}")
-                network = way.dress(_fresh(width, seed))
-                scaler = torch.amp.GradScaler("cpu", init_scale=SCALE) if way.scaled else None
-                training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, rate=rate,
+            for done, (name, recipe) in enumerate(recipes.items()):
+                report((seed + done / len(recipes)) / seeds, f"Training in {name}")
+                network = recipe.apply_to(_fresh(width, seed))
+                scaler = torch.amp.GradScaler("cpu", init_scale=SCALE) if recipe.scaled else None
+                training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, lr=lr,
                                seed=seed, device=CPU, scaler=scaler)
-                found[name].append(look(network, unseen).accuracy)
+                found[name].append(evaluate(network, unseen).accuracy)
     return found
 
 
@@ -81,7 +81,7 @@ def _fresh(width, seed) -> CatNet:
     return CatNet(width)
 
 
-def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, rate: float = 4e-3,
+def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, lr: float = 4e-3,
                seed: int = 0) -> tuple[dict[int, int], dict[int, int]]:
     """Return how large the numbers are that a training in fp32 works with, once it has seen its pictures.
 
@@ -90,7 +90,7 @@ def magnitudes(pictures: Pictures, *, width: int = 8, batch: int = 64, rate: flo
         what one more step adds to a weight, as a fraction of the weight.
     """
     network, slopes = _fresh(width, seed), []
-    adam = training.optimiser(network, rate)
+    adam = training.optimiser(network, lr)
 
     def watch(layer, read, written):
         written.register_hook(slopes.append)

@@ -20,14 +20,21 @@ class Run:
     """What a training run did.
 
     Args:
+        planned: how many pictures it was to look at, repetitions included.
+        pictures: how many it looked at: fewer where its time was spent before.
         seconds: wall-clock seconds of the training itself.
-        pictures: how many pictures it looked at, repetitions included.
-        losses: mean loss of each epoch.
+        losses: mean loss of each epoch, the last one as far as it went.
     """
 
-    seconds: float = 0.0
+    planned: int
     pictures: int = 0
+    seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it saw all the pictures that it was to see."""
+        return self.pictures == self.planned
 
     @property
     def rate(self) -> float:
@@ -40,10 +47,10 @@ def to_device(network: nn.Module, device: torch.device) -> nn.Module:
     return network.to(device, memory_format=devices.layout(device))
 
 
-def optimiser(network: nn.Module, rate: float = 1e-3) -> torch.optim.Optimizer:
+def optimiser(network: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
     """Return Adam with a learning rate; its default is that of Kingma and Ba, 2015."""
     parameters = list(network.parameters())
-    return torch.optim.Adam(parameters, lr=rate, fused=parameters[0].device.type != "mps")
+    return torch.optim.Adam(parameters, lr=lr, fused=parameters[0].device.type != "mps")
 
 
 def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labels: Tensor,
@@ -65,9 +72,9 @@ def step(network: nn.Module, adam: torch.optim.Optimizer, pictures: Tensor, labe
 
 
 def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4, batch: int = 128,
-          rate: float = 4e-3, seed: int = 0, device: torch.device | None = None,
-          scaler: torch.amp.GradScaler | None = None) -> Run:
-    """Train a network in place, the learning rate falling along a half cosine.
+          lr: float = 4e-3, seed: int = 0, device: torch.device | None = None,
+          scaler: torch.amp.GradScaler | None = None, seconds: float = math.inf) -> Run:
+    """Train a network in place, the learning rate falling along a half cosine (Loshchilov and Hutter 2017).
 
     Args:
         network: maps float pictures to scores.
@@ -75,39 +82,52 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
         labels: int64 (n,).
         epochs: times that every picture is seen.
         batch: pictures in a step; the last step of an epoch takes what is left.
-        rate: the learning rate at the start.
+        lr: the learning rate at the start.
         seed: of the order of the pictures.
         device: where to train; the best that this machine has unless given.
         scaler: of the loss, for gradients that a narrow format would lose; none unless given.
+        seconds: after which it ends, epochs left or not; the learning rate then falls with the time that is spent.
 
     Raises:
-        ValueError: no pictures, labels of another number, or a batch, epochs or rate that is none.
+        ValueError: no pictures, labels of another number, or a batch, epochs, learning rate or time that is none.
         MemoryError: the device has too little memory for the batch.
     """
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"Training needs as many labels as pictures, and some: not {len(images)} and {len(labels)}.")
     whole(batch=batch, epochs=epochs)
-    above_zero(rate=rate)
+    above_zero(lr=lr)
+    if not seconds > 0:
+        raise ValueError(f"A training needs more than {seconds!r} seconds.")
     devices.settle()
     device = torch.device(device or devices.best())
     batch = min(batch, len(images))
     with devices.memory_for(f"Training in batches of {batch:,}"):
         to_device(network, device).train()
         images, labels = images.to(device), labels.to(device)
-        adam = optimiser(network, rate)
+        adam = optimiser(network, lr)
         order = torch.Generator().manual_seed(seed)
         steps = epochs * math.ceil(len(images) / batch)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-        run, start = Run(), perf_counter()
+        run, start = Run(planned=epochs * len(images)), perf_counter()
+
+        def spent(done: int) -> float:
+            return min(max(done / steps, (perf_counter() - start) / seconds), 1.0)
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda done: (1 + math.cos(math.pi * spent(done))) / 2)
         for epoch in range(epochs):
             report(epoch / epochs, f"Epoch {epoch + 1} of {epochs}")
-            total = torch.zeros((), device=device)
+            total, seen = torch.zeros((), device=device), 0
             for chosen in torch.randperm(len(images), generator=order).to(device).split(batch):
                 pictures = as_input(images[chosen])
                 total += step(network, adam, pictures, labels[chosen], scaler) * len(chosen)
+                seen += len(chosen)
                 schedule.step()
-            run.losses.append(float(total) / len(images))
-        run.seconds, run.pictures = perf_counter() - start, epochs * len(images)
+                if perf_counter() - start > seconds:
+                    break
+            run.losses.append(float(total) / seen)
+            run.pictures += seen
+            if perf_counter() - start > seconds:
+                break
+        run.seconds = perf_counter() - start
     return run
 
 

@@ -1,6 +1,6 @@
 """One direction of an emulated link: everything that passes waits its turn, then travels.
 
-The link sends one thing after the other at its bandwidth, so that it is busy until some moment; what was sent arrives
+The link sends one thing after the other at its rate, so that it is busy until some moment; what was sent arrives
 half a round trip later, in the order in which it was sent.
 """
 
@@ -9,19 +9,19 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from labkit.specs.link import Shape, on_the_wire, packets
+from labkit.specs.link import LinkSpec, on_the_wire, packets
 
 
 class Direction:
     """What waits to arrive at one end of the link.
 
     Args:
-        shape: of the link; set it anew at any time, for what comes after.
+        spec: what the link is; set it anew at any time, for what comes after.
         seed: of the losses.
     """
 
-    def __init__(self, shape: Shape, seed: int = 0):
-        self.shape = shape
+    def __init__(self, spec: LinkSpec, seed: int = 0):
+        self.spec = spec
         self.bytes = 0
         self._free = self._last = 0.0
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -29,20 +29,20 @@ class Direction:
 
     def packet(self, now: float, packet: bytes) -> None:
         """Send a packet with its headers, or lose it."""
-        self._free = max(now, self._free) + len(packet) / self.shape.bandwidth
-        if self._random.random() >= self.shape.loss:
+        self._free = max(now, self._free) + len(packet) / self.spec.rate
+        if self._random.random() >= self.spec.loss:
             self._put(packet)
 
     def stream(self, now: float, piece: bytes) -> None:
         """Send a piece of a stream that may not lose anything: each lost packet holds up all that follows.
 
-        The piece stands for a message (`Shape.stall`); a packet that is sent again may be lost again.
+        The piece stands for a message (`LinkSpec.stall`); a packet that is sent again may be lost again.
         """
-        self._free = max(now, self._free) + on_the_wire(len(piece)) / self.shape.bandwidth
-        if self.shape.loss:
+        self._free = max(now, self._free) + on_the_wire(len(piece)) / self.spec.rate
+        if self.spec.loss:
             for behind in range(packets(len(piece))):
-                while self._random.random() < self.shape.loss:
-                    self._free += self.shape.stall(behind)
+                while self._random.random() < self.spec.loss:
+                    self._free += self.spec.stall(behind)
         self._put(piece)
 
     def end(self) -> None:
@@ -50,7 +50,7 @@ class Direction:
         self._put(b"")
 
     def _put(self, content: bytes) -> None:
-        self._last = max(self._free + self.shape.round_trip / 2, self._last)
+        self._last = max(self._free + self.spec.round_trip / 2, self._last)
         self._queue.append((self._last, content))
         self.bytes += len(content)
 

@@ -1,4 +1,4 @@
-"""How long gloo's ring takes over a link that has a round trip and a bandwidth. No torch, no I/O.
+"""How long gloo's ring takes over a link that has a round trip and a rate. No torch, no I/O.
 
 A ring of n processes cuts a message into n chunks, and every process sends 2 (n - 1) of them on, one after the other
 (Patarasuk and Yuan 2009, doi:10.1016/j.jpdc.2008.09.002). gloo cuts each chunk into two segments or more, of 1 MiB at
@@ -8,7 +8,7 @@ is ready, and then the data comes: a round trip for every two segments.
 
 from __future__ import annotations
 
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 SEGMENT = 2**20  # bytes at most
 
@@ -19,14 +19,14 @@ def round_trips(size: int, processes: int) -> int:
     return (processes - 1) * segments
 
 
-def sending(size: int, processes: int, shape: Shape) -> float:
+def sending(size: int, processes: int, spec: LinkSpec) -> float:
     """Return the seconds for which each process's link is busy with its share of the message.
 
     Headers do not count: they are less than 1 % of packets of 9,000 bytes and more, as clusters send.
     """
-    return 2 * (processes - 1) / processes * size / shape.bandwidth
+    return 2 * (processes - 1) / processes * size / spec.rate
 
 
-def waiting(size: int, processes: int, shape: Shape) -> float:
+def waiting(size: int, processes: int, spec: LinkSpec) -> float:
     """Return the seconds of an all-reduce in which the link carries nothing of it."""
-    return round_trips(size, processes) * shape.round_trip
+    return round_trips(size, processes) * spec.round_trip

@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labkit.netem import namespaces
-from labkit.netem.emulated import Shaped
+from labkit.netem.emulator import BackendUnavailable, Emulator
 from labkit.processes import Helper, HelperFailed, say, serve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 PACKET = 65_000  # bytes: the fewer packets, the less the pump takes from those who compute
 _NETWORK = "198.18.0."  # addresses reserved for the testing of networks (RFC 2544)
@@ -28,11 +28,7 @@ _CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 _PATIENCE_S = 10
 
 
-class Refused(RuntimeError):
-    """This machine allows no networks in user space; the message says why."""
-
-
-class Switch(Shaped):
+class Switch(Emulator):
     """Joins hosts until its `with` block ends.
 
     Args:
@@ -55,26 +51,26 @@ def address(host: int) -> str:
 
 
 @contextmanager
-def switch(shape: Shape | None = None) -> Iterator[Switch]:
+def switch(link: LinkSpec | None = None) -> Iterator[Switch]:
     """Start a switch for a `with` block.
 
     Args:
-        shape: of every host's link; without limits unless given.
+        link: of every host to the switch; without limits unless given.
 
     Raises:
-        Refused: this machine allows none.
+        BackendUnavailable: this machine allows none.
     """
     if sys.platform != "linux":
-        raise Refused("Networks in user space need Linux.")
+        raise BackendUnavailable("Networks in user space need Linux.")
     folder = Path(tempfile.mkdtemp(prefix="hosts-"))
     try:
         with Helper("labkit.netem.hosts", str(folder / "door")) as helper:
             try:
                 helper.answer()
             except HelperFailed as trouble:
-                raise Refused(f"This machine allows no networks in user space ({trouble}).") from None
+                raise BackendUnavailable(f"This machine allows no networks in user space ({trouble}).") from None
             found = Switch(helper, folder / "door")
-            found.reshape(shape or Shape())
+            found.set_link(link or LinkSpec())
             yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +92,7 @@ def _try() -> None:
 
 
 def _serve(door: str) -> None:
-    """Run in the helper: connect whoever knocks, and obey `{"shape": …}` and `{"up": …}`."""
+    """Run in the helper: connect whoever knocks, and obey `{"link": …}` and `{"up": …}`."""
     try:
         _try()
     except OSError as trouble:
@@ -117,8 +113,8 @@ def _serve(door: str) -> None:
                     visitor.sendall(b"k")
 
     def obey(order):
-        if "shape" in order:
-            pump.shape = Shape(*order["shape"])
+        if "link" in order:
+            pump.spec = LinkSpec(*order["link"])
         pump.up = order.get("up", pump.up)
         return {}
 

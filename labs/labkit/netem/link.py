@@ -1,4 +1,4 @@
-"""An emulated link between an edge device and the cloud, both on this computer: the best rung that the machine allows.
+"""An emulated link between an edge device and the cloud, both on this computer, on the best backend that it allows.
 
 - `tunnel`: two networks in user space, through which real TCP sends its packets (Linux, where `/dev/net/tun` may be
   opened; no administrator needed).
@@ -18,29 +18,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from labkit.netem import tunnel
-from labkit.netem.emulated import Shaped
+from labkit.netem.emulator import BackendUnavailable, Emulator
 from labkit.processes import Helper, HelperFailed
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
-RUNGS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
-
-
-class Unlinked(RuntimeError):
-    """A rung that this machine does not allow; the message says why."""
+BACKENDS = {"tunnel": "real TCP through two networks in user space", "relay": "a relay on 127.0.0.1"}
 
 
-class Link(Shaped):
+class EmulatedLink(Emulator):
     """A link that is there until its `with` block ends.
 
     Args:
-        rung: which of `RUNGS` it is.
+        backend: which of `BACKENDS` it is.
         helper: the process that is the link.
         folder: where the tunnel's doors are; None for the relay.
-        reason: why it is no better rung, or nothing.
+        reason: why it is no better backend, or nothing.
     """
 
-    def __init__(self, rung: str, helper: Helper, folder: Path | None = None, reason: str = ""):
-        self.rung, self.reason = rung, reason
+    def __init__(self, backend: str, helper: Helper, folder: Path | None = None, reason: str = ""):
+        self.backend, self.reason = backend, reason
         super().__init__(helper)
         self._folder = folder
         self._relay = None if folder else helper.answer()["port"]
@@ -74,42 +70,42 @@ class Link(Shaped):
 
 
 @contextmanager
-def laid(shape: Shape | None = None, rung: str | None = None) -> Iterator[Link]:
-    """Lay a link for a `with` block; what it needs ends with the block, and if this process is killed.
+def emulated_link(spec: LinkSpec | None = None, backend: str | None = None) -> Iterator[EmulatedLink]:
+    """Emulate a link for a `with` block; what it needs ends with the block, and if this process is killed.
 
     Args:
-        shape: of the link; without limits unless given.
-        rung: one of `RUNGS`; the best that this machine allows unless given.
+        spec: what the link is; without limits unless given.
+        backend: one of `BACKENDS`; the best that this machine allows unless given.
 
     Raises:
-        ValueError: no such rung.
-        Unlinked: the machine does not allow the rung that was asked for.
+        ValueError: no such backend.
+        BackendUnavailable: the machine does not allow the backend that was asked for.
     """
-    if rung is not None and rung not in RUNGS:
-        raise ValueError(f"There is no rung '{rung}': choose one of {', '.join(RUNGS)}.")
+    if backend is not None and backend not in BACKENDS:
+        raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")
     with ExitStack() as stack:
         link, reason = None, ""
-        if rung != "relay":
+        if backend != "relay":
             try:
                 link = _tunnel(stack)
-            except Unlinked as refusal:
-                if rung:
+            except BackendUnavailable as refusal:
+                if backend:
                     raise
                 reason = str(refusal)
         if link is None:
-            link = Link("relay", stack.enter_context(Helper("labkit.netem.relay")), reason=reason)
-        link.reshape(shape or Shape())
+            link = EmulatedLink("relay", stack.enter_context(Helper("labkit.netem.relay")), reason=reason)
+        link.set_link(spec or LinkSpec())
         yield link
 
 
-def _tunnel(stack: ExitStack) -> Link:
+def _tunnel(stack: ExitStack) -> EmulatedLink:
     if sys.platform != "linux":
-        raise Unlinked("A tunnel in user space needs Linux.")
+        raise BackendUnavailable("A tunnel in user space needs Linux.")
     folder = Path(tempfile.mkdtemp(prefix="link-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
     helper = stack.enter_context(Helper("labkit.netem.tunnel", str(folder)))
     try:
         helper.answer()
     except HelperFailed as trouble:
-        raise Unlinked(f"This machine allows no tunnel in user space ({trouble}).") from None
-    return Link("tunnel", helper, folder)
+        raise BackendUnavailable(f"This machine allows no tunnel in user space ({trouble}).") from None
+    return EmulatedLink("tunnel", helper, folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 from labkit.netem.direction import Direction
-from labkit.specs.link import HEADERS, SEGMENT, Shape
+from labkit.specs.link import HEADERS, SEGMENT, LinkSpec
 
 DEVICE = "link"  # what the network interface is called
 ETHERNET = SEGMENT + HEADERS  # bytes of a packet
@@ -37,13 +37,13 @@ class Pump:
     """
 
     def __init__(self):
-        self.shape, self.up = Shape(), True
+        self.spec, self.up = LinkSpec(), True
         self._sinks: dict[bytes, int] = {}
         self._lines: dict[int, Direction] = {}
 
     def join(self, address: str, device: int) -> None:
         """Connect a device, by its file descriptor, that has an IPv4 address."""
-        self._lines = {**self._lines, device: Direction(self.shape, len(self._lines))}
+        self._lines = {**self._lines, device: Direction(self.spec, len(self._lines))}
         self._sinks = {**self._sinks, socket.inet_aton(address): device}
 
     def run(self) -> None:
@@ -54,7 +54,7 @@ class Pump:
             wait = min([_GLANCE_S, *(max(due - perf_counter(), 0.0) for due in dues)])
             ready = select.select(lines, [], [], wait)[0]
             for source, line in lines.items():
-                line.shape = self.shape
+                line.spec = self.spec
                 if source in ready:
                     packet = self._read(source)
                     if packet and packet[0] >> 4 == 4 and self.up and line.bytes < _MOST:

@@ -15,9 +15,9 @@ from time import perf_counter, sleep
 
 from labkit.netem.direction import Direction
 from labkit.processes import say, serve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
-_GLANCE_S = 0.01  # how soon a change of the shape is noticed while nothing moves
+_GLANCE_S = 0.01  # how soon a change of the link is noticed while nothing moves
 _PIECE = 2**16  # bytes read at once, more than most messages have
 _MOST = 2**22  # bytes on their way in one direction: more has to wait at the sender
 _CONNECTING_S = 2.0
@@ -27,11 +27,11 @@ class Relay:
     """Passes connections on from a port of its own.
 
     Args:
-        shape: of the link.
+        spec: what the link is.
     """
 
-    def __init__(self, shape: Shape):
-        self.shape, self.target, self.up = shape, None, True
+    def __init__(self, spec: LinkSpec):
+        self.spec, self.target, self.up = spec, None, True
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._ways: list[_Way] = []
@@ -50,7 +50,7 @@ class Relay:
             if self._listener in ready:
                 self._accept()
             for way in list(self._ways):
-                way.line.shape = self.shape
+                way.line.spec = self.spec
                 if way.source in ready:
                     way.read(perf_counter())
                 if not way.deliver(perf_counter()):
@@ -68,7 +68,7 @@ class Relay:
             end.settimeout(_CONNECTING_S)
         for source, sink in ((near, far), (far, near)):
             self._seed += 1
-            self._ways.append(_Way(source, sink, Direction(self.shape, self._seed)))
+            self._ways.append(_Way(source, sink, Direction(self.spec, self._seed)))
 
     def _drop(self, way: _Way) -> None:
         ends = {way.source, way.sink}
@@ -106,12 +106,12 @@ class _Way:
 
 
 def main() -> None:
-    """Run in the helper: say the port, then obey `{"shape": …}`, `{"target": port}` and `{"up": …}`."""
-    relay = Relay(Shape())
+    """Run in the helper: say the port, then obey `{"link": …}`, `{"target": port}` and `{"up": …}`."""
+    relay = Relay(LinkSpec())
 
     def obey(order):
-        if "shape" in order:
-            relay.shape = Shape(*order["shape"])
+        if "link" in order:
+            relay.spec = LinkSpec(*order["link"])
         if "target" in order:
             relay.target = ("127.0.0.1", order["target"])
         relay.up = order.get("up", relay.up)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from labkit.netem import namespaces
 from labkit.processes import say, serve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 EDGE, CLOUD = "192.0.2.1", "192.0.2.2"  # addresses reserved for examples (RFC 5737)
 
@@ -54,7 +54,7 @@ def fetch(place: str, limit: float) -> socket.socket:
 
 
 def main(folder: str) -> None:
-    """Run in the helper: make the networks, say that they are ready, then obey `{"shape": …}` and `{"up": …}`.
+    """Run in the helper: make the networks, say that they are ready, then obey `{"link": …}` and `{"up": …}`.
 
     Sockets are to be had at the doors `edge` and `cloud` in `folder`.
     """
@@ -73,8 +73,8 @@ def main(folder: str) -> None:
     pump.join(CLOUD, far)
 
     def obey(order):
-        if "shape" in order:
-            pump.shape = Shape(*order["shape"])
+        if "link" in order:
+            pump.spec = LinkSpec(*order["link"])
         pump.up = order.get("up", pump.up)
         return {}
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from labkit.models.networks.cats import CatNet
 from labkit.netem import tunnel
-from labkit.netem.link import Link
+from labkit.netem.link import EmulatedLink
 from labkit.offload import parts, wire
 from labkit.processes import Helper, say, serve
 
@@ -34,7 +34,7 @@ _WARM_UP = 5
 
 
 @contextmanager
-def running(network: CatNet, link: Link, port: int = 0) -> Iterator[None]:
+def running(network: CatNet, link: EmulatedLink, port: int = 0) -> Iterator[None]:
     """Run a cloud with a network at the far end of a link, for a `with` block.
 
     Args:

@@ -108,4 +108,4 @@ class Pool:
         return self._error(labels)
 
     def _error(self, labels: np.ndarray) -> float:
-        return random_features.error(self.seen[:len(labels)], labels, self.shown, self.truth)
+        return random_features.readout_error(self.seen[:len(labels)], labels, self.shown, self.truth)

@@ -14,7 +14,7 @@ from labkit.predict import links
 from labkit.predict.operators import along
 from labkit.specs import network
 from labkit.specs.calibration import Costs
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 HEAD, ANSWER = 16, 28  # bytes of a message's head, and of an answer (labkit.offload.wire; held by a test)
 CUTS = range(5)  # layers of the large network that run at the edge: none (the picture is sent) to all (nothing is)
@@ -64,24 +64,24 @@ def floor(flops: float, bandwidth: float, layers: Sequence[network.Layer]) -> fl
     return sum(max(layer.flop / flops, layer.moved() / bandwidth) for layer in layers)
 
 
-def message(costs: Costs, rung: str, shape: Shape, size: int) -> dict[str, float]:
+def message(costs: Costs, backend: str, spec: LinkSpec, size: int) -> dict[str, float]:
     """Return the parts of the seconds from sending `size` bytes to having the answer, without any computing."""
     return {
-        MESSAGES: links.seconds(costs.curve(rung), HEAD + size),
-        LATENCY: shape.round_trip,
-        BYTES: shape.transfer(HEAD + size) + shape.transfer(ANSWER),
-        LOSSES: shape.waiting(HEAD + size) + shape.waiting(ANSWER),
+        MESSAGES: links.seconds(costs.curve(backend), HEAD + size),
+        LATENCY: spec.round_trip,
+        BYTES: spec.transfer(HEAD + size) + spec.transfer(ANSWER),
+        LOSSES: spec.waiting(HEAD + size) + spec.waiting(ANSWER),
     }
 
 
-def split(costs: Costs, rung: str, shape: Shape, width: int, cut: int, slower: int = 1,
+def split(costs: Costs, backend: str, spec: LinkSpec, width: int, cut: int, slower: int = 1,
           cloud: tuple[float, float] | None = None) -> dict[str, float]:
     """Return the parts of an answer's seconds, with the first `cut` layers of a network at the edge.
 
     Args:
         costs: what `labkit.measure.probes.offload` found.
-        rung: how the link is emulated.
-        shape: the link.
+        backend: how the link is emulated.
+        spec: the link.
         width: of the network.
         cut: how many of its layers run at the edge.
         slower: how many times over the edge does its work.
@@ -91,12 +91,12 @@ def split(costs: Costs, rung: str, shape: Shape, width: int, cut: int, slower: i
     parts = {EDGE: compute(costs, layers[:cut], slower)}
     if cut < len(layers):
         there = layers[cut:]
-        parts |= message(costs, rung, shape, payload(width, cut))
+        parts |= message(costs, backend, spec, payload(width, cut))
         parts[CLOUD] = floor(*cloud, there) if cloud else compute(costs, there)
     return parts
 
 
-def cascade(costs: Costs, rung: str, shape: Shape, widths: tuple[int, int], early: float, deadline: float,
+def cascade(costs: Costs, backend: str, spec: LinkSpec, widths: tuple[int, int], early: float, deadline: float,
             slower: int = 1, cloud: tuple[float, float] | None = None) -> dict[str, float]:
     """Return the parts of an answer's seconds on average, when a small network asks the cloud where it is not sure.
 
@@ -110,7 +110,7 @@ def cascade(costs: Costs, rung: str, shape: Shape, widths: tuple[int, int], earl
     """
     small, large = widths
     parts = {EDGE: alone(costs, small, slower)}
-    asked = split(costs, rung, shape, large, 0, cloud=cloud)
+    asked = split(costs, backend, spec, large, 0, cloud=cloud)
     if parts[EDGE] + usual(asked) <= deadline:
         parts |= {name: (1 - early) * seconds for name, seconds in asked.items() if name != EDGE}
     return parts

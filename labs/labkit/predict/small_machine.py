@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from labkit.predict import step
 from labkit.specs import network
 
-PICTURE = 3 * 32 * 32  # bytes of one picture
+PICTURE = math.prod(network.PICTURE)  # bytes of one picture
 HEADER = 6144  # bytes of a file at most that are names and structure: the same for every width
 JOBS = {"train": "training step", "infer": "inference"}
 

@@ -61,8 +61,9 @@ def _answer(width: int, turns: int = 30, in_turn: int = 30) -> None:
     import torch
 
     from labkit.models.networks.cats import CatNet
+    from labkit.specs.network import PICTURE
 
-    network, picture = CatNet(width).eval(), torch.zeros(1, 3, 32, 32)
+    network, picture = CatNet(width).eval(), torch.zeros(1, *PICTURE)
     compiled = torch.compile(network)
 
     def clocked(call):

@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from labkit.specs.network import SIDE
 from labkit.timing import clock
-
-SIDE = 32  # of the pictures, in pixels
 
 
 class Unusable(ValueError):

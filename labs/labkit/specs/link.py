@@ -1,4 +1,4 @@
-"""What a link is asked to be: its round trip, its bandwidth, its loss; and what a message weighs on it."""
+"""What a link is asked to be, in the words of netem (round trip, rate, loss), and what a message weighs on it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DUPLICATES = 3  # packets that must arrive after a lost one until the sender not
 
 
 @dataclass(frozen=True)
-class Shape:
+class LinkSpec:
     """A link between an edge device and the cloud, the same in both directions.
 
     Args:
         round_trip: seconds that an empty message and its answer travel; half of it in each direction.
-        bandwidth: bytes a second in each direction, headers included; infinite for no limit.
+        rate: bytes a second in each direction, headers included; infinite for no limit.
         loss: the share of packets that are lost, 0 to below 1.
 
     Raises:
@@ -28,24 +28,24 @@ class Shape:
     """
 
     round_trip: float = 0.0
-    bandwidth: float = math.inf
+    rate: float = math.inf
     loss: float = 0.0
 
     def __post_init__(self):
-        for name in ("round_trip", "bandwidth", "loss"):
+        for name in ("round_trip", "rate", "loss"):
             if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), Real):
                 raise ValueError(f"A link's {name} must be a number, not {getattr(self, name)!r}.")
         if not 0 <= self.round_trip < math.inf:
             raise ValueError(f"A link's round trip takes from 0 s up, not {self.round_trip} s.")
-        if not self.bandwidth > 0:
-            raise ValueError(f"A link's bandwidth is above 0 B/s, not {self.bandwidth} B/s: where nothing passes, cut "
+        if not self.rate > 0:
+            raise ValueError(f"A link's rate is above 0 B/s, not {self.rate} B/s: where nothing passes, cut "
                              "the link instead.")
         if not 0 <= self.loss < 1:
             raise ValueError(f"A link loses a share of its packets from 0 to below 1, not {self.loss}.")
 
     def transfer(self, size: int) -> float:
         """Return the seconds for which a message of `size` bytes keeps the link busy, headers included."""
-        return on_the_wire(size) / self.bandwidth
+        return on_the_wire(size) / self.rate
 
     def stall(self, behind: int) -> float:
         """Return the seconds for which a lost packet holds up a message in which `behind` packets follow it.

@@ -14,6 +14,8 @@ from labkit.inputs import whole
 FLOAT = 4  # bytes of a 32-bit floating-point number (IEEE 754)
 RESNET_50_FLOP, RESNET_50_PARAMETERS = 8.2e9, 25.6e6  # of one answer (Reddi et al. 2020, table I)
 COLOURS, CLASSES = 3, 3  # what the cat network reads at each point, and what it tells apart
+SIDE = 32  # of the pictures that it reads, in points
+PICTURE = (COLOURS, SIDE, SIDE)  # the shape of one
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def deep(width: int, depth: int) -> list[Layer]:
     return [dense(width, width)] * depth
 
 
-def cats(width: int, size: int = 32) -> list[Layer]:
+def cats(width: int, size: int = SIDE) -> list[Layer]:
     """Return the layers of `models.networks.cats.CatNet` for a `width` in channels and a picture `size` in pixels."""
     whole(width=width, size=size)
     channels = (COLOURS, width, 2 * width, 4 * width)

@@ -8,13 +8,11 @@ pace that the machine kept in the median of the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 
-import psutil
-
+from labkit import host
 from labkit.specs.calibration import Costs, Curve
 from labkit.timing import clock
 
@@ -66,15 +64,8 @@ class Paced:
             contention=sum(self._shares) / len(self._shares),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             missing=dict(missing or {}),
-            battery=_on_battery(),
+            battery=host.on_battery(),
         )
-
-
-def _on_battery() -> bool:
-    with suppress(AttributeError, OSError, RuntimeError):  # no such thing here, or nothing to read it from
-        battery = psutil.sensors_battery()
-        return battery is not None and battery.power_plugged is False
-    return False
 
 
 def suspects(curve: Curve) -> list[int]:

@@ -44,13 +44,13 @@ def largest_batch(answer: int | None, experiment: Experiment, width: int, limit:
 
 def mended(answer, original, pictures: Pictures, bits: int) -> bool | None:
     """Check a network with few bits a weight: as good as the original, give or take a percentage point."""
-    from labkit.models.evaluation import look
+    from labkit.models.evaluation import evaluate
     from labkit.models.networks.quantised import Quantised
 
     def good(network):
         if not isinstance(network, Quantised) or network.bits > bits:
             raise ValueError(f"it must be a Quantised network with {bits} bits a weight or fewer")
-        before, after = 100 * look(original, pictures).accuracy, 100 * look(network, pictures).accuracy
+        before, after = 100 * evaluate(original, pictures).accuracy, 100 * evaluate(network, pictures).accuracy
         print(f"{before:.1f} % right in 32 bit, {after:.1f} % with {network.bits} bits a weight.")
         return after >= before - LOST
 

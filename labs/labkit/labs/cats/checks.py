@@ -7,7 +7,7 @@ from labkit.labs.cats import distribution_shift
 from labkit.labs.cats.experiments import BATCHES
 from labkit.machine import Machine
 from labkit.models.datasets import cats
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.predict import step
 from labkit.specs import network
 
@@ -50,11 +50,11 @@ def mended(answer, allowed: int = 300) -> bool | None:
 
     def good(given):
         trained, shown = given
-        many = [look(trained, distribution_shift.pictures(coat)).accuracy for coat in cats.MANY_COLOURED]
-        one = [look(trained, distribution_shift.pictures(coat)).accuracy for coat in cats.ONE_COLOUR]
+        many = [evaluate(trained, distribution_shift.pictures(coat)).accuracy for coat in cats.MANY_COLOURED]
+        one = [evaluate(trained, distribution_shift.pictures(coat)).accuracy for coat in cats.ONE_COLOUR]
         many, one = sum(many) / len(many), sum(one) / len(one)
         no_cats = cats.load(distribution_shift.CATS_A_COAT, seed=distribution_shift.SEED, balance=(0, 1, 1))
-        others = look(trained, no_cats).accuracy
+        others = evaluate(trained, no_cats).accuracy
         print(f"With {shown} pictures: {many:.1%} of many-coloured cats, {one:.1%} of one-colour cats, "
               f"{others:.1%} of cars and bicycles.")
         return shown <= allowed and many >= 0.95 and one >= 0.98 and others >= 0.98

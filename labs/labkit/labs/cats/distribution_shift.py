@@ -12,7 +12,7 @@ from torch import nn
 
 from labkit.experiment import Axis, Comparison, Experiment, Outcome
 from labkit.models.datasets import cats
-from labkit.models.evaluation import Verdicts, look
+from labkit.models.evaluation import Predictions, evaluate
 from labkit.predict.generalisation import wilson
 
 CATS_A_COAT = 1000
@@ -24,9 +24,9 @@ def pictures(coat: str) -> cats.Pictures:
     return cats.load(CATS_A_COAT, coats=[coat], seed=SEED, balance=(1, 0, 0))
 
 
-def share(verdicts: Verdicts) -> Outcome:
+def share(predictions: Predictions) -> Outcome:
     """Return the share of right answers in %, with its 95 % interval."""
-    return _outcome(int(verdicts.right.sum()), len(verdicts.right))
+    return _outcome(int(predictions.right.sum()), len(predictions.right))
 
 
 def many_coloured(comparison: Comparison, trained_on: str) -> Outcome:
@@ -41,7 +41,7 @@ def _outcome(right: int, tested: int) -> Outcome:
     return Outcome(100 * value, "%", low=100 * low, high=100 * high)
 
 
-def experiment(networks: Mapping[str, nn.Module], familiar: Mapping[str, Verdicts]) -> Experiment:
+def experiment(networks: Mapping[str, nn.Module], familiar: Mapping[str, Predictions]) -> Experiment:
     """Return the experiment.
 
     Args:
@@ -53,7 +53,7 @@ def experiment(networks: Mapping[str, nn.Module], familiar: Mapping[str, Verdict
         return share(familiar[trained_on])
 
     def measure(trained_on, coat):
-        return share(look(networks[trained_on], pictures(coat)))
+        return share(evaluate(networks[trained_on], pictures(coat)))
 
     return Experiment(
         title="Cats in new coats",

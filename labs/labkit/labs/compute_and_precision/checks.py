@@ -10,7 +10,7 @@ from labkit.labs.common import most_threads
 from labkit.labs.compute_and_precision.experiments import BATCHES
 from labkit.machine import Machine
 from labkit.models.datasets.cats import Pictures
-from labkit.models.seed_sweep import Way, trials
+from labkit.models.seed_sweep import Recipe, sweep_seeds
 from labkit.predict import precision
 from labkit.specs import number_format
 
@@ -53,19 +53,19 @@ def helpful_batch(answer: int | None, machine: Machine, width: int) -> bool | No
         f"is {_HELPS:g} or more, or 0 if there is none."))
 
 
-def narrow(answer: Way | None, pictures: Pictures, unseen: Pictures, full: list[float]) -> bool | None:
-    """Check a way to train in numbers of 7 bits at most that costs few points.
+def narrow(answer: Recipe | None, pictures: Pictures, unseen: Pictures, full: list[float]) -> bool | None:
+    """Check a recipe for training in numbers of 7 bits at most that costs few points.
 
     Args:
-        answer: the way.
+        answer: the recipe.
         pictures, unseen: as in the lab.
         full: what fp32 reached on them, by seed.
     """
-    def fits(way):
-        forms = way.form, way.gradients or way.form
+    def fits(recipe):
+        forms = recipe.form, recipe.gradients or recipe.form
         if not all(isinstance(form, number_format.Format) for form in forms):
             raise ValueError("its formats must be emulated: Format(exponent, fraction)")
-        found = trials({"yours": way}, _SEEDS, pictures, unseen)["yours"]
+        found = sweep_seeds({"yours": recipe}, _SEEDS, pictures, unseen)["yours"]
         lost = 100 * (mean(full[:_SEEDS]) - mean(found))
         print(f"{max(form.bits for form in forms)} bits: {lost:+.1f} points lost against fp32.")
         return all(form.bits <= _BITS for form in forms) and lost <= _LOST

@@ -162,7 +162,7 @@ def differences(found: Mapping[str, Sequence[float]], beside: str) -> dict[str, 
     """Return by how many points each way is more often right than one of them, seed by seed, with its 95 % interval.
 
     Args:
-        found: shares of right answers by way and seed, as `labkit.models.seed_sweep.trials` returns them.
+        found: shares of right answers by way and seed, as `labkit.models.seed_sweep.sweep_seeds` returns them.
         beside: the way that the others are compared with.
     """
     return {way: _points([100 * (a - b) for a, b in zip(shares, found[beside], strict=True)])

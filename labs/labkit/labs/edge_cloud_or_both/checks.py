@@ -7,7 +7,7 @@ from numbers import Real
 from labkit.checks import holds, number
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.machine import Machine
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.predict import offload as predicted
 
 _SENT, _RIGHT = 0.15, 98.0  # exercise 4: the share of pictures that may go to the cloud, and the accuracy to reach in %
@@ -28,9 +28,9 @@ def widest(answer: int | None) -> bool | None:
         "four bytes each."))
 
 
-def turning(answer: float | None, machine: Machine, team: offload.Team, rung: str, deadline: float) -> bool | None:
+def turning(answer: float | None, machine: Machine, team: offload.Team, backend: str, deadline: float) -> bool | None:
     """Check the round trip in seconds at which the cloud's answers begin to miss a deadline, at 50 Mbit/s."""
-    expected = offload.turning(machine, team, rung, deadline)
+    expected = offload.turning(machine, team, backend, deadline)
     if expected == 0:
         return holds(answer, lambda trip: trip == 0, right="here even a link without latency is too slow.", hint=(
             "On this machine computing and sending alone take longer than the deadline: the answer is 0."))
@@ -41,7 +41,7 @@ def turning(answer: float | None, machine: Machine, team: offload.Team, rung: st
 
 def threshold(answer: float | None, team: offload.Team) -> bool | None:
     """Check a confidence for which the cascade asks the cloud rarely and is right nearly always, on `team.shown`."""
-    small, large = look(team.small, team.shown), look(team.large, team.shown)
+    small, large = evaluate(team.small, team.shown), evaluate(team.large, team.shown)
 
     def fits(confidence):
         if isinstance(confidence, bool) or not isinstance(confidence, Real) or not 0 <= confidence <= 1:

@@ -20,17 +20,17 @@ from labkit.labs.edge_cloud_or_both.testbed import (
     HYBRID,
     LAYERS,
     WITHOUT_END,
-    Site,
     Team,
+    Testbed,
 )
 from labkit.machine import Machine
 from labkit.measure.probes import offload as instrument
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
 from labkit.predict import offload as predicted
 from labkit.progress import report
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
 STRATEGIES = (EDGE, EDGE_LARGE, *CUTS, CLOUD, CLOUD_H100, CASCADE)
@@ -45,31 +45,31 @@ DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.12
 _FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
 
 
-def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
     """Return the experiment on the mean time of an answer, by strategy and link.
 
     Args:
         machine: this machine, with what the instrument `offload` finds.
         team: the networks and the pictures.
-        rung: how the link is emulated: `labkit.netem.link.RUNGS`.
+        backend: how the link is emulated: `labkit.netem.link.BACKENDS`.
         budget: seconds to spend on measuring a point, about.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the rung.
+        ValueError: a machine that lacks the instrument, or the backend.
     """
-    costs, site = machine.cost("offload"), Site(team, rung)
-    costs.curve(rung)
+    costs, site = machine.cost("offload"), Testbed(team, backend)
+    costs.curve(backend)
     sheet = catalogue.machine(H100)
 
     def predict(strategy, round_trip, rate, loss, slower):
-        shape = _shape(round_trip, rate, loss)
+        spec = _spec(round_trip, rate, loss)
         if strategy == CASCADE:
-            parts = predicted.cascade(costs, rung, shape, team.widths, team.early, WITHOUT_END, slower)
+            parts = predicted.cascade(costs, backend, spec, team.widths, team.early, WITHOUT_END, slower)
         elif strategy == EDGE:
             parts = {predicted.EDGE: predicted.alone(costs, team.widths[0], slower)}
         else:
             far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
-            parts = predicted.split(costs, rung, shape, team.widths[1], LAYERS.get(strategy, 0), slower, far)
+            parts = predicted.split(costs, backend, spec, team.widths[1], LAYERS.get(strategy, 0), slower, far)
         note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
         return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
 
@@ -77,10 +77,10 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
         if strategy == CLOUD_H100:
             return Unavailable("There is no H100 here: it can only be predicted.")
         with site.open():
-            return _mean(site, strategy, _shape(round_trip, rate, loss), slower, costs.pace, budget)
+            return _mean(site, strategy, _spec(round_trip, rate, loss), slower, costs.pace, budget)
 
     return Experiment(
-        title=f"From a picture to its answer, over the {rung}",
+        title=f"From a picture to its answer, over the {backend}",
         quantity="Mean time",
         unit="s",
         axes=[
@@ -98,13 +98,13 @@ def time(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experi
     )
 
 
-def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Experiment:
+def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
     """Return the experiment on the distance in which a car stops, by who sees the obstacle and over which link.
 
     The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
     answers at its deadline at the latest. The arguments are those of `time`.
     """
-    costs, site = machine.cost("offload"), Site(team, rung)
+    costs, site = machine.cost("offload"), Testbed(team, backend)
     alone = predicted.alone(costs, team.widths[0])
 
     def parts(strategy, round_trip, rate, deadline):
@@ -113,7 +113,7 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
             return DRIVER_S, 0.0
         if strategy == EDGE:
             return alone, 0.0
-        asked = sum(predicted.split(costs, rung, _shape(round_trip, rate, 0), team.widths[1], 0).values())
+        asked = sum(predicted.split(costs, backend, _spec(round_trip, rate, 0), team.widths[1], 0).values())
         if strategy == CLOUD:
             return 0.0, asked
         return alone, max(min(asked, deadline - alone), 0.0)
@@ -130,7 +130,7 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
         if strategy == DRIVER:
             return Unavailable("You are not in a car.")
         with site.open():
-            seconds = _whole_way(site, strategy, _shape(round_trip, rate, 0), deadline, costs.pace, budget)
+            seconds = _whole_way(site, strategy, _spec(round_trip, rate, 0), deadline, costs.pace, budget)
         stop = predicted.braking(speed)
         value, low, high = (stop + predicted.travelled(s, speed) for s in (seconds.value, seconds.low, seconds.high))
         return Outcome(value, "m", low=low, high=high, note="The answer is measured, the car is computed.")
@@ -154,20 +154,20 @@ def distance(machine: Machine, team: Team, rung: str, budget: float = 1.0) -> Ex
     )
 
 
-def turning(machine: Machine, team: Team, rung: str, deadline: float, rate: float = 50) -> float:
+def turning(machine: Machine, team: Team, backend: str, deadline: float, rate: float = 50) -> float:
     """Return the predicted round trip in seconds from which the cloud's answers miss a deadline."""
-    shape = _shape(0.0, rate, 0)
+    spec = _spec(0.0, rate, 0)
     costs = machine.cost("offload")
-    asked = predicted.split(costs, rung, shape, team.widths[1], 0)
+    asked = predicted.split(costs, backend, spec, team.widths[1], 0)
     asked[predicted.EDGE] += predicted.alone(costs, team.widths[0])
     return predicted.turning(asked, deadline)
 
 
-def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float = 50) -> float:
+def break_even(machine: Machine, team: Team, backend: str, slower: int, rate: float = 50) -> float:
     """Return the predicted round trip in seconds up to which the cloud is the faster place for the large network.
 
     Args:
-        machine, team, rung: as in `time`.
+        machine, team, backend: as in `time`.
         slower: how many times over the edge does its work.
         rate: of the link, in Mbit/s.
 
@@ -175,7 +175,7 @@ def break_even(machine: Machine, team: Team, rung: str, slower: int, rate: float
         0 where the edge is faster over any link.
     """
     costs, width = machine.cost("offload"), team.widths[1]
-    asked = predicted.split(costs, rung, _shape(0.0, rate, 0), width, 0)
+    asked = predicted.split(costs, backend, _spec(0.0, rate, 0), width, 0)
     return predicted.turning(asked, predicted.alone(costs, width, slower))
 
 
@@ -185,11 +185,11 @@ def links() -> dict[str, dict]:
     return {row["name"]: {"round_trip": row["latency_s"]} for row in rows if row["latency_s"] in ROUND_TRIPS}
 
 
-def _shape(round_trip: float, rate: float, loss: float) -> Shape:
-    return Shape(round_trip, rate * 1e6 / 8, loss / 100)
+def _spec(round_trip: float, rate: float, loss: float) -> LinkSpec:
+    return LinkSpec(round_trip, rate * 1e6 / 8, loss / 100)
 
 
-def _mean(site, strategy, shape, slower, pace, budget) -> Outcome:
+def _mean(site, strategy, spec, slower, pace, budget) -> Outcome:
     """Measure the mean; of a cascade, in two groups that count as they do among all pictures shown."""
     everything = list(range(len(site.team.shown)))
     groups = [(1.0, everything)]
@@ -197,16 +197,16 @@ def _mean(site, strategy, shape, slower, pace, budget) -> Outcome:
         sure = site.team.sure.nonzero().squeeze(1).tolist()
         share = len(sure) / len(everything)
         groups = [(weight, some) for weight, some in ((share, sure), (1 - share, site.unsure)) if some]
-    return _timed(site, strategy, shape, WITHOUT_END, slower, pace, budget, groups)
+    return _timed(site, strategy, spec, WITHOUT_END, slower, pace, budget, groups)
 
 
-def _whole_way(site, strategy, shape, deadline, pace, budget) -> Outcome:
-    return _timed(site, strategy, shape, deadline, 1, pace, budget, [(1.0, site.unsure)])
+def _whole_way(site, strategy, spec, deadline, pace, budget) -> Outcome:
+    return _timed(site, strategy, spec, deadline, 1, pace, budget, [(1.0, site.unsure)])
 
 
-def _timed(site, strategy, shape, deadline, slower, pace, budget, groups) -> Outcome:
+def _timed(site, strategy, spec, deadline, slower, pace, budget, groups) -> Outcome:
     """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
-    site.link.reshape(shape)
+    site.link.set_link(spec)
     pacemaker, paces = instrument.pacemaker(), []
     found: list[list[float]] = [[] for _ in groups]
     with site.device(slower) as device:
@@ -238,13 +238,13 @@ def untrained(widths: tuple[int, int] = (4, 24), early: float = 0.7) -> Team:
     torch.manual_seed(0)
     small, large = map(CatNet, widths)
     seen, shown = cats.load(400, coats=cats.COATS, seed=61), cats.load(400, coats=cats.COATS, seed=62)
-    confidence = float(look(small, seen).confidence.quantile(1 - early))
+    confidence = float(evaluate(small, seen).confidence.quantile(1 - early))
     return Team(small, large, confidence, seen, shown)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: whole networks over links of all shapes,
-    none of which the calibration ran, on every rung that this machine allows.
+    none of which the calibration ran, on every backend that this machine allows.
     """
     shapes = [(0.003, 50), (0.006, 10), (0.02, 100), (0.047, 50), (0.1, 5)]
     points = [dict(strategy=strategy, round_trip=trip, rate=rate, loss=0, slower=1)
@@ -252,4 +252,5 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
                for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
     team, costs = untrained(), machine.cost("offload")
-    return [(time(machine, team, rung, budget=0.7), points) for rung in linking.RUNGS if rung in costs.curves]
+    return [(time(machine, team, backend, budget=0.7), points) for backend in linking.BACKENDS
+            if backend in costs.curves]

@@ -15,7 +15,7 @@ import torch
 from labkit.experiment import Outcome
 from labkit.measure.probes.offload import PAUSE_S
 from labkit.models.datasets.cats import Pictures
-from labkit.models.evaluation import look
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
 from labkit.offload import cloud as clouds
@@ -27,7 +27,7 @@ from labkit.offload.parts import LAYERS as ALL_LAYERS
 from labkit.offload.parts import payload
 from labkit.offload.wire import HEAD, NoAnswer
 from labkit.predict.generalisation import wilson
-from labkit.specs.link import Shape, on_the_wire
+from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
@@ -64,17 +64,17 @@ class Team:
     @cached_property
     def early(self) -> float:
         """The share of `seen` for which the small network is sure."""
-        return float((look(self.small, self.seen).confidence >= self.confidence).double().mean())
+        return float((evaluate(self.small, self.seen).confidence >= self.confidence).double().mean())
 
     @cached_property
     def sure(self) -> torch.Tensor:
         """Bool (n,): for which of `shown` the small network is sure."""
-        return look(self.small, self.shown).confidence >= self.confidence
+        return evaluate(self.small, self.shown).confidence >= self.confidence
 
     @cached_property
     def choices(self) -> dict[str, torch.Tensor]:
         """Int64 (n,) by strategy: what each answers on `shown` when the link is up."""
-        small, large = (look(network, self.shown).answers for network in (self.small, self.large))
+        small, large = (evaluate(network, self.shown).answers for network in (self.small, self.large))
         return {EDGE: small, **dict.fromkeys(LAYERS, large), CASCADE: torch.where(self.sure, small, large)}
 
     def accuracy(self, strategy: str) -> Outcome:
@@ -91,25 +91,25 @@ class Team:
         return (size + HEAD.size if size else 0) * (1 - self.early if strategy == CASCADE else 1)
 
 
-class Site:
+class Testbed:
     """An edge device, a link and a cloud that run, for as long as `open` holds them.
 
     Args:
         team: whose networks they use.
-        rung: how the link is emulated; the best that the machine allows unless given.
+        backend: how the link is emulated; the best that the machine allows unless given.
     """
 
-    def __init__(self, team: Team, rung: str | None = None):
-        self.team, self._rung = team, rung
-        self.link: linking.Link | None = None
+    def __init__(self, team: Team, backend: str | None = None):
+        self.team, self._backend = team, backend
+        self.link: linking.EmulatedLink | None = None
 
     @contextmanager
-    def open(self) -> Iterator[Site]:
+    def open(self) -> Iterator[Testbed]:
         """Start everything, or use what an outer block has started."""
         if self.link is not None:
             yield self
             return
-        with linking.laid(rung=self._rung) as self.link:
+        with linking.emulated_link(backend=self._backend) as self.link:
             try:
                 with clouds.running(self.team.large, self.link):
                     yield self
@@ -130,9 +130,9 @@ class Site:
             return device.hybrid(picture, self.team.confidence, deadline)
         return device.split(picture, LAYERS[strategy])
 
-    def run(self, strategy: str, shape: Shape, count: int, deadline: float = WITHOUT_END) -> list[Answer]:
-        """Answer the first `count` pictures, one after the other, over a link of some shape."""
-        self.link.reshape(shape)
+    def run(self, strategy: str, spec: LinkSpec, count: int, deadline: float = WITHOUT_END) -> list[Answer]:
+        """Answer the first `count` pictures, one after the other, over a link."""
+        self.link.set_link(spec)
         with self.device() as device:
             self.warm_up(device, strategy, deadline)
             return [self.paused(device, strategy, picture, deadline) for picture in self.team.shown.images[:count]]
@@ -154,18 +154,18 @@ class Site:
         return (~self.team.sure).nonzero().squeeze(1).tolist()
 
 
-def measured(shape: Shape, rung: str | None = None) -> dict[str, tuple[float, float]]:
+def measured(spec: LinkSpec, backend: str | None = None) -> dict[str, tuple[float, float]]:
     """Lay a link and measure it: return what was asked for and what was found, by quantity.
 
     The round trip is that of an empty message and its answer, the median of 15; the bandwidth is that of a long
     message, the best of some, its round trip taken off. Both contain what sending and receiving costs the computer.
     """
-    with linking.laid(shape, rung) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
+    with linking.emulated_link(spec, backend) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
         trip = median(line.echo(0, _PATIENCE_S) for _ in range(15))
-        size = int(min(max(shape.bandwidth * _LONG_S, 2**14), 2**18))
+        size = int(min(max(spec.rate * _LONG_S, 2**14), 2**18))
         fastest = min(line.echo(size, _PATIENCE_S) for _ in range(8))
-    return {"round trip": (shape.round_trip, trip),
-            "bandwidth": (shape.bandwidth, on_the_wire(size) / (fastest - trip))}
+    return {"round trip": (spec.round_trip, trip),
+            "bandwidth": (spec.rate, on_the_wire(size) / (fastest - trip))}
 
 
 @dataclass(frozen=True)
@@ -200,12 +200,12 @@ class Watch:
         return min(back, default=None)
 
 
-def outage(site: Site, shape: Shape, deadline: float, count: int = 150, every: float = 0.02) -> Watch:
+def outage(site: Testbed, spec: LinkSpec, deadline: float, count: int = 150, every: float = 0.02) -> Watch:
     """Let a hybrid answer pictures that come at fixed times; for the middle third the link is down.
 
     Args:
         site: open.
-        shape: of the link while it is up.
+        spec: what the link is while it is up.
         deadline: of the hybrid, in seconds.
         count: pictures.
         every: seconds from one picture to the next.
@@ -213,7 +213,7 @@ def outage(site: Site, shape: Shape, deadline: float, count: int = 150, every: f
     Raises:
         NoAnswer: the cloud cannot keep the deadline even while the link is up.
     """
-    site.link.reshape(shape)
+    site.link.set_link(spec)
     with site.device() as device:
         if not device.seek(deadline):
             raise NoAnswer(f"The cloud does not answer within {deadline:g} s over this link: choose a later deadline.")
@@ -234,12 +234,12 @@ def outage(site: Site, shape: Shape, deadline: float, count: int = 150, every: f
     return Watch(tuple(answers), tuple(moments), tuple(down))
 
 
-def in_time(site: Site, shape: Shape, deadline: float, count: int = 25) -> float:
+def in_time(site: Testbed, spec: LinkSpec, deadline: float, count: int = 25) -> float:
     """Return the share in % of pictures that need the cloud and get its answer within the deadline.
 
     Each is asked for on its own, so that one late answer does not decide over the next.
     """
-    site.link.reshape(shape)
+    site.link.set_link(spec)
     kept = 0
     with site.device() as device:
         site.warm_up(device, CLOUD)
@@ -266,14 +266,14 @@ def table(team: Team, runs: Mapping[str, Sequence[Answer]]) -> str:
     return "\n".join(lines)
 
 
-def ladder(shape: Shape) -> dict[str, dict[str, tuple[float, float]] | str]:
-    """Return for each rung what was asked of the link and what was found, or why the machine does not allow it."""
+def ladder(spec: LinkSpec) -> dict[str, dict[str, tuple[float, float]] | str]:
+    """Return for each backend what was asked of the link and what was found, or why the machine does not allow it."""
     found = {}
-    for rung in linking.RUNGS:
+    for backend in linking.BACKENDS:
         try:
-            found[rung] = measured(shape, rung)
-        except linking.Unlinked as refusal:
-            found[rung] = str(refusal)
+            found[backend] = measured(spec, backend)
+        except linking.BackendUnavailable as refusal:
+            found[backend] = str(refusal)
     return found
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from statistics import median
 
 from labkit.data import data_folder
-from labkit.distributed.pool import Crew, crew, room
+from labkit.distributed.pool import WorkerPool, room, worker_pool
 from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unavailable
 from labkit.labs.common import banded, measured, nearest
 from labkit.labs.more_nodes import cluster
@@ -25,7 +25,7 @@ from labkit.progress import report
 from labkit.published import rows
 from labkit.specs import network
 from labkit.specs.calibration import Costs
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import speed_of, timed
 from labkit.units import quantity
@@ -49,20 +49,20 @@ _LONGEST_S = 1.0  # of a step that is measured
 _DELIVERED = 1 / 2  # of a round trip is what a message travels that nobody has to ask for
 
 
-def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experiment:
+def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Experiment:
     """Return the experiment on the time of one step.
 
     Args:
         machine: this machine, with what the instrument `data_parallel` finds.
-        rung: how the link is emulated where one is measured: `labkit.distributed.pool.RUNGS`.
+        backend: how the link is emulated where one is measured: `labkit.distributed.pool.BACKENDS`.
         budget: seconds to spend on measuring a point.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the rung.
+        ValueError: a machine that lacks the instrument, or the backend.
     """
-    costs, bench = machine.cost("data_parallel"), Bench(rung)
-    values = CLUSTER if rung == LOOPBACK else EMULATED
-    costs.curve(f"sum {rung}")
+    costs, bench = machine.cost("data_parallel"), Bench(backend)
+    values = CLUSTER if backend == LOOPBACK else EMULATED
+    costs.curve(f"sum {backend}")
 
     def predict(nodes, batch, scaling, what, round_trip, rate):
         each = nodes * (cluster.ACCELERATORS if what == LARGE else 1)
@@ -70,28 +70,28 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
             return Unavailable(f"{each:,} processes cannot share a batch of {batch:,}: some would have nothing to do.")
         if what == LARGE:
             return _large(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
-        return banded(_parts(costs, rung, what, data_parallel.share(batch, nodes, scaling), nodes,
-                             _shape(round_trip, rate)))
+        return banded(_parts(costs, backend, what, data_parallel.share(batch, nodes, scaling), nodes,
+                             _spec(round_trip, rate)))
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
             return Unavailable("There are no H100 here: this can only be predicted.")
         if not (there := room(nodes)):
             return there
-        shape = _shape(round_trip, rate)
-        if rung == LOOPBACK and shape != Shape():
+        spec = _spec(round_trip, rate)
+        if backend == LOOPBACK and spec != LinkSpec():
             return Unavailable("The processes talk over the loopback here. Choose no round trip and the fastest link, "
-                               "or a rung that emulates links.")
+                               "or a backend that emulates links.")
         expected = predict(nodes, batch, scaling, what, round_trip, rate)
         if not expected:
             return expected
         if expected.value > _LONGEST_S:
             return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
         with bench.open():
-            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, shape, budget)
+            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, spec, budget)
 
     return Experiment(
-        title="One step by more nodes" + ("" if rung == LOOPBACK else f", over the rung {rung}"),
+        title="One step by more nodes" + ("" if backend == LOOPBACK else f", over the backend {backend}"),
         quantity="Time of one step",
         unit="s",
         axes=[
@@ -106,7 +106,7 @@ def time(machine: Machine, rung: str = LOOPBACK, budget: float = 0.4) -> Experim
         measure=measure,
         readout="{what}, by {nodes}, with a batch of {batch} for {scaling}, over a link of {round_trip} and {rate}: a "
                 "step takes {value}, of which {part:exposed communication} are communication that shows.",
-        published=published() if rung == LOOPBACK else [],
+        published=published() if backend == LOOPBACK else [],
         session=bench.open,
     )
 
@@ -139,9 +139,9 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
     )
 
 
-def adding(machine: Machine, size: int, nodes: int, rung: str = LOOPBACK, shape: Shape | None = None) -> float:
+def adding(machine: Machine, size: int, nodes: int, backend: str = LOOPBACK, spec: LinkSpec | None = None) -> float:
     """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
-    return Line(machine.cost("data_parallel"), rung, nodes, shape or Shape()).alone(size)
+    return Line(machine.cost("data_parallel"), backend, nodes, spec or LinkSpec()).alone(size)
 
 
 def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
@@ -166,14 +166,14 @@ class Line:
 
     Args:
         costs: what the instrument `data_parallel` found.
-        rung: how the link is emulated.
+        backend: how the link is emulated.
         nodes: processes, two or more.
-        shape: of the link.
+        spec: what the link is.
     """
 
-    def __init__(self, costs: Costs, rung: str, nodes: int, shape: Shape):
-        self._sums, self._nodes, self._shape = costs.curve(f"sum {rung}"), nodes, shape
-        self._asked, self._hides = asked(costs, rung), rung == HIDING
+    def __init__(self, costs: Costs, backend: str, nodes: int, spec: LinkSpec):
+        self._sums, self._nodes, self._spec = costs.curve(f"sum {backend}"), nodes, spec
+        self._asked, self._hides = asked(costs, backend), backend == HIDING
 
     def alone(self, size: int) -> float:
         """Return the seconds of an all-reduce of `size` bytes by itself."""
@@ -185,10 +185,10 @@ class Line:
 
     def latency(self, size: int) -> float:
         """Return the seconds that it takes longer because the link is long, however fast it is."""
-        waited = self._asked * gloo_ring.waiting(size, self._nodes, self._shape)
+        waited = self._asked * gloo_ring.waiting(size, self._nodes, self._spec)
         if not self._hides:
             return waited
-        sent = gloo_ring.sending(size, self._nodes, self._shape)
+        sent = gloo_ring.sending(size, self._nodes, self._spec)
         return max(waited + sent - self.own(size) - self.sending(size), 0.0)
 
     def sending(self, size: int) -> float:
@@ -196,18 +196,18 @@ class Line:
 
         While a chunk passes the link, the processors already copy the next.
         """
-        return max(gloo_ring.sending(size, self._nodes, self._shape) - (self.own(size) - self.own(0)), 0.0)
+        return max(gloo_ring.sending(size, self._nodes, self._spec) - (self.own(size) - self.own(0)), 0.0)
 
 
-def _parts(costs: Costs, rung: str, what: str, each: int, nodes: int, shape: Shape) -> dict[str, float]:
+def _parts(costs: Costs, backend: str, what: str, each: int, nodes: int, spec: LinkSpec) -> dict[str, float]:
     """Return the parts of a step's seconds on this machine, of which every node is a process."""
     computing = _computing(costs, what, each, nodes)
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
-    line, full = Line(costs, rung, nodes, shape), _buckets(what)
+    line, full = Line(costs, backend, nodes, spec), _buckets(what)
     return data_parallel.parts(
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
-        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]) + waking(costs, rung),
+        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]) + waking(costs, backend),
         busy=sum(line.own(size) for _, size in full), handling=[handling(costs, size) for _, size in full])
 
 
@@ -227,23 +227,23 @@ def handling(costs: Costs, size: int) -> float:
                - links.seconds(costs.curve(f"sum {LOOPBACK}"), size), 0.0)
 
 
-def waking(costs: Costs, rung: str) -> float:
+def waking(costs: Costs, backend: str) -> float:
     """Return the seconds that a step over an emulated link takes beyond its all-reduce, until all go on: a constant.
 
     Whoever passes the messages on needs a processor too, and has to be woken while the others compute.
     """
-    if rung == LOOPBACK:
+    if backend == LOOPBACK:
         return 0.0
-    tried = Line(costs, rung, instrument.PROCESSES, instrument.TRIED)
-    return max(median(seconds - tried.alone(size) for size, seconds in costs.curve(f"exchange {rung}")), 0.0)
+    tried = Line(costs, backend, instrument.PROCESSES, instrument.TRIED)
+    return max(median(seconds - tried.alone(size) for size, seconds in costs.curve(f"exchange {backend}")), 0.0)
 
 
-def asked(costs: Costs, rung: str) -> float:
+def asked(costs: Costs, backend: str) -> float:
     """Return the round trips that a short all-reduce took over an emulated link, for each that gloo's ring asks for.
 
     It is 1 where the ring does as it says (`labkit.netem.gloo_ring`), which is assumed where no link was emulated.
     """
-    found = (costs.curves.get(f"waiting {name}") for name in dict.fromkeys((rung, *LINKS)))
+    found = (costs.curves.get(f"waiting {name}") for name in dict.fromkeys((backend, *LINKS)))
     if not (curve := next(filter(None, found), None)):
         return 1.0
     (short, fast), (long, slow) = curve[0], curve[-1]
@@ -296,13 +296,13 @@ class Bench:
     """The processes that measurements need: kept between the points of a session, else ended at once.
 
     Args:
-        rung: how the link between them is emulated.
+        backend: how the link between them is emulated.
     """
 
-    def __init__(self, rung: str):
-        self.rung = rung
+    def __init__(self, backend: str):
+        self.backend = backend
         self._stack: ExitStack | None = None
-        self._crews: dict[int, Crew] = {}
+        self._pools: dict[int, WorkerPool] = {}
 
     @contextmanager
     def open(self) -> Iterator[Bench]:
@@ -314,35 +314,35 @@ class Bench:
             try:
                 yield self
             finally:
-                self._crews.clear()
+                self._pools.clear()
                 stack, self._stack = self._stack, None
                 stack.close()
 
-    def crew(self, processes: int) -> Crew:
+    def worker_pool(self, processes: int) -> WorkerPool:
         """Return that many processes, started now unless they are there."""
-        if processes not in self._crews:
-            rung = LOOPBACK if processes == 1 else self.rung
-            self._crews[processes] = self._stack.enter_context(crew(processes, rung=rung))
-        return self._crews[processes]
+        if processes not in self._pools:
+            backend = LOOPBACK if processes == 1 else self.backend
+            self._pools[processes] = self._stack.enter_context(worker_pool(processes, backend=backend))
+        return self._pools[processes]
 
 
-def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: Shape, budget: float) -> Outcome:
+def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, spec: LinkSpec, budget: float) -> Outcome:
     """Measure a step, in turn with the calibrated ones that are most like it, which tell the machine's speed.
 
     Computing and exchanging wander each for itself, so each has a speed of its own. What an emulated link takes is
     mostly waiting, which has none.
     """
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
-    there = bench.crew(nodes)
-    if nodes > 1 and bench.rung != LOOPBACK:
-        there.reshape(shape)
+    there = bench.worker_pool(nodes)
+    if nodes > 1 and bench.backend != LOOPBACK:
+        there.set_link(spec)
     name, width = NETWORKS[what]
     near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
     beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
-    own = instrument.work(name, width, each)
+    own = instrument.job(name, width, each)
     samples = {"step": instrument.sampler(there, own),
-               "computing": instrument.sampler(there, instrument.work(name, near, int(beside)), exchange=False)}
-    if nodes > 1 and bench.rung == LOOPBACK:
+               "computing": instrument.sampler(there, instrument.job(name, near, int(beside)), exchange=False)}
+    if nodes > 1 and bench.backend == LOOPBACK:
         like = min(instrument.EXCHANGED, key=lambda known: abs(math.log(known.gradients() / own.gradients())))
         samples["exchange"] = instrument.longer(there, like)
     for sample in samples.values():  # networks are built at the first call
@@ -358,13 +358,13 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, shape: 
     return Outcome(step.median, "s", low=step.low, high=step.high, note=step.note, speed=speeds)
 
 
-def _shape(round_trip: float, rate: float) -> Shape:
-    return Shape(round_trip, math.inf if rate == FASTEST else rate * 1e9 / 8)
+def _spec(round_trip: float, rate: float) -> LinkSpec:
+    return LinkSpec(round_trip, math.inf if rate == FASTEST else rate * 1e9 / 8)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: batches, widths and links that were not
-    calibrated, on every rung that this machine allows.
+    calibrated, on every backend that this machine allows.
     """
     points = [dict(nodes=nodes, batch=batch, scaling=STRONG, what=what, round_trip=0, rate=FASTEST)
               for what in NETWORKS for nodes, batch in ((1, 96), (1, 160), (2, 16), (2, 64), (2, 96), (2, 160))]
@@ -372,5 +372,5 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
             for what, batch in zip(NETWORKS, (160, 96, 160, 64), strict=True)
             for trip, rate in ((0.002, 1), (0.01, 400), (0, 1), (0.002, 0.1))]
     costs = machine.cost("data_parallel")
-    over = [time(machine, rung) for rung in LINKS if f"sum {rung}" in costs.curves]
+    over = [time(machine, backend) for backend in LINKS if f"sum {backend}" in costs.curves]
     return [(time(machine, budget=0.6), points), *((experiment, slow) for experiment in over)]

@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from labkit.distributed import pool as crews
+from labkit.distributed import pool
 from labkit.progress import report
 from labkit.specs.calibration import Costs
 from labkit.timing.drift import Paced
@@ -32,14 +32,14 @@ def calibrate(device: torch.device) -> Costs:
 
     On one processor the two processes would only wait for each other's turn, so there it is missing.
     """
-    if not (there := crews.room(PROCESSES)):
+    if not (there := pool.room(PROCESSES)):
         return Costs.unavailable(NAMES, there.reason)
     try:
         with session() as all_reduce:
             timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
             report(0, "Calibrating: all-reduce between two processes")
             return timed.costs({"sum": timed.curve({size: partial(all_reduce, size) for size in SIZES})})
-    except (OSError, crews.CrewFailed) as trouble:
+    except (OSError, pool.WorkerFailed) as trouble:
         return Costs.unavailable(NAMES, f"The two processes could not work together: {trouble}")
 
 
@@ -52,13 +52,13 @@ def session() -> Iterator[Callable[[int], float]]:
     sharing, not of the exchange. The processes end with the `with` block.
 
     Raises:
-        CrewFailed: they did not find each other, or one of them failed.
+        WorkerFailed: they did not find each other, or one of them failed.
     """
-    with crews.crew(PROCESSES, rung="loopback") as crew:
+    with pool.worker_pool(PROCESSES, backend="loopback") as workers:
         times: dict[int, int] = {}
 
         def all_reduce(size: int) -> float:
-            seconds = min(crew.all_reduce(size, times.setdefault(size, _FEWEST)))
+            seconds = min(workers.all_reduce(size, times.setdefault(size, _FEWEST)))
             times[size] = min(max(_FEWEST, round(_BLOCK_S / seconds)), 1000)
             return seconds
 

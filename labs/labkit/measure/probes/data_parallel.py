@@ -18,12 +18,12 @@ from time import perf_counter
 
 import torch
 
-from labkit.distributed.job import Work
-from labkit.distributed.pool import Crew, CrewFailed, crew, room
+from labkit.distributed.job import Job
+from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Costs, Curve
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing.drift import Paced
 
 SECONDS = 40  # about how long it takes
@@ -33,32 +33,32 @@ WIDTHS = {"cats": (8, 16, 32), "dense": (256, 512, 1024)}
 BATCHES = (4, 16, 64, 256)
 LARGEST = 7e9  # FLOP of a step: more would take too long on a small machine
 # What is trained to see what exchanging costs: networks whose gradients fill one bucket, and which compute little.
-EXCHANGED = (*(Work("cats", width, batch=4) for width in (8, 32)),
-             *(Work("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
-LINKS = ("namespaces", "hook")  # the rungs of emulated links: `labkit.distributed.pool.RUNGS`
+EXCHANGED = (*(Job("cats", width, batch=4) for width in (8, 32)),
+             *(Job("dense", width, depth=1, batch=4) for width in (512, 1024, 2048)))
+LINKS = ("namespaces", "hook")  # the backends of emulated links: `labkit.distributed.pool.BACKENDS`
 LOOPBACK = "loopback"
 OVER = ("exchange", "sum", "waiting")  # what is measured over an emulated link
-TRIED = Shape(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
+TRIED = LinkSpec(0.001, 125e6)  # the emulated link over which steps exchange: 1 ms and 1 Gbit/s
 ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
-SPREAD = Work("cats", 16, batch=16)
+SPREAD = Job("cats", 16, batch=16)
 NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
-         *(f"{kind} {rung}" for kind in OVER for rung in LINKS),
+         *(f"{kind} {backend}" for kind in OVER for backend in LINKS),
          *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
            for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
 BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
-_PACEMAKER = Work("cats", WIDTHS["cats"][0], batch=BATCHES[1])
+_PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
 _BUDGET = 0.1
 
 
-def work(name: str, width: int, batch: int) -> Work:
+def job(name: str, width: int, batch: int) -> Job:
     """Return what one process does: the network by name and width, and its share of the batch."""
-    return Work(name, width, depth=DEPTH, batch=batch)
+    return Job(name, width, depth=DEPTH, batch=batch)
 
 
 def layers(name: str, width: int) -> list[network.Layer]:
@@ -80,7 +80,7 @@ def calibrate(device: torch.device) -> Costs:
         return Costs.unavailable(NAMES, there.reason)
     try:
         with ExitStack() as stack:
-            pair, one = stack.enter_context(crew(PROCESSES)), stack.enter_context(crew(1))
+            pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
             apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
             looks = [_exchange(both, pair)]
             alone = apart.costs(_steps(apart, one, "alone"))
@@ -92,38 +92,38 @@ def calibrate(device: torch.device) -> Costs:
             spread, sums = _spread(pair), _sums(pair)
         found, missing = _links()
         costs = both.costs(curves, missing)
-    except CrewFailed as trouble:
+    except WorkerFailed as trouble:
         return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
     found |= {"spread": spread, f"sum {LOOPBACK}": sums}
     return replace(costs, curves={**alone.curves, **costs.curves, **found},
                    drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
 
 
-def pacemaker(there: Crew) -> Callable[[], float]:
+def pacemaker(there: WorkerPool) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
     return sampler(there, _PACEMAKER, exchange=False)
 
 
-def sampler(there: Crew, work: Work, exchange: bool = True) -> Callable[[], float]:
+def sampler(there: WorkerPool, job: Job, exchange: bool = True) -> Callable[[], float]:
     """Return a function that runs some steps on all processes and returns the mean seconds of one."""
     count = 3
 
     def sample() -> float:
         nonlocal count
-        seconds = mean(chain(*there.steps(work, count, exchange)))
+        seconds = mean(chain(*there.steps(job, count, exchange)))
         count = min(max(3, round(_BLOCK_S / seconds)), 200)
         return seconds
 
     return sample
 
 
-def longer(there: Crew, what: Work) -> Callable[[], float]:
+def longer(there: WorkerPool, what: Job) -> Callable[[], float]:
     """Return a sampler of the seconds by which a step takes longer because it exchanges its gradients."""
     whole, apart = sampler(there, what), sampler(there, what, exchange=False)
     return lambda: max(whole() - apart(), _LEAST_S)
 
 
-def adding(there: Crew, size: int) -> Callable[[], float]:
+def adding(there: WorkerPool, size: int) -> Callable[[], float]:
     """Return a function that runs all-reduces of `size` bytes back to back and returns the mean seconds of one."""
     times = 3
 
@@ -151,7 +151,7 @@ class Exchange:
     usual: float
 
 
-def exchanges(there: Crew, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
+def exchanges(there: WorkerPool, sizes: Sequence[int], budget: float = 0.25) -> list[Exchange]:
     """Time all-reduces of some sizes, for about `budget` seconds each."""
     found = []
     for size in sizes:
@@ -181,7 +181,7 @@ class Lesson:
     seconds: float
 
 
-def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
+def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
     """Train the cat network from the start until it knows `target` of 1,024 other pictures.
 
     Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
@@ -199,8 +199,8 @@ def learn(there: Crew, width: int, batch: int, seed: int, target: float = TARGET
     """
     if batch % there.processes:
         raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
-    work = Work("cats", width, batch=batch // there.processes, seed=seed)
-    found = there.train(work, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+    job = Job("cats", width, batch=batch // there.processes, seed=seed)
+    found = there.train(job, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
                         every=max(LOOK // batch, 1), target=target)
     reached = found.accuracies[-1][1] >= target
     return Lesson(batch, seed, found.samples if reached else None, found.seconds)
@@ -214,7 +214,7 @@ def _steps(timed, there, how) -> dict[str, Curve]:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
             found[f"{how} {name} {width}"] = timed.curve({
-                batch: sampler(there, work(name, width, batch), exchange=False) for batch in BATCHES
+                batch: sampler(there, job(name, width, batch), exchange=False) for batch in BATCHES
                 if batch * flop <= LARGEST})
     return found
 
@@ -237,19 +237,20 @@ def _spread(pair) -> Curve:
 def _links() -> tuple[dict[str, Curve], dict[str, str]]:
     """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
     found, missing = {}, {}
-    for rung in LINKS:
-        report(0.8, f"Calibrating: all-reduce over {rung}")
+    for backend in LINKS:
+        report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
-            with crew(PROCESSES, shape=Shape(), rung=rung) as pair:
-                found[f"sum {rung}"] = _sums(pair)
-                found[f"waiting {rung}"] = []
+            with worker_pool(PROCESSES, link=LinkSpec(), backend=backend) as pair:
+                found[f"sum {backend}"] = _sums(pair)
+                found[f"waiting {backend}"] = []
                 for trip in ROUND_TRIPS:
-                    pair.reshape(Shape(trip))
-                    found[f"waiting {rung}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
-                pair.reshape(TRIED)
-                found[f"exchange {rung}"] = [[what.gradients(), _usual(longer(pair, what))] for what in EXCHANGED[:3]]
-        except CrewFailed as refusal:
-            missing |= {f"{kind} {rung}": str(refusal) for kind in OVER}
+                    pair.set_link(LinkSpec(trip))
+                    found[f"waiting {backend}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
+                pair.set_link(TRIED)
+                found[f"exchange {backend}"] = [[what.gradients(), _usual(longer(pair, what))]
+                                               for what in EXCHANGED[:3]]
+        except WorkerFailed as refusal:
+            missing |= {f"{kind} {backend}": str(refusal) for kind in OVER}
     return found, missing
 
 

@@ -21,7 +21,7 @@ from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.calibration import Costs
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
@@ -29,10 +29,10 @@ SECONDS = 18  # about how long it takes
 WIDTHS = (2, 8, 32, 128)  # of the networks whose layers are timed
 KINDS = ("conv32", "conv16", "conv8", "dense")
 SIZES = (0, 2**12, 2**14, 2**16)  # bytes of a message
-LINK = Shape(round_trip=0.01, bandwidth=12.5e6)  # over which messages are timed
+LINK = LinkSpec(round_trip=0.01, rate=12.5e6)  # over which messages are timed
 PAUSE_S = 0.02  # between two pictures
 AWAKE = (1, 2, 3)  # layers in a row that are timed after a pause
-NAMES = (*(f"layer {kind}" for kind in KINDS), "waking", *link.RUNGS)
+NAMES = (*(f"layer {kind}" for kind in KINDS), "waking", *link.BACKENDS)
 _LEAST = 1e-3  # pacemakers: what is measured as a difference may come out below nothing
 _BUDGET = 0.06  # seconds for a probe
 _SAMPLES = 25  # after pauses
@@ -62,12 +62,12 @@ def calibrate(device: torch.device) -> Costs:
             longer = _rarely(lambda some=some: _seconds(some)) - paced(clock.sampler(some))
             curves["waking"].append([count, max(longer, _LEAST)])
         missing = {}
-        for done, rung in enumerate(link.RUNGS):
-            report(0.5 + done / 4, f"Calibrating: messages over the {rung}")
+        for done, backend in enumerate(link.BACKENDS):
+            report(0.5 + done / 4, f"Calibrating: messages over the {backend}")
             try:
-                curves[rung] = list(_messages(rung))
-            except (OSError, link.Unlinked, HelperFailed, NoAnswer) as trouble:
-                missing[rung] = str(trouble)
+                curves[backend] = list(_messages(backend))
+            except (OSError, link.BackendUnavailable, HelperFailed, NoAnswer) as trouble:
+                missing[backend] = str(trouble)
     return paced.costs(curves, missing)
 
 
@@ -118,8 +118,8 @@ def _inference(stage, data):
     return run
 
 
-def _messages(rung) -> Iterator[list[float]]:
-    with link.laid(LINK, rung) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
+def _messages(backend) -> Iterator[list[float]]:
+    with link.emulated_link(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
         for size in SIZES:
             message = wire.HEAD.size + size
             own = LINK.round_trip + LINK.transfer(message) + LINK.transfer(wire.ANSWER)

@@ -95,15 +95,15 @@ def learning(kind: str, read: int, written: int, side: int, batch: int, device: 
 
     The last layer also pays for the loss, the first needs no gradient of the picture; the rest is as in `inference`.
     """
-    layer = autocast.InFormat(_layer(kind, read, written, device), form).network
+    layer = autocast.Autocast(_layer(kind, read, written, device), form).network
     picture = _input(kind, read, side, batch, device)
     if kind != "conv32":
-        picture = picture.to(autocast.between(form)).requires_grad_()
+        picture = picture.to(autocast.activation_dtype(form)).requires_grad_()
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
 
     def forward():
-        with autocast.computing(form, device):
-            return layer(autocast.entering(form, picture))
+        with autocast.context(form, device):
+            return layer(autocast.cast_input(form, picture))
 
     slope = torch.rand_like(forward()).detach()
 
@@ -128,7 +128,7 @@ def update(count: int, device: torch.device, form: str = "fp32") -> Callable[[],
     weights = nn.ParameterList(torch.rand(count // 8, device=device, dtype=kept) for _ in range(8))
     for weight in weights:
         weight.grad = torch.rand_like(weight)
-    adam, scaler = training.optimiser(weights), autocast.scaler(form, device)
+    adam, scaler = training.optimiser(weights), autocast.grad_scaler(form, device)
     if scaler is None:
         return adam.step
     scaler.scale(torch.zeros((), device=device))

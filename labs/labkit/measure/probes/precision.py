@@ -80,7 +80,7 @@ def _at(place, device) -> Costs:
     sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET)
     curves, missing = {}, {}
     for form in autocast.FORMS:
-        with autocast.exactly(form, device):
+        with autocast.tf32_for(form, device):
             if why := refusal(form, device):
                 missing |= {f"{place} {form} {cost}": why for cost in _COSTS}
                 continue
@@ -140,7 +140,7 @@ def seconds(form: str, width: int, batch: int, threads: int | None, costs: Costs
     sync = devices.sync(device)
     with ExitStack() as stack:
         stack.enter_context(devices.threads(all_threads() if threads is None else threads))
-        stack.enter_context(autocast.exactly(form, device))
+        stack.enter_context(autocast.tf32_for(form, device))
         call = clock.sampler(step_time.training_step(width, batch, device, form), sync)
         if place == ONE:  # the pace of one thread, whatever the step runs on
             with devices.threads(1):

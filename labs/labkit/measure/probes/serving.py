@@ -25,6 +25,7 @@ from labkit.runtimes.onnx_export import write
 from labkit.runtimes.onnx_session import Network
 from labkit.serving import process
 from labkit.specs.calibration import Costs
+from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
 
 SECONDS = 14  # about how long it takes
@@ -47,7 +48,7 @@ def standing(width: int | None = None, **settings) -> Iterator[tuple[process.Ser
         settings: of `labkit.serving.process.running`.
     """
     torch.manual_seed(0)
-    pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, 3, 32, 32), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, *PICTURE), np.uint8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = write(DenseCats(width or WIDTH), Path(folder) / "dense.onnx")
         choices = Network(path).answers(pictures)

@@ -29,6 +29,7 @@ from labkit.models.datasets import scenes
 from labkit.models.datasets.painter import Canvas
 from labkit.models.datasets.scenes import MANY_COLOURED, ONE_COLOUR
 from labkit.progress import report
+from labkit.specs.network import SIDE
 from labkit.units import quantity
 
 CLASSES = ("cat", "car", "bicycle")
@@ -71,7 +72,7 @@ class Pictures:
 def draw(
     n: int,
     *,
-    size: int = 32,
+    size: int = SIDE,
     coats: str | Sequence[str] = ONE_COLOUR,
     seed: int = 0,
     balance: Sequence[float] = (1, 1, 1),
@@ -83,7 +84,7 @@ def draw(
 
     Args:
         n: how many pictures.
-        size: their height and width in pixels, 32 or more.
+        size: their height and width in pixels, `SIDE` or more.
         coats: which coats the cats have, equally often.
         seed: which pictures; 0 or more.
         balance: how often cats, cars and bicycles come, in proportion to each other.
@@ -164,7 +165,7 @@ def load(n: int, *, folder: str | Path | None = None, **arguments) -> Pictures:
 def _check(n, size, coats, seed, balance, label_noise) -> tuple:
     """Return the arguments of `draw` as plain Python values; raise `ValueError` for what cannot be drawn."""
     whole(n=n)
-    whole(size=size, least=32)
+    whole(size=size, least=SIDE)
     whole(seed=seed, least=0)
     n, size, seed = int(n), int(size), int(seed)
     if seed >= 2**64:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.models.datasets.cats import CLASSES
+from labkit.specs.network import SIDE
 
 
 class CatNet(nn.Sequential):
@@ -25,7 +26,7 @@ class CatNet(nn.Sequential):
         ValueError: a width that is no whole number from 1 up, or a size that is not a multiple of 8.
     """
 
-    def __init__(self, width: int = 16, size: int = 32):
+    def __init__(self, width: int = 16, size: int = SIDE):
         if not all(isinstance(n, Integral) for n in (width, size)) or width < 1 or size < 8 or size % 8:
             raise ValueError("CatNet needs a whole width of 1 or more and a size that 8 divides, not "
                              f"{width!r} and {size!r}.")

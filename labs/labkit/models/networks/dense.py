@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 
 from torch import nn
 
 from labkit.models.datasets.cats import CLASSES
+from labkit.specs.network import PICTURE
 
 
 class DenseNet(nn.Sequential):
@@ -47,5 +49,5 @@ class DenseCats(nn.Sequential):
     def __init__(self, width: int):
         if not isinstance(width, Integral) or width < 1:
             raise ValueError(f"DenseCats needs a whole width from 1 up, not {width!r}.")
-        super().__init__(nn.Flatten(), nn.Linear(3 * 32 * 32, width), nn.ReLU(inplace=True), nn.Linear(width, width),
-                         nn.ReLU(inplace=True), nn.Linear(width, len(CLASSES)))
+        super().__init__(nn.Flatten(), nn.Linear(math.prod(PICTURE), width), nn.ReLU(inplace=True),
+                         nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, len(CLASSES)))

@@ -1,14 +1,18 @@
-"""An emulated link, as the one who uses it sees it: what it can be told."""
+"""What an emulator of links can be told by those who use it."""
 
 from __future__ import annotations
 
 from dataclasses import astuple
 
 from labkit.processes import Helper
-from labkit.specs.link import Shape
+from labkit.specs.link import LinkSpec
 
 
-class Shaped:
+class BackendUnavailable(RuntimeError):
+    """This machine does not allow a backend; the message says why."""
+
+
+class Emulator:
     """A link, or several that change together, which another process emulates.
 
     Args:
@@ -18,9 +22,9 @@ class Shaped:
     def __init__(self, helper: Helper):
         self._helper = helper
 
-    def reshape(self, shape: Shape) -> None:
+    def set_link(self, spec: LinkSpec) -> None:
         """Change the link, for all that is sent from now on."""
-        self._order(shape=astuple(shape))
+        self._order(link=astuple(spec))
 
     def cut(self) -> None:
         """Take the link down: nothing passes, and nobody is told."""
