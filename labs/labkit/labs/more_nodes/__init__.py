@@ -2,6 +2,6 @@
 
 from labkit.labs.lab import Goal, Lab
 
-LAB = Lab("2.2", "More nodes", claims=("T1",),
+LAB = Lab("2.2", "More nodes", claims=("T1", "T6"),
           probes=("data_parallel",),
           goal=Goal(0.10, 0.20))
