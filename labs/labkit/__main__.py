@@ -1,8 +1,10 @@
-"""The command `labkit`: `labkit validate` holds every prediction of the course against this machine."""
+"""The command `labkit`: checks every prediction of the course against this machine, and the machine itself."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +12,20 @@ from labkit import validate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0, or 2 for what it was asked and cannot do."""
+    """Run the command; returns its exit status: 0, 2 for what it was asked and cannot do, 130 where it was stopped."""
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads has read enough, as in `labkit validate | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to be written at the end
+        return 0
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(prog="labkit", description=__doc__.split(": ", 1)[1])
     commands = parser.add_subparsers(dest="command", required=True)
     check = commands.add_parser("validate", help="predict, measure and print the errors of every experiment")
@@ -20,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
                        "as well; what it holds of other labs stays")
     check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
+    doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
+    doctor.add_argument("--json", action="store_true", help="for a program")
     options = parser.parse_args(arguments)
+    if options.command == "doctor":
+        return examine(options.json)
     if options.published:
         if options.labs or options.again or options.record:
             parser.error("--published reads a table and measures nothing: give it no lab, --again or --record")
@@ -48,19 +67,28 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def examine(for_a_program: bool) -> int:
+    """Print what this machine is and can do; returns the exit status."""
+    from labkit import doctor
+
+    found = doctor.examine()
+    print(json.dumps(found, indent=1) if for_a_program else "\n".join(doctor.lines(found)))
+    return 0
+
+
 def published_scaling(path: Path) -> int:
     """Print how well published scaling is predicted; returns the exit status as `main` does."""
     from labkit.pages import published_scaling
 
     try:
-        for line in published_scaling.report(path):
-            print(line)
+        lines = list(published_scaling.report(path))
     except OSError as trouble:
         print(f"{path} cannot be read: {trouble.strerror}.", file=sys.stderr)
         return 2
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
+    print("\n".join(lines))
     return 0
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from numbers import Real
 
-from labkit.experiment import Outcome, Unavailable
+from labkit.experiment import Comparison, Outcome, Unavailable
 
 MIME = "application/vnd.labkit.finding+json"
 HOLDS, SURPRISE, UNTESTED = "holds", "surprise", "untested"
@@ -63,7 +63,8 @@ class Expectation:
         name: identifies it within its lab: letters, digits and hyphens.
         statement: a sentence for the reader; `{name}` or `{name:.2f}` stands for a value that `check` is given.
         otherwise: what it means where the statement does not hold, and the likely reasons on such a machine.
-        holds: whether the values, one keyword each, are as expected; gets plain numbers for outcomes.
+        holds: whether the values, one keyword each, are as expected; gets plain numbers: the value of an outcome, the
+            median error of a comparison at today's speed.
     """
 
     name: str
@@ -72,12 +73,15 @@ class Expectation:
     holds: Callable[..., bool]
 
     def judge(self, **values) -> Finding:
-        """Return how the statement came out; an `Unavailable`, None or non-finite value leaves it untested."""
+        """Return how the statement came out.
+
+        It is left untested by a value that is None, not finite, `Unavailable`, or a comparison of nothing.
+        """
+        plain = {name: _plain(value) for name, value in values.items()}
         reasons = [value.reason if isinstance(value, Unavailable) else "This run has no value for it."
-                   for value in values.values() if _missing(value)]
+                   for value in plain.values() if _missing(value)]
         if reasons:
             return Finding(_lab, self.name, UNTESTED, _blank(self.statement, values), reasons[0])
-        plain = {name: value.value if isinstance(value, Outcome) else value for name, value in values.items()}
         try:
             state = HOLDS if self.holds(**plain) else SURPRISE
         except ZeroDivisionError:
@@ -92,9 +96,13 @@ class Expectation:
         _show(finding)
 
 
+def _plain(value):
+    if isinstance(value, Comparison):
+        return value.median_error if value.errors else Unavailable(str(value))
+    return value.value if isinstance(value, Outcome) else value
+
+
 def _missing(value) -> bool:
-    if isinstance(value, Outcome):
-        value = value.value
     return value is None or isinstance(value, Unavailable) or (isinstance(value, Real) and not math.isfinite(value))
 
 

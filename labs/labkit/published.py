@@ -1,7 +1,7 @@
 """Published scaling: reads tables of how fast others trained at several scales, and holds them to a form.
 
 A table is a CSV file with a run in each row: `COLUMNS` must be there, others may be. Runs that belong together share a
-`series_id`, a metric, a unit and a workload.
+`series_id`, a metric, a workload and a kind of unit; `UNITS` lists what a metric may be written in.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+from labkit import spreadsheet
 from labkit.data import data_folder
 from labkit.predict import convergence, scaling
+from labkit.spreadsheet import Row, Table
 
 COLUMNS = ("series_id", "workload", "model_params", "accelerator", "accelerators_per_node", "nodes",
            "total_accelerators", "global_batch", "metric", "value", "unit", "samples_to_converge", "source")
+_NUMBERS = ("value", "total_accelerators", "nodes", "accelerators_per_node", "global_batch", "model_params")
+_DESCRIBED = ("global_batch", "model_params")  # may be words, such as "not stated"
 TIME_TO_TRAIN = "time to train"
 # What a metric measures: the family that it is reported with.
 FAMILIES = {
@@ -31,6 +35,27 @@ FAMILIES = {
     "tflops_per_gpu": "rate of each accelerator",
     "step_time": "time of a step",
     "steps_per_second": "steps a second, all together",
+}
+_TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "min": 60.0, "mins": 60.0,
+          "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0, "hour": 3600.0, "hours": 3600.0,
+          "d": 86400.0, "day": 86400.0, "days": 86400.0}
+_THINGS = {"sample": "samples", "samples": "samples", "example": "samples", "examples": "samples",
+           "sequence": "sequences", "sequences": "sequences", "seq": "sequences", "seqs": "sequences",
+           "image": "img", "images": "img", "img": "img", "imgs": "img",
+           "token": "tokens", "tokens": "tokens", "tok": "tokens", "toks": "tokens"}
+_STEPS = ("", "step", "steps", "it", "its", "iter", "iters", "iteration", "iterations")
+_FLOPS = {"gflop": 1e-3, "gflops": 1e-3, "tflop": 1.0, "tflops": 1.0, "pflop": 1e3, "pflops": 1e3}
+_EACH = ("gpu", "chip", "device", "accelerator", "card")
+# What each metric may be written in, for a reader, and the unit to which it is brought.
+UNITS = {
+    "time_to_train": ("ms, s, min, h or days", "min"),
+    "step_time": ("ms, s, min or h", "s"),
+    "train_throughput": ("samples, sequences, images or tokens by ms, s, min, h or day, as in samples/s", "/s"),
+    "throughput_per_gpu": ("samples, sequences, images or tokens by time, for each GPU or not, as in samples/s/GPU",
+                           "/s/GPU"),
+    "tflops_per_chip": ("GFLOP/s, TFLOP/s or PFLOP/s, for each chip or not", "TFLOP/s/GPU"),
+    "tflops_per_gpu": ("GFLOP/s, TFLOP/s or PFLOP/s, for each GPU or not", "TFLOP/s/GPU"),
+    "steps_per_second": ("steps by time, as in steps/s", "steps/s"),
 }
 MLPERF = "throughput, MLPerf"
 _SHARES = ("MFU", "scaling_efficiency")  # known, and no rate
@@ -49,7 +74,7 @@ BENCHMARKS = {
 
 @dataclass(frozen=True)
 class Run:
-    """One row: `batch` over all accelerators, `value` as published, `time` the same as a time, smaller is faster."""
+    """One row: `batch` over all accelerators, `value` in the series' unit, `time` the same as a time."""
 
     accelerators: float
     nodes: float
@@ -63,7 +88,8 @@ class Training:
     """One series: the runs of a training at three scales or more, smallest first, doubles at their median.
 
     Args:
-        name, workload, accelerator, metric, unit, source: as published; `source` is the first row's.
+        name, workload, accelerator, metric, source: as published; `source` is the first row's.
+        unit: of the runs' values, to which those of the table were brought.
         per_node: accelerators in a node, where that is known.
         parameters: of the network, where known.
         converged: the text of `samples_to_converge` of the first run.
@@ -157,21 +183,34 @@ class Training:
         if self.whole:
             samples = converged(self.converged, self.benchmark, first.batch)
             return 60 * first.value * first.batch / samples if samples else None
-        if self.unit in ("samples/s", "sequences/s", "img/s"):
+        if self.metric == "train_throughput" and self.unit != "tokens/s":
             return first.batch * first.time
         tokens = re.search(r"seq ?(\d+)", self.workload)
         return first.batch * int(tokens[1]) * first.time if tokens and self.metric == "throughput_per_gpu" else None
 
 
+_COUNTED = re.compile(r"(.+?) ?\(?(epoch|step|sample)\w*\b.*", re.IGNORECASE)
+
+
+def counted(text: str) -> tuple[float, str] | None:
+    """Return a count and of what, `"epoch"`, `"step"` or `"sample"`, from a text such as `35 (epoch_num, median)`.
+
+    A number alone counts samples; None where there is no number to be read.
+    """
+    found = _COUNTED.fullmatch(text)
+    meant = spreadsheet.readings(found[1] if found else text)
+    return (meant.get("point", meant.get("comma")), found[2].lower() if found else "sample") if meant else None
+
+
 def converged(text: str, benchmark: str | None, batch: float) -> float | None:
-    """Return the samples that a run needed, from a text such as `35 (epoch_num, median)`, None where it is silent."""
-    found = re.match(r"([\d.]+(?:e[+-]?\d+)?) \((\w+)", text)
+    """Return the samples that a run needed, from such a text, None where it is silent."""
+    found = counted(text)
     if not found:
         return None
-    count, counted = float(found[1]), found[2]
-    if counted == "step_num":
+    count, what = found
+    if what == "step":
         return count * batch
-    if counted == "samples_count":
+    if what == "sample":
         return count
     if benchmark in TOKENS:
         return count / TOKENS[benchmark]
@@ -198,26 +237,10 @@ def critical_batches() -> dict[str, float]:
     return {name: convergence.fit(points)[1] for name, points in convergence_points().items() if len(points) >= 3}
 
 
-def rows(path: Path, needed: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Return the rows of a CSV file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is empty, no text, or lacks a column that is needed.
-    """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            missing = [name for name in needed if name not in (table.fieldnames or ())]
-            if missing:
-                raise ValueError(f"{path.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}. "
-                                 f"A table of published scaling has {', '.join(needed)}.")
-            found = list(table)
-    except (UnicodeDecodeError, csv.Error) as trouble:
-        raise ValueError(f"{path.name} is no CSV file in UTF-8: {trouble}.") from trouble
-    if not found:
-        raise ValueError(f"{path.name} has no rows.")
-    return found
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of one of the course's own CSV files."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def read(path: Path) -> tuple[list[Training], Counter]:
@@ -225,18 +248,20 @@ def read(path: Path) -> tuple[list[Training], Counter]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a column is missing, a number is none, or nothing can be used; the message names line and column.
+        ValueError: a column is missing, a number or a unit is none, or nothing can be used; the message names line,
+            column and cell.
     """
-    path, left_out, groups = Path(path), Counter(), defaultdict(list)
-    for line, row in enumerate(rows(path, COLUMNS), start=2):
-        if None in row or None in row.values():
-            raise ValueError(f"{path.name}, line {line}: the row has {'more' if None in row else 'fewer'} cells than "
-                             "there are columns.")
-        reason = _unusable(path, line, row)
-        if reason:
+    table = spreadsheet.read(path, COLUMNS, numeric=_NUMBERS)
+    left_out, groups = Counter(), defaultdict(list)
+    for row in table.rows:
+        if reason := _useless(row):
+            left_out[reason] += 1
+            continue
+        figures = _figures(table, row)
+        if reason := _lacking(figures, row["metric"]):
             left_out[reason] += 1
         else:
-            groups[tuple(row[name] for name in ("series_id", "metric", "unit", "workload"))].append(row)
+            groups[row["series_id"], row["metric"], row["workload"], figures.unit].append(figures)
     found = []
     for group in groups.values():
         training = _training(group)
@@ -245,68 +270,120 @@ def read(path: Path) -> tuple[list[Training], Counter]:
         else:
             left_out["its series has fewer than three scales"] += len(group)
     if not found:
-        why = "; ".join(f"{count} rows: {reason}" for reason, count in left_out.most_common())
-        raise ValueError(f"{path.name} holds no series with three scales or more. {why}.")
+        why = "; ".join(f"{count} row{'s' * (count > 1)}: {reason}" for reason, count in left_out.most_common())
+        raise ValueError(f"{table.name} holds no series with three scales or more. {why}.")
     return found, left_out
 
 
-def _unusable(path: Path, line: int, row: dict[str, str]) -> str:
-    """Return why a row cannot be used, "" if it can; raises `ValueError` for what should be a number and is none."""
-    for column in ("value", "total_accelerators", "nodes", "accelerators_per_node"):
-        text = row[column].strip()
-        if not text and column != "value":
-            continue
-        try:
-            good = math.isfinite(float(text)) and float(text) > 0
-        except ValueError:
-            good = False
-        if not good:
-            raise ValueError(f"{path.name}, line {line}, column {column}: {text!r} is not a finite number above 0.")
+@dataclass(frozen=True)
+class _Figures:
+    """What a row says in numbers; None for what it is silent about. `value` is in `unit`."""
+
+    row: Row
+    value: float | None
+    unit: str
+    accelerators: float | None
+    nodes: float | None
+    per_node: float | None
+    batch: float | None
+    parameters: float | None
+
+
+def _useless(row: Row) -> str:
+    """Return why a row cannot be used whatever its numbers, "" if it can."""
     if row["metric"] in _SHARES:
         return f"{row['metric']} is a share and no rate"
     if row["metric"] not in FAMILIES:
         return f"nothing is known of the metric '{row['metric']}'"
-    if not row["total_accelerators"].strip():
+    return ""
+
+
+def _lacking(figures: _Figures, metric: str) -> str:
+    """Return what a row lacks that it cannot be used without, "" for nothing."""
+    if figures.value is None:
+        return "the value is missing"
+    if figures.accelerators is None:
         return "the number of accelerators is missing"
-    if row["metric"] == "step_time" and not _number(row["global_batch"]):
+    if metric == "step_time" and figures.batch is None:
         return "a time of a step without its batch"
     return ""
 
 
-def _training(group: list[dict[str, str]]) -> Training:
+def _figures(table: Table, row: Row) -> _Figures:
+    """Return the numbers of a row; raises `ValueError` for a cell that should be one and is none."""
+    numbers = {column: _positive(table, row, column) for column in _NUMBERS}
+    if any(letter.isdigit() for letter in row["samples_to_converge"]) and not counted(row["samples_to_converge"]):
+        raise table.refusal(row, "samples_to_converge", "is no count, such as 3.2M, 35 epochs or 8000 steps")
+    factor, unit = _unit(table, row) if numbers["value"] is not None else (1.0, "")
+    value = None if numbers["value"] is None else factor * numbers["value"]
+    return _Figures(row, value, unit, numbers["total_accelerators"], numbers["nodes"],
+                    numbers["accelerators_per_node"], numbers["global_batch"], numbers["model_params"])
+
+
+def _positive(table: Table, row: Row, column: str) -> float | None:
+    text = row[column]
+    if column in _DESCRIBED and not any(letter.isdigit() for letter in text):
+        return None  # "not stated"
+    if column == "global_batch" and ";" in text:  # runs with different batches, of which the row is the median
+        several = [spreadsheet.readings(part).get("point") for part in text.split(";")]
+        if None not in several:
+            return median(several)
+    number = table.number(row, column)
+    if number is not None and number <= 0:
+        raise table.refusal(row, column, "is no number above 0")
+    return number
+
+
+def _unit(table: Table, row: Row) -> tuple[float, str]:
+    """Return what a value is multiplied by, and the unit that it then has."""
+    metric = row["metric"]
+    allowed, end = UNITS[metric]
+    what, *by = [part.strip() for part in re.sub(r"\bper\b", "/", row["unit"].lower()).split("/")]
+    if metric in ("time_to_train", "step_time"):
+        if what in _TIMES and (not by or (len(by) == 1 and by[0] in _STEPS and metric == "step_time")):
+            return _TIMES[what] / _TIMES[end], end
+    else:
+        each = bool(by) and by[-1] in _EACH
+        times = by[:-1] if each else by
+        fits = not each or end.endswith("/GPU")
+        if what in _FLOPS and end.startswith("TFLOP") and fits and times in ([], ["s"]):
+            return _FLOPS[what], end
+        if len(times) == 1 and times[0] in _TIMES and fits:
+            if what in _THINGS and end.startswith("/s"):
+                return 1 / _TIMES[times[0]], _THINGS[what] + end
+            if what in _STEPS and metric == "steps_per_second":
+                return 1 / _TIMES[times[0]], end
+    raise table.refusal(row, "unit", f"is no unit of {metric}, which takes {allowed}")
+
+
+def _training(group: list[_Figures]) -> Training:
     """Return the series of some rows that belong together."""
-    first = min(group, key=lambda row: float(row["total_accelerators"]))
-    per_node = [float(row["accelerators_per_node"]) for row in group if row["accelerators_per_node"].strip()]
+    first = min(group, key=lambda figures: figures.accelerators)
+    row = first.row
+    per_node = max((figures.per_node for figures in group if figures.per_node), default=None)
     runs = defaultdict(list)
-    for row in group:
+    for figures in group:
         # Where nothing says how many accelerators a node has: one in series that are spread out, else four, a guess.
-        run = _run(row, max(per_node, default=1.0 if "unconsolidated" in row["series_id"] else 4.0))
+        run = _run(figures, per_node or (1.0 if "unconsolidated" in row["series_id"] else 4.0))
         runs[run.accelerators, run.nodes].append(run)
     merged = []
     for (accelerators, nodes), same in sorted(runs.items()):
         batches = [run.batch for run in same if run.batch]
         merged.append(Run(accelerators, nodes, median(batches) if len(batches) == len(same) else None,
                           median(run.value for run in same), median(run.time for run in same)))
-    return Training(first["series_id"], first["workload"], first["accelerator"], first["metric"], first["unit"],
-                    first["source"], max(per_node, default=None), _number(first["model_params"]),
-                    first["samples_to_converge"], tuple(merged))
+    return Training(row["series_id"], row["workload"], row["accelerator"], row["metric"], first.unit, row["source"],
+                    per_node, first.parameters, row["samples_to_converge"], tuple(merged))
 
 
-def _run(row: dict[str, str], per_node: float) -> Run:
-    accelerators, value, batch = float(row["total_accelerators"]), float(row["value"]), _number(row["global_batch"])
-    nodes = float(row["nodes"]) if row["nodes"].strip() else max(1.0, math.ceil(accelerators / per_node))
-    if row["metric"] == "time_to_train":
+def _run(figures: _Figures, per_node: float) -> Run:
+    accelerators, value, metric = figures.accelerators, figures.value, figures.row["metric"]
+    nodes = figures.nodes or max(1.0, math.ceil(accelerators / per_node))
+    if metric == "time_to_train":
         time = value
-    elif row["metric"] == "step_time":
-        time = value / batch
-    elif FAMILIES[row["metric"]] == "rate of each accelerator":
+    elif metric == "step_time":
+        time = value / figures.batch
+    elif FAMILIES[metric] == "rate of each accelerator":
         time = 1 / (value * accelerators)
     else:
         time = 1 / value
-    return Run(accelerators, nodes, batch, value, time)
-
-
-def _number(text: str) -> float | None:
-    """Return the number that a text starts with, such as `~0.34e9` or `1024;816`, None where it starts otherwise."""
-    found = re.match(r"~?(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?![\w-])", text.strip())
-    return float(found[1]) if found and float(found[1]) > 0 else None
+    return Run(accelerators, nodes, figures.batch, value, time)

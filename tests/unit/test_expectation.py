@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
+import toy
 
 from labkit import effort, expectation
 from labkit.expectation import HOLDS, MIME, SURPRISE, UNTESTED, Expectation
-from labkit.experiment import Outcome, Unavailable
+from labkit.experiment import Outcome, Unavailable, compare
 
 FASTER = Expectation("faster", "Two are {gain:.1f} times as fast as one.", "The cores share caches: {gain:.1f}.",
                      lambda gain: gain > 1)
@@ -33,6 +34,15 @@ def test_a_statement_comes_out_in_one_of_three_ways(gain, state):
 def test_what_this_machine_cannot_run_leaves_a_statement_untested_with_the_reason():
     finding = FASTER.judge(gain=Unavailable("One core only."))
     assert finding.state == UNTESTED and finding.otherwise == "One core only." and "…" in finding.statement
+
+
+def test_a_comparison_stands_for_its_median_error():
+    close = Expectation("close", "Off by {error:.0%}.", "Off by {error:.0%}.", lambda error: error < 0.2)
+    experiment = toy.step_time(measure=lambda **point: toy.predict(**point))
+    assert close.judge(error=compare(experiment, [experiment.start])).statement == "Off by 0%."
+    nothing = compare(toy.step_time(measure=lambda **_: Unavailable("No link here.")), [experiment.start])
+    finding = close.judge(error=nothing)
+    assert finding.state == UNTESTED and "No link here." in finding.otherwise
 
 
 def test_a_division_by_nothing_is_no_traceback():

@@ -10,7 +10,7 @@ import labkit
 PACKAGE = Path(labkit.__file__).parent
 LAYERS = [  # from the bottom
     {"units", "inputs", "cache", "progress", "palette", "data", "effort", "stats", "display", "experiment",
-     "expectation", "control_groups", "host"},
+     "expectation", "control_groups", "host", "spreadsheet"},
     {"specs"},
     {"predict", "timing"},
     {"device", "processes"},
@@ -19,7 +19,7 @@ LAYERS = [  # from the bottom
     {"distributed", "serving", "offload"},
     {"measure"},
     {"machine"},
-    {"catalogue", "published"},
+    {"catalogue", "published", "needs"},
     {"summary", "checks", "figures"},
     {"widgets"},
     {"labs"},

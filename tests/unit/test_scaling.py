@@ -7,7 +7,6 @@ import random
 
 import pytest
 
-from labkit import __main__
 from labkit import published as reading
 from labkit.pages import baselines, published_scaling, scaling_laws
 from labkit.predict import compute_optimal, convergence, scaling, scaling_fit
@@ -141,93 +140,6 @@ def test_a_fit_finds_constants_that_predict_better_than_those_it_starts_from():
                    for t, s in zip(found, one.times, strict=True))
 
     assert miss(scaling_fit.fit(made, [1.0] * len(made))) < 0.8 * miss(scaling_fit.START)
-
-
-# Tables of published scaling
-
-HEADER = ",".join(reading.COLUMNS)
-
-
-def table(tmp_path, *rows, header=HEADER):
-    path = tmp_path / "mine.csv"
-    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
-    return path
-
-
-def row(accelerators, value, metric="train_throughput", unit="samples/s", batch="256", nodes="1", name="mine"):
-    cells = {"series_id": name, "workload": "ResNet-50", "accelerator": "card", "accelerators_per_node": "8",
-             "nodes": nodes, "total_accelerators": accelerators, "global_batch": batch, "metric": metric,
-             "value": value, "unit": unit, "source": "me"}
-    return ",".join(str(cells.get(column, "")) for column in reading.COLUMNS)
-
-
-GOOD = (row(1, 100), row(2, 190), row(4, 360), row(8, 650))
-
-
-def test_a_table_is_read_with_doubles_at_their_median_and_the_unusable_counted_by_reason(tmp_path):
-    odd = (row(1, 100, metric="speed"), row(1, 40, metric="MFU"), row("", 100), row(2, 210), row(2, 200),
-           row(1, 5, name="b"))
-    (training,), left_out = reading.read(table(tmp_path, *GOOD, *odd))
-    assert training.scales == (1, 2, 4, 8) and training.value(2) == 200
-    assert sorted(left_out.values()) == [1, 1, 1, 1] and any("'speed'" in reason for reason in left_out)
-
-
-@pytest.mark.parametrize(("metric", "unit"), [
-    ("train_throughput", "samples/s"), ("throughput_per_gpu", "samples/s/GPU"), ("step_time", "s"),
-    ("time_to_train", "min"), ("steps_per_second", "/s")])
-def test_every_metric_is_brought_to_a_time_and_back(tmp_path, metric, unit):
-    values = {1: 8.0, 2: 7.0, 4: 6.0}
-    (training,), _ = reading.read(table(tmp_path, *(row(n, v, metric, unit) for n, v in values.items())))
-    assert training.published([run.time for run in training.runs]) == pytest.approx(values)
-    twice = training.published([2 * run.time for run in training.runs])
-    assert twice == pytest.approx({n: v * 2 if training.slower else v / 2 for n, v in values.items()})
-
-
-@pytest.mark.parametrize(("rows", "says"), [
-    ((), "has no rows"), ((*GOOD, row(16, "fast")), "line 6, column value: 'fast'"),
-    ((*GOOD, row(16, -1)), "line 6, column value: '-1'"), ((*GOOD, row(16, 0)), "column value"),
-    ((*GOOD, row(16, "")), "column value"), ((*GOOD, row(16, "nan")), "column value"),
-    ((*GOOD, row("many", 1)), "column total_accelerators: 'many'"), ((*GOOD, row(16, 1, nodes=-2)), "column nodes"),
-    ((*GOOD, "a,b"), "line 6: the row has fewer cells"), ((*GOOD, GOOD[0] + ",more"), "line 6: the row has more cells"),
-    (GOOD[:2], "no series with three scales"),
-], ids=lambda value: value if isinstance(value, str) else "rows")
-def test_what_is_wrong_with_a_table_is_said_with_its_line_and_column(tmp_path, capsys, rows, says):
-    path = table(tmp_path, *rows)
-    assert __main__.main(["validate", "--published", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert says in said and "mine.csv" in said
-
-
-def test_files_that_are_no_table_are_refused(tmp_path, capsys):
-    path = table(tmp_path, *GOOD, header=HEADER.replace("metric", "meter"))
-    assert __main__.main(["validate", "--published", str(path)]) == 2
-    assert "lacks the column metric" in capsys.readouterr().err
-    path.write_bytes(b"\xff\xfe\x00\x01")
-    assert __main__.main(["validate", "--published", str(path)]) == 2
-    path.write_text("")
-    assert __main__.main(["validate", "--published", str(path)]) == 2
-    assert __main__.main(["validate", "--published", str(tmp_path / "none.csv")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
-    assert __main__.main(["validate", "--published", str(tmp_path)]) == 2
-    with pytest.raises(SystemExit):
-        __main__.main(["validate", "1.1", "--published", str(path)])
-
-
-def test_the_command_prints_every_family_beside_its_rivals(tmp_path, capsys):
-    assert __main__.main(["validate", "--published", str(table(tmp_path, *GOOD))]) == 0
-    said = capsys.readouterr().out
-    assert "1 series" in said and "1 of them were not part of the fit" in said
-    assert all(word in said for word in ("linear", "Amdahl", "held out", "goal 10% 25%"))
-    assert baselines.installed() or "mlsysim is not installed" in said
-
-
-@pytest.mark.parametrize(("text", "benchmark", "batch", "samples"), [
-    ("35 (epoch_num, median)", "resnet", 100, 35 * 1_281_167), ("3072 (samples_count, median)", None, 8, 3072),
-    ("8000 (step_num, median)", None, 256, 2_048_000), ("2.54989e+06 (epoch_num, median)", "bert", 768, 2.54989e6),
-    ("1.2e+09 (epoch_num, median)", "gpt3", 2048, 1.2e9 / 2048), ("7 (epoch_num, median)", None, 8, None),
-    ("", "resnet", 8, None)])
-def test_samples_to_converge_are_read_in_whatever_they_are_counted(text, benchmark, batch, samples):
-    assert reading.converged(text, benchmark, batch) == (samples and pytest.approx(samples))
 
 
 # How well published scaling is predicted

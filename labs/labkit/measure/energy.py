@@ -3,25 +3,27 @@
 RAPL is what Linux shows in `/sys/class/powercap` of Intel's and AMD's processors: microjoules of a whole processor,
 which grow until they start again at zero. Reading them is often left to the administrator, because they tell what
 others compute (CVE-2020-8694). Virtual machines have none. Apple's are for the administrator alone.
+
+NVML counts the millijoules of a whole GPU since its driver was loaded, from the Volta generation on
+(`nvmlDeviceGetTotalEnergyConsumption`). Its power reading is no substitute: on GPUs since Ampere it is an average over
+the last second (docs.nvidia.com/deploy/nvml-api, `nvmlDeviceGetPowerUsage`).
 """
 
 from __future__ import annotations
 
-import subprocess
+import importlib
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from labkit.experiment import Unavailable
 
 POWERCAP = Path("/sys/class/powercap")
 _WITHOUT = "A model stands in for a counter, below."
-SMI = ("nvidia-smi", "--query-gpu=power.draw", "--format=csv,noheader,nounits", "--id=0", "--loop-ms=100")
-_FIRST_S = 5.0  # seconds to wait for the GPU's first figure
 
 
 @dataclass
@@ -91,45 +93,31 @@ def since(before: int, after: int, largest: int) -> int:
 
 
 class Nvml:
-    """The power that the first GPU reports, ten times a second, through `nvidia-smi`.
+    """The counter of one NVIDIA GPU.
 
     Args:
-        command: what prints a figure in watts on a line, again and again, until it is ended.
+        nvml: NVIDIA's bindings, the module `pynvml`.
+        uuid: of the GPU, as NVML writes it: `"GPU-…"`.
     """
 
-    by = "the GPU's own sensor (NVML)"
+    by = "the GPU's own counter (NVML)"
 
-    def __init__(self, command: Sequence[str] = SMI):
-        self._command = tuple(command)
+    def __init__(self, nvml: ModuleType, uuid: str):
+        self._nvml, self._uuid = nvml, uuid
 
     @contextmanager
     def watch(self) -> Iterator[Spent]:
-        """Take the mean power inside the block, times its seconds; raises `OSError` where no figure comes."""
-        spent, watts, first = Spent(), [], threading.Event()
-        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-        def listen():
-            for line in process.stdout:
-                with suppress(ValueError):
-                    watts.append(float(line))
-                    first.set()
-            first.set()  # it ended
-
-        thread = threading.Thread(target=listen, daemon=True)
-        thread.start()
+        """Count inside the block; raises `pynvml.NVMLError` where the GPU does not count."""
+        self._nvml.nvmlInit()
         try:
-            if not first.wait(_FIRST_S) or not watts:
-                raise OSError(f"{self._command[0]} reports no power of this GPU.")
-            begin, known = time.perf_counter(), len(watts)
+            gpu = self._nvml.nvmlDeviceGetHandleByUUID(self._uuid)
+            spent, begin = Spent(), time.perf_counter()
+            before = self._nvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
             yield spent
-            spent.seconds = time.perf_counter() - begin
-            here = watts[known:] or watts[-1:]
-            spent.joules = sum(here) / len(here) * spent.seconds
+            after = self._nvml.nvmlDeviceGetTotalEnergyConsumption(gpu)
+            spent.joules, spent.seconds = 1e-3 * (after - before), time.perf_counter() - begin
         finally:
-            process.kill()
-            process.wait()
-            thread.join(1)
-            process.stdout.close()
+            self._nvml.nvmlShutdown()
 
 
 def processor(root: Path = POWERCAP) -> Rapl | Unavailable:
@@ -163,15 +151,38 @@ def _package(zone: Path) -> bool:
     return False
 
 
-def gpu(command: Sequence[str] = SMI) -> Nvml | Unavailable:
-    """Return the GPU's sensor, or why it cannot be read."""
-    sensor = Nvml(command)
+def gpu(nvml: ModuleType | None = None, uuid: str | None = None) -> Nvml | Unavailable:
+    """Return the counter of a GPU, or why it cannot be read.
+
+    Args:
+        nvml: stands in for the module `pynvml`.
+        uuid: of the GPU; that of the one on which PyTorch computes unless given.
+    """
+    if (uuid := uuid or _own_uuid()) is None:
+        return Unavailable("There is no NVIDIA GPU here that PyTorch can use.")
     try:
-        with sensor.watch():
+        nvml = nvml or importlib.import_module("pynvml")
+    except ImportError:
+        return Unavailable("NVIDIA's bindings to its counters are missing: `pip install nvidia-ml-py` brings them.")
+    counter = Nvml(nvml, uuid)
+    try:
+        with counter.watch():
             pass
-    except OSError:
-        return Unavailable("There is no NVIDIA GPU here that reports its power.")
-    return sensor
+    except nvml.NVMLError_NotSupported:
+        return Unavailable("This GPU does not count its joules: NVIDIA's do from the Volta generation (2017) on, and "
+                           "only whole ones, not slices of one.")
+    except nvml.NVMLError as trouble:
+        return Unavailable(f"The GPU's energy counter cannot be read ({trouble}).")
+    return counter
+
+
+def _own_uuid() -> str | None:
+    """Return NVML's name of the GPU on which PyTorch computes, None where there is none of NVIDIA's."""
+    import torch
+
+    if not torch.cuda.is_available() or torch.version.cuda is None:
+        return None
+    return f"GPU-{torch.cuda.get_device_properties(torch.cuda.current_device()).uuid}"
 
 
 def of_answers(call: Callable[[], object], counter: Rapl | Nvml, seconds: float = 1.0) -> Energy:
@@ -179,7 +190,7 @@ def of_answers(call: Callable[[], object], counter: Rapl | Nvml, seconds: float 
 
     Raises:
         ValueError: seconds that are not from above 0 to 20.
-        OSError: the counter went away.
+        OSError, pynvml.NVMLError: the counter went away.
     """
     if not 0 < seconds <= 20:
         raise ValueError(f"Joules are counted for more than 0 and up to 20 seconds, not for {seconds!r}.")

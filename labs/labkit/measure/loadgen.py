@@ -20,7 +20,7 @@ import numpy as np
 
 from labkit.inputs import above_zero, whole
 from labkit.measure import mlperf_log
-from labkit.processes import Helper, HelperFailed, say
+from labkit.processes import Helper, HelperFailed, end_with_parent, say
 from labkit.runtimes.onnx_session import SIDE, Network, as_input
 from labkit.timing import clock
 from labkit.timing.clock import CONTENDED, Contention
@@ -124,41 +124,78 @@ def undisturbed(call: Callable[[], T], tries: int = 3) -> tuple[T, float]:
     Returns:
         What the least disturbed call returned, and the share of the processors' time that others had meanwhile.
     """
-    found = []
-    while len(found) < tries and (not found or found[-1][1] > CONTENDED):
+    results = []
+    while len(results) < tries and (not results or results[-1][1] > CONTENDED):
         contention = Contention()
-        found.append((call(), contention.share()))
-    return min(found, key=lambda pair: pair[1])
+        results.append((call(), contention.share()))
+    return min(results, key=lambda result: result[1])
 
 
-def ask(network: Callable[[np.ndarray], np.ndarray], images: np.ndarray, folder: Path, settings: Settings) -> None:
-    """Run LoadGen in this process, which ends with an error where the network does not answer as it should."""
-    import mlperf_loadgen as loadgen
+class QuerySampleLibrary:
+    """What LoadGen asks about: pictures, in memory as the network reads them, before the clock starts."""
 
-    pictures = as_input(images)  # in memory before the clock starts, as MLPerf's rules allow
-    size = settings.samples
+    def __init__(self, images: np.ndarray):
+        self.samples = as_input(images)
 
-    def issue(queries):
+    def load(self, indices: list[int]) -> None:
+        """Load samples: nothing to do, for all of them lie in memory already, as MLPerf's rules allow."""
+
+    def unload(self, indices: list[int]) -> None:
+        """Unload samples."""
+
+
+class SystemUnderTest:
+    """The network that LoadGen asks: it answers queries `batch` samples at a time, one batch after the other."""
+
+    def __init__(self, network: Callable[[np.ndarray], np.ndarray], library: QuerySampleLibrary, batch: int):
+        self.network, self.library, self.batch = network, library, batch
+
+    def issue(self, queries: list) -> None:
+        """Answer queries; LoadGen calls this, and takes the time until it is told of each answer."""
+        for start in range(0, len(queries), self.batch):
+            some = queries[start:start + self.batch]
+            scores = self.network(self.library.samples[[query.index for query in some]])
+            complete([query.id for query in some], np.ascontiguousarray(scores))
+
+    def flush(self) -> None:
+        """Answer what is held back: nothing is."""
+
+
+def complete(ids: list[int], scores: np.ndarray) -> None:
+    """Tell LoadGen that samples are answered, and where in memory their scores (samples, classes) lie."""
+    from mlperf_loadgen import QuerySampleResponse, QuerySamplesComplete
+
+    if scores.ndim != 2 or len(scores) != len(ids):
+        raise ValueError(f"{len(ids)} samples were asked, and the answer has the shape {scores.shape}")
+    size, address = scores[0].nbytes, scores.ctypes.data
+    QuerySamplesComplete([QuerySampleResponse(sample, address + row * size, size) for row, sample in enumerate(ids)])
+
+
+def ask(system: SystemUnderTest, settings: Settings, folder: Path) -> None:
+    """Let LoadGen ask a system in this process, and write its logs into a folder."""
+    import mlperf_loadgen
+
+    library = system.library
+    count = len(library.samples)
+    sut = mlperf_loadgen.ConstructSUT(_or_end(system.issue), system.flush)
+    qsl = mlperf_loadgen.ConstructQSL(count, count, library.load, library.unload)
+    try:
+        mlperf_loadgen.StartTestWithLogSettings(sut, qsl, *_settings(mlperf_loadgen, folder, settings), "")
+    finally:
+        mlperf_loadgen.DestroyQSL(qsl)
+        mlperf_loadgen.DestroySUT(sut)
+
+
+def _or_end(issue: Callable[[list], None]) -> Callable[[list], None]:
+    """Return `issue`, which says what went wrong: in LoadGen's thread an error would end the process without a word."""
+    def issue_or_end(queries: list) -> None:
         try:
-            for start in range(0, len(queries), size):
-                some = queries[start:start + size]
-                scores = np.ascontiguousarray(network(pictures[[sample.index for sample in some]]))
-                if scores.ndim != 2 or len(scores) != len(some):
-                    raise ValueError(f"{len(some)} samples were asked, and the answer has the shape {scores.shape}")
-                width, place = scores.nbytes // len(some), scores.ctypes.data
-                loadgen.QuerySamplesComplete([loadgen.QuerySampleResponse(sample.id, place + row * width, width)
-                                              for row, sample in enumerate(some)])  # `scores` lives until here
-        except BaseException as trouble:  # in LoadGen's thread it would end the process without a word
+            issue(queries)
+        except BaseException as trouble:
             say({"error": f"the network did not answer: {type(trouble).__name__}: {trouble}"})
             os._exit(1)
 
-    system = loadgen.ConstructSUT(issue, lambda: None)
-    library = loadgen.ConstructQSL(len(images), len(images), lambda samples: None, lambda samples: None)
-    try:
-        loadgen.StartTestWithLogSettings(system, library, *_settings(loadgen, folder, settings), "")
-    finally:
-        loadgen.DestroyQSL(library)
-        loadgen.DestroySUT(system)
+    return issue_or_end
 
 
 def _settings(loadgen, folder: Path, settings: Settings) -> tuple:
@@ -178,12 +215,13 @@ def _settings(loadgen, folder: Path, settings: Settings) -> tuple:
 
 def main(file: str, folder: str, settings: str) -> None:
     """Run in the helper: open the network, say what it takes by itself, let LoadGen ask, and say when it is done."""
+    end_with_parent()
     try:
         images, wanted = np.load(Path(folder) / "pictures.npy"), Settings(**json.loads(settings))
         network = Network(file)
         sampler = network.sampler(wanted.samples)
         say({"alone": clock.rounds({"alone": sampler}, budget=_ALONE_S)["alone"].median})
-        ask(network, images, Path(folder), wanted)
+        ask(SystemUnderTest(network, QuerySampleLibrary(images), wanted.samples), wanted, Path(folder))
     except Exception as trouble:
         say({"error": f"{type(trouble).__name__}: {trouble}"})
         return
