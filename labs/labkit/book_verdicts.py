@@ -70,7 +70,7 @@ def run_role(name, rawtext, text, lineno, inliner, options=None, content=None):
 
 
 class FillRuns(SphinxPostTransform):
-    """Puts in what the labs left with `Claim.here`; a lab that did not run in this build leaves nothing."""
+    """Puts in what the labs left with `verdicts.show`; a lab that did not run in this build leaves nothing."""
 
     default_priority = 5
 
@@ -78,11 +78,11 @@ class FillRuns(SphinxPostTransform):
         for place in list(self.document.findall(Run)):
             claim, found = verdicts.claim(place["claim"]), []
             for lab in claim.labs:
-                output = read_glue_cache(self.env.mystnb_config.output_folder, lab.notebook).get(f"verdict-{claim.id}")
+                output = read_glue_cache(self.env.mystnb_config.output_folder, lab.notebook).get("verdict-run")
                 if output:
-                    text = output["data"]["text/plain"].strip("'\"").replace("**", "")
+                    text = output["data"]["text/plain"].strip("'\"")
                     found.append(f"Lab {lab.number}: {text}")
-            place.replace_self(nodes.Text(". ".join(found) + "." if found else "None ran."))
+            place.replace_self(nodes.Text(" ".join(found) or "None ran."))
 
 
 def setup(app: Sphinx) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.verdicts.verdict import HOLDS, HOLDS_WHEN, OPEN, Claim
+from labkit.verdicts.verdict import HOLDS, HOLDS_WHEN, OPEN, Claim, Shown
 
 TERMS, TRAINING, INFERENCE, EDGE = ("book/1-terminology", "book/2-training", "book/3-inference", "book/4-edge")
 CATS, BOTH = f"{TERMS}/index", f"{TERMS}/training-and-inference"
@@ -529,3 +529,12 @@ def claim(id: str) -> Claim:
 def of_chapter(chapter: str) -> tuple[Claim, ...]:
     """Return the claims of a chapter, `"2"`."""
     return tuple(each for each in CLAIMS if each.chapter == chapter)
+
+
+def show(*ids: str) -> Shown:
+    """Show the verdicts on some claims in a notebook, and how its statements came out on this machine.
+
+    Raises:
+        ValueError: an id that is none.
+    """
+    return Shown(tuple(map(claim, ids)))

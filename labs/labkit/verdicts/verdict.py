@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from labkit import expectation
 from labkit.labs.lab import Lab, labs
 
 HOLDS, HOLDS_WHEN, DOES_NOT_HOLD, OPEN = "holds", "holds when …", "does not hold", "open"
 FORMS = (HOLDS, HOLDS_WHEN, DOES_NOT_HOLD, OPEN)
-AGREES, DISAGREES, UNTESTED = "this run agrees", "**this run says otherwise**", "not tested in this run"
 
 
 @dataclass(frozen=True)
@@ -74,30 +74,27 @@ class Claim:
         """Where the verdict stands in the book, as the target of a link."""
         return f"/{self.page}.md#{self.anchor}"
 
-    def here(self, number: str, agrees: bool | None) -> Here:
-        """Return the verdict beside what a run of a lab found.
 
-        Args:
-            number: what this run found, with units; Markdown.
-            agrees: whether that is what the verdict says; None if this machine could not test it.
-        """
-        return Here(self, number, agrees)
+class Shown:
+    """Verdicts beside how the lab that tests them came out on this machine, which the book's pages repeat."""
 
-
-class Here:
-    """A verdict beside the number of this run, which a notebook shows and the book's tables repeat."""
-
-    def __init__(self, claim: Claim, number: str, agrees: bool | None):
-        self.claim = claim
-        self.run = f"{number} ({UNTESTED if agrees is None else AGREES if agrees else DISAGREES})"
+    def __init__(self, claims: tuple[Claim, ...]):
+        findings = expectation.findings()
+        tested = [finding for finding in findings if finding.state != expectation.UNTESTED]
+        otherwise = [finding.statement for finding in tested if finding.state == expectation.SURPRISE]
+        self.claims = claims
+        self.run = f"{len(tested) - len(otherwise)} of {len(tested)} statements came out as expected on this machine."
+        if otherwise:
+            self.run += " Otherwise: " + " ".join(otherwise)
         if os.environ.get("CLUSTER_TO_EDGE_BOOK"):
-            _glue(f"verdict-{claim.id}", self.run)
+            _glue("verdict-run", self.run)
 
     def _repr_markdown_(self) -> str:
-        return f"**{self.claim.id}.** {self.claim.verdict} {self.claim.more}\n\n*Here:* {self.run}."
+        said = [f"**{claim.id}.** {claim.words}\n\n{claim.verdict} {claim.more}" for claim in self.claims]
+        return "\n\n".join([*said, f"*In this lab so far:* {self.run}"])
 
     def __repr__(self) -> str:
-        return self._repr_markdown_().replace("**", "").replace("*", "")
+        return self._repr_markdown_().replace("*", "")
 
 
 def _glue(key: str, text: str) -> None:
