@@ -17,7 +17,7 @@ import numpy as np
 
 from labkit.inputs import whole
 from labkit.predict import links
-from labkit.specs.calibration import Curve
+from labkit.specs.calibration import CostCurve
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def ring(size: float, processes: int, link: Link) -> float:
     return rounds(processes) * link.latency + traffic(size, processes) / link.bandwidth
 
 
-def around(curve: Curve, size: float, processes: int) -> float:
+def around(curve: CostCurve, size: float, processes: int) -> float:
     """Return the seconds of an all-reduce of `size` bytes among any number of processes, from the times of two.
 
     Two processes take two rounds with a chunk of half the bytes each. A round with the same chunk takes as long in a

@@ -32,12 +32,12 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the rate of square matrix products, by number format and side."""
     from labkit.measure.probes import products as instrument
 
-    costs = machine.cost("products")
+    calibration = machine.calibration("products")
 
     def predict(form, side):
-        if form in costs.missing:
-            return Unavailable(costs.missing[form])
-        flop, curve = 2 * side**3, costs.curve(form)
+        if reason := calibration.reason(form):
+            return Unavailable(reason)
+        flop, curve = 2 * side**3, calibration.curve(form)
         if flop > 10 * curve[-1][0]:
             return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
@@ -47,9 +47,9 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         expected = predict(form, side)
         if not expected:
             return expected
-        device, (beside, pace) = _device(machine), nearest(costs.curve(form), 2 * side**3)
+        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve(form), 2 * side**3)
         pacemaker = instrument.sampler(form, round((beside / 2) ** (1 / 3)), device)
-        timing = _timed(instrument.sampler(form, side, device), pacemaker, pace, budget)
+        timing = _timed(instrument.sampler(form, side, device), pacemaker, reference_seconds, budget)
         return measured_rate(2 * side**3, "FLOP/s", *timing)
 
     return Experiment(
@@ -66,17 +66,17 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
 
 def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the bandwidth of reading a set of numbers again and again, by the set's size."""
-    costs = machine.cost("memory")
+    calibration = machine.calibration("memory")
 
     def predict(size):
-        return banded({"": size / along(costs.curve("read"), size)}, "B/s")
+        return banded({"": size / along(calibration.curve("read"), size)}, "B/s")
 
     def measure(size):
         from labkit.measure.probes import memory
 
-        device, (beside, pace) = _device(machine), nearest(costs.curve("read"), size)
+        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve("read"), size)
         pacemaker = memory.reader(beside, device)
-        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, pace, budget))
+        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, reference_seconds, budget))
 
     return Experiment(
         title="From the first-level cache to memory",
@@ -93,14 +93,14 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
     """Return the experiment on the time of moving bytes once, by what moves them and how many they are."""
     from labkit.processes import HelperFailed
 
-    costs = {instrument: machine.cost(instrument) for instrument, _ in MOVES.values()}
+    calibrations = {instrument: machine.calibration(instrument) for instrument, _ in MOVES.values()}
     session = Session()
 
     def predict(what, size):
         instrument, curve = MOVES[what]
-        if curve in costs[instrument].missing:
-            return Unavailable(costs[instrument].missing[curve])
-        points = costs[instrument].curve(curve)
+        if reason := calibrations[instrument].reason(curve):
+            return Unavailable(reason)
+        points = calibrations[instrument].curve(curve)
         value, start = links.seconds(points, size), links.latency(points)
         start = min(start, value)
         return banded({"latency": start, "the bytes": value - start})
@@ -112,8 +112,8 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         try:
             with session.open():
                 once = session.start(instrument, lambda: _once(instrument, machine))
-                beside, pace = nearest(costs[instrument].curve(curve), size)
-                return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), pace, budget))
+                beside, seconds = nearest(calibrations[instrument].curve(curve), size)
+                return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), seconds, budget))
         except (OSError, HelperFailed) as trouble:
             session.drop(instrument)  # a late answer must not be taken for that of the next point
             return Unavailable(f"It cannot be run here at the moment: {trouble}")
@@ -159,15 +159,15 @@ def _device(machine: Machine):
     return torch.device(machine.device)
 
 
-def _timed(sample, pacemaker, pace, budget):
+def _timed(sample, pacemaker, reference_seconds, budget):
     from labkit.timing.drift import timed
 
-    return timed(sample, pacemaker, pace, budget)
+    return timed(sample, pacemaker, reference_seconds, budget)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
-    forms = [form for form in machine.cost("products").curves]
+    forms = list(machine.calibration("products").group())
     return [
         (products(machine), [{"form": form, "side": side} for form in forms for side in (80, 160, 224, 448, 640)]),
         (reads(machine), [{"size": size} for size in SETS[1::4]]),
