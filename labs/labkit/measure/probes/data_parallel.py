@@ -48,7 +48,7 @@ KEYS = (("spread",), ("exchange", LOOPBACK), ("sum", LOOPBACK),
         *((kind, backend) for kind in OVER for backend in LINKS),
         *((how, name, width) for how in ("alone", "together") for name, widths in WIDTHS.items() for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
-BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
+BASE_LR, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
@@ -203,7 +203,7 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
     if batch % there.processes:
         raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
     job = Job("cats", width, batch=batch // there.processes, seed=seed)
-    found = there.train(job, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+    found = there.train(job, max(MOST // batch, 1), lr=BASE_LR * math.sqrt(batch / BASE_BATCH),
                         every=max(LOOK // batch, 1), target=target)
     reached = found.accuracies[-1][1] >= target
     return Lesson(batch, seed, found.samples if reached else None, found.seconds)
