@@ -8,12 +8,11 @@ pace that the machine kept in the median of the calibration.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 
 from labkit import host
-from labkit.specs.calibration import Costs, Curve
+from labkit.specs.calibration import Calibration, CostCurve, Key, now
 from labkit.timing import clock
 
 _BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
@@ -44,7 +43,7 @@ class Paced:
         self._shares.append(timings["call"].contention)
         return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
 
-    def curve(self, samples: Mapping[float, Callable[[], float]]) -> Curve:
+    def curve(self, samples: Mapping[float, Callable[[], float]]) -> CostCurve:
         """Return what samples take against their work, which rises, in pacemakers; slow points are looked at again."""
         found = [[work, self(sample)] for work, sample in samples.items()]
         for _ in range(_LOOKS):
@@ -52,23 +51,23 @@ class Paced:
                 found[i][1] = min(found[i][1], self(samples[found[i][0]]))
         return found
 
-    def costs(self, curves: Mapping[str, Curve], missing: Mapping[str, str] | None = None) -> Costs:
+    def calibration(self, curves: Mapping[Key, CostCurve], missing: Mapping[Key, str] | None = None) -> Calibration:
         """Return the costs in seconds, from `curves` in pacemakers."""
         paces = sorted(self._paces)
         tenth = len(paces) // 10
         pace = median(paces)
-        return Costs(
-            curves={name: [[work, times * pace] for work, times in curve] for name, curve in curves.items()},
-            pace=pace,
+        return Calibration(
+            curves={key: [[work, times * pace] for work, times in curve] for key, curve in curves.items()},
+            reference_seconds=pace,
             drift=paces[len(paces) - 1 - tenth] / paces[tenth],
             contention=sum(self._shares) / len(self._shares),
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            date=now(),
             missing=dict(missing or {}),
             battery=host.on_battery(),
         )
 
 
-def suspects(curve: Curve) -> list[int]:
+def suspects(curve: CostCurve) -> list[int]:
     """Return the points that a disturbance must have slowed.
 
     Less work cannot take longer than more, nor can more work take much longer than its share above less.
@@ -79,28 +78,28 @@ def suspects(curve: Curve) -> list[int]:
     return sorted({*slower, *steep})
 
 
-def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: float,
+def timed(sample: Callable[[], float], pacemaker: Callable[[], float], reference_seconds: float,
           budget: float) -> tuple[clock.Timing, float]:
     """Time something, and look how fast the machine is meanwhile.
 
     Args:
         sample: returns the seconds that the thing took once.
         pacemaker: returns the seconds that one pacemaker took.
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         budget: seconds to spend, and as many for the pacemaker.
 
     Returns:
         The timing by the clock, and the machine's speed meanwhile as a fraction of its calibrated one.
     """
     timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
-    return timings["call"], speed_of(pace, timings["pace"].median)
+    return timings["call"], speed_of(reference_seconds, timings["pace"].median)
 
 
-def speed_of(pace: float, now: float) -> float:
+def speed_of(reference_seconds: float, now: float) -> float:
     """Return the machine's present speed as a fraction of its calibrated pace.
 
     Args:
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         now: seconds that it takes now.
     """
-    return max(pace / now, 1 / _SLOWEST)
+    return max(reference_seconds / now, 1 / _SLOWEST)

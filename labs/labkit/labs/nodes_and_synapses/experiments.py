@@ -39,14 +39,14 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     Raises:
         ValueError: a machine that lacks one of them, such as one of the catalogue.
     """
-    products, read = machine.cost("products").curve("fp32"), machine.cost("memory").curve("read")
+    products, read = machine.calibration("products").curve("fp32"), machine.calibration("memory").curve("read")
     flops, bandwidth = peak_and_bandwidth(machine)
-    costs, sheet = machine.cost("layers"), catalogue.machine(H100)
+    calibration, sheet = machine.calibration("layers"), catalogue.machine(H100)
 
     def predict(width, depth, batch, model):
         layers = network.deep(width, depth)
         if model == ALONE:
-            return banded(predicted.alone(width, depth, batch, costs))
+            return banded(predicted.alone(width, depth, batch, calibration))
         parts = {
             TWO: lambda: predicted.datasheet(layers, batch, flops, bandwidth),
             CACHES: lambda: predicted.caches(layers, batch, products, read),
@@ -80,11 +80,11 @@ def shared(machine: Machine, budget: float = 0.3) -> Experiment:
 
     All are like this machine. It plays one of them: what is measured is the time of its share. Nothing travels.
     """
-    costs = machine.cost("layers")
+    calibration = machine.calibration("layers")
     batch, depth = BATCHES[-1], 4
 
     def predict(width, computers):
-        return banded(predicted.alone(width, depth, batch // computers, costs))
+        return banded(predicted.alone(width, depth, batch // computers, calibration))
 
     def measure(width, computers):
         return _measured(machine, width, depth, batch // computers, budget)
@@ -131,7 +131,7 @@ def reached(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:
 
 def peak_and_bandwidth(machine: Machine) -> tuple[float, float]:
     """Return the two numbers: the best rate of products in 32 bit in FLOP/s, and memory's bandwidth in bytes/s."""
-    return best(machine.cost("products").curve("fp32")), memory(machine)
+    return best(machine.calibration("products").curve("fp32")), memory(machine)
 
 
 def errors_table(models: Mapping[str, Comparison]) -> TextTable:
@@ -176,4 +176,5 @@ def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:
     if needed > machine.memory / 2:
         return Unavailable(f"This network needs {quantity(needed, 'B')}, more than half of the "
                            f"{quantity(machine.memory, 'B')} here: choose fewer layers or neurons.")
-    return measured(*measure.seconds(width, depth, batch, pace=machine.cost("layers").pace, budget=budget))
+    reference = machine.calibration("layers").reference_seconds
+    return measured(*measure.seconds(width, depth, batch, reference_seconds=reference, budget=budget))

@@ -26,11 +26,14 @@ WANDERED = 0.1  # a pace that changes by more than this spoils a point
 
 def service(machine: Machine) -> queueing.Service:
     """Return what the instrument found of this machine's server."""
-    costs = machine.cost("serving")
-    alone = costs.curve("computing")[0][1]
+    calibration = machine.calibration("serving")
+    alone = calibration.curve("computing")[0][1]
     return queueing.Service(
-        tuple(map(tuple, costs.curve("computing"))), tuple(seconds / alone for _, seconds in costs.curve("spread")),
-        costs.curve("handling")[0][1], costs.curve("handing")[0][1], tuple(s for _, s in costs.curve("rest")))
+        tuple(map(tuple, calibration.curve("computing"))),
+        tuple(seconds / alone for _, seconds in calibration.curve("spread")),
+        calibration.curve("handling")[0][1],
+        calibration.curve("handing")[0][1],
+        tuple(seconds for _, seconds in calibration.curve("rest")))
 
 
 def rates(machine: Machine) -> tuple[float, ...]:
@@ -87,7 +90,7 @@ class Bench:
     """
 
     def __init__(self, machine: Machine, seconds: float, tries: int = 3):
-        self.costs, self._seconds, self._tries = machine.cost("serving"), seconds, tries
+        self.calibrations, self._seconds, self._tries = machine.calibration("serving"), seconds, tries
         self._session, self._settings = Session(), 0
 
     @contextmanager
@@ -127,7 +130,7 @@ class Bench:
     def _slow(self, pairs) -> float:
         from labkit.measure.probes import serving as instrument
 
-        return instrument.pace(*pairs[0]) / self.costs.pace
+        return instrument.pace(*pairs[0]) / self.calibration.reference_seconds
 
 
 def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: str = "Answers under load") -> Experiment:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -24,12 +23,12 @@ from labkit.progress import report
 from labkit.runtimes.onnx_export import write
 from labkit.runtimes.onnx_session import Network
 from labkit.serving import process
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration, now
 from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
 
 SECONDS = 14  # about how long it takes
-NAMES = ("computing", "spread", "handling", "handing", "rest")
+KEYS = (("computing",), ("spread",), ("handling",), ("handing",), ("rest",))
 WIDTH = 4096  # of the network: its weights take 120 MB, far more than a core's caches
 SIZES = (1, 2, 3, 4, 6, 8)  # pictures in a batch
 _SHARES = [(step + 0.5) / 20 for step in range(20)]  # of a spread: twentieths
@@ -62,15 +61,15 @@ def pace(service: process.Server, generator: open_loop.Generator) -> float:
     return median(generator.closed(service.port, 1, _PACE_S).computed.tolist())
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time the server on the processor, whatever the device.
 
     Returns:
-        `"computing"`: seconds of the network against the pictures in a batch, on a straight line through the medians:
-        it fetches its weights once, and computes for each picture. `"spread"`: how long a picture alone would take,
-        from the fastest twentieth of the batches to the slowest. `"handling"`: the event loop's processor time for a
-        request. `"handing"`: between the loop and the network, there and back, for a batch. `"rest"`: what else a
-        request takes, from the fastest twentieth to the slowest.
+        `("computing",)`: seconds of the network, on a straight line through the medians, for it fetches its weights
+        once and computes for each picture; the work is the pictures in a batch. `("spread",)`: how long a picture alone
+        would take, from the fastest twentieth of the batches to the slowest; the work is the percentile. `("rest",)`:
+        what else a request takes, in the same way. `("handling",)`: the event loop's processor time for 1 request.
+        `("handing",)`: between the loop and the network, there and back, for 1 batch.
     """
     with standing() as (service, generator):
         generator.closed(service.port, 8, _PACE_S)  # warm
@@ -98,14 +97,14 @@ def calibrate(device: torch.device) -> Costs:
     handing = float(np.nanmean(steady.handed))
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - each
     line = np.polyfit(SIZES, [median(found) for found in ratios.values()], 1)
-    return Costs(
+    return Calibration(
         curves={
-            "computing": [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
-            "spread": [[100 * share, ratio * usual]
+            ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
+            ("spread",): [[100 * share, ratio * usual]
                        for share, ratio in zip(_SHARES, np.median(spreads, 0).tolist(), strict=True)],
-            "handling": [[1, each]],
-            "handing": [[1, handing]],
-            "rest": [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
+            ("handling",): [[1, each]],
+            ("handing",): [[1, handing]],
+            ("rest",): [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
         },
-        pace=usual, drift=max(paces) / min(paces), contention=share,
-        date=datetime.now(UTC).isoformat(timespec="seconds"))
+        reference_seconds=usual, drift=max(paces) / min(paces), contention=share,
+        date=now())
