@@ -42,17 +42,19 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     Raises:
         ValueError: a machine that lacks the instrument, such as one of the catalogue.
     """
-    costs, most = machine.cost("latency"), most_threads(machine)
+    calibration, most = machine.calibration("latency"), most_threads(machine)
 
     def predict(width, batch, way, threads):
-        total, narrowest = (predicted.seconds(costs, way, w, b, threads, most)
+        total, narrowest = (predicted.seconds(calibration, way, w, b, threads, most)
                             for w, b in ((width, batch), (predicted.NARROWEST, 1)))
-        return banded(predicted.parts(total, predicted.floor(costs, width, batch), narrowest))
+        parts = predicted.parts(total, predicted.floor(calibration, width, batch), narrowest)
+        return banded(parts, widening=calibration.widening)
 
     def measure(width, batch, way, threads):
         from labkit.measure.probes import latency
 
-        return measured(*latency.seconds(way, width, batch, threads, calibrated=costs.pace, budget=budget))
+        return measured(*latency.seconds(way, width, batch, threads, reference_seconds=calibration.reference_seconds,
+                                         budget=budget))
 
     return Experiment(
         title="One run of the cat network, in two ways",
@@ -72,7 +74,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
 
 def floor(machine: Machine, width: int, batch: int = 1) -> float:
     """Return the least seconds of a run on all of this machine's processors."""
-    return predicted.floor(machine.cost("latency"), width, batch)
+    return predicted.floor(machine.calibration("latency"), width, batch)
 
 
 @dataclass(frozen=True)

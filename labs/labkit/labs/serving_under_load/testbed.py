@@ -36,11 +36,14 @@ _TRIED_S = 0.3  # for the rate of so many clients
 
 def service(machine: Machine) -> queueing.Service:
     """Return what the probe found of this machine's server; raises `ValueError` for a machine that lacks it."""
-    costs = machine.cost("serving")
-    alone = costs.curve("computing")[0][1]
+    calibration = machine.calibration("serving")
+    alone = calibration.curve("computing")[0][1]
     return queueing.Service(
-        tuple(map(tuple, costs.curve("computing"))), tuple(seconds / alone for _, seconds in costs.curve("spread")),
-        costs.curve("handling")[0][1], costs.curve("handing")[0][1], tuple(s for _, s in costs.curve("rest")))
+        tuple(map(tuple, calibration.curve("computing"))),
+        tuple(seconds / alone for _, seconds in calibration.curve("spread")),
+        calibration.curve("handling")[0][1],
+        calibration.curve("handing")[0][1],
+        tuple(seconds for _, seconds in calibration.curve("rest")))
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class ServerTestbed:
 
     def __init__(self, machine: Machine, most: float | None = None, tries: int | None = None,
                  percentile: float | None = None):
-        self._pace, self._service = machine.cost("serving").pace, service(machine)
+        self._reference, self._service = machine.calibration("serving").reference_seconds, service(machine)
         self._session, self._settings = Session(), 0
         self._most = most or effort.pick(quick=1.5, usual=4.0, long=12.0)
         self._tries = tries or effort.pick(quick=1, usual=1, long=3)
@@ -159,7 +162,7 @@ class ServerTestbed:
     def _slow(self, pairs) -> float:
         from labkit.measure.probes import serving as probe
 
-        return probe.pace(*pairs[0]) / self._pace
+        return probe.pace(*pairs[0]) / self._reference
 
 
 @dataclass(frozen=True)

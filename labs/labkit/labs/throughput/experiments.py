@@ -77,7 +77,8 @@ class Plan:
 
     def query(self, samples: int) -> dict[str, float]:
         """Return the parts of the median time of a query, in seconds."""
-        return predicted.asked(self.machine.cost("sessions"), self.machine.cost("queries"), self.form, self.width,
+        sessions, queries = (self.machine.calibration(name) for name in ("sessions", "queries"))
+        return predicted.asked(sessions, queries, self.form, self.width,
                                samples)
 
     def turn(self, samples: int) -> float:
@@ -89,11 +90,12 @@ class Plan:
         return self._stretched(f"p{share}", samples)
 
     def _stretched(self, name: str, samples: int) -> float:
-        return predicted.stretched(sum(self.query(samples).values()), self.machine.cost("queries"), name, samples)
+        median = sum(self.query(samples).values())
+        return predicted.stretched(median, self.machine.calibration("queries"), name, samples)
 
     def highest(self, deadline: float) -> float:
         """Return the highest rate of Server, in queries a second, whose slowest hundredth keeps a deadline."""
-        return predicted.highest(self.turn(1), predicted.spread(self.machine.cost("queries")), deadline)
+        return predicted.highest(self.turn(1), predicted.spread(self.machine.calibration("queries")), deadline)
 
     def rate(self, scenario: str, batch: int = 1, deadline: float = loadgen.DEADLINE_S) -> float:
         """Return the pictures a second in a scenario."""
@@ -126,7 +128,8 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) ->
         plan, samples = Plan(machine, form, width), STREAMS if scenario == MULTI else 1
         parts = plan.query(samples)
         value = plan.percentile(PERCENTILE[scenario], samples)
-        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)})
+        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)},
+                         widening=machine.calibration("sessions").widening)
         return replace(outcome, note=_without(machine))
 
     def measure(scenario, width, form):
@@ -163,7 +166,8 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> E
         samples = {SINGLE: 1, MULTI: STREAMS, OFFLINE: batch}.get(scenario)
         said = (f"A batch of {samples} takes {quantity(plan.turn(samples), 's')}." if samples else
                 f"The server is busy for {value * plan.turn(1):.0%} of the time.")
-        return replace(banded({"": value}, "pictures/s"), note=f"{said} {_without(machine)}".rstrip())
+        outcome = banded({"": value}, "pictures/s", widening=machine.calibration("sessions").widening)
+        return replace(outcome, note=f"{said} {_without(machine)}".rstrip())
 
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
@@ -278,8 +282,8 @@ def bandwidths(machine: Machine) -> dict[str, float]:
     found = {"memory": summary.memory(machine)}
     for name, instrument, curve in (("a message to another process", "loopback", "message"),
                                     ("storage, in order", "storage", "sequential")):
-        if curve in machine.cost(instrument).curves:
-            found[name] = summary.best(machine.cost(instrument).curve(curve))
+        if not machine.calibration(instrument).reason(curve):
+            found[name] = summary.best(machine.calibration(instrument).curve(curve))
     if (read := one_read(machine)) is not None:
         found["storage, a picture at a time"] = PICTURE / read
     return found
@@ -287,8 +291,8 @@ def bandwidths(machine: Machine) -> dict[str, float]:
 
 def one_read(machine: Machine) -> float | None:
     """Return the seconds in which storage reads one picture from anywhere, None where that cannot be measured."""
-    costs = machine.cost("storage")
-    return None if "random" in costs.missing else along(costs.curve("random"), PICTURE)
+    calibration = machine.calibration("storage")
+    return None if calibration.reason("random") else along(calibration.curve("random"), PICTURE)
 
 
 def links() -> dict[str, float]:
@@ -326,7 +330,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
 
 
 def _without(machine: Machine) -> str:
-    return "Without what being asked costs: LoadGen is not here." if machine.cost("queries").missing else ""
+    return "Without what being asked costs: LoadGen is not here." if machine.calibration("queries").missing else ""
 
 
 def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
@@ -346,7 +350,7 @@ def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple
         found, share = loadgen.undisturbed(run, tries)
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
-    speed = machine.cost("sessions").pace / ((before + now()) / 2)
+    speed = machine.calibration("sessions").reference_seconds / ((before + now()) / 2)
     said = []
     if share > clock.CONTENDED:
         said.append(f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again.")
