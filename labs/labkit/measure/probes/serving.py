@@ -17,6 +17,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from labkit import effort
 from labkit.measure import open_loop
 from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
@@ -75,9 +76,10 @@ def calibrate(device: torch.device) -> Calibration:
         generator.closed(service.port, 8, _PACE_S)  # warm
         contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
         before = pace(service, generator)
-        for done in range(_ROUNDS):
+        rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
+        for done in range(rounds):
             for size in SIZES:
-                report(done / _ROUNDS, f"Calibrating: batches of {size}")
+                report(done / rounds, f"Calibrating: batches of {size}")
                 service.settle(limit=size)
                 spent = service.spent()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
