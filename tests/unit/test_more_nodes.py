@@ -81,6 +81,13 @@ def test_nodes_of_accelerators_are_bound_by_the_slower_kind_of_link():
     assert collectives.two_levels(1e9, 16, 8, inside, Link(0, 1e13)) == collectives.ring(1e9, 8, inside)
 
 
+def test_a_ring_through_all_accelerators_counts_each_as_a_hop_and_has_the_slower_link_s_rate():
+    inside, between = Link(0, 4e11), Link(1e-5, 5e10)
+    assert collectives.through_all(1e9, 1, 8, inside, between) == collectives.ring(1e9, 8, inside)
+    assert collectives.through_all(1e9, 16, 8, inside, between) == collectives.ring(1e9, 128, between)
+    assert collectives.through_all(1e9, 2, 8, inside, Link(0, 1e13)) == collectives.ring(1e9, 16, inside)
+
+
 def test_the_fit_recovers_latency_and_bandwidth_through_noise():
     dice = random.Random(0)
     points = [(n, size, collectives.ring(size, n, LINK) * dice.uniform(0.95, 1.05))

@@ -92,6 +92,20 @@ def two_levels(size: float, nodes: int, each: int, inside: Link, between: Link) 
     return max(ring(size, each, inside), ring(size, nodes, between))
 
 
+def through_all(size: float, nodes: int, each: int, inside: Link, between: Link) -> float:
+    """Return the seconds of an all-reduce of `size` bytes by one ring through every accelerator of every node.
+
+    Each accelerator is a hop, and the slower of the two kinds of link sets the rate. A hop is taken to be as late as
+    one between nodes.
+
+    Args:
+        size, nodes, each, inside, between: as in `two_levels`.
+    """
+    if nodes == 1:
+        return ring(size, each, inside)
+    return ring(size, nodes * each, Link(between.latency, min(inside.bandwidth, between.bandwidth)))
+
+
 def fit(points: Iterable[tuple[int, float, float]]) -> Link:
     """Return the latency and the bandwidth that explain measured all-reduces best, each point's error a share of it.
 

@@ -70,8 +70,9 @@ def step_time(machine: Machine, backend: str = LOOPBACK) -> Experiment:
             return language_model.step(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
         if reason := _lacking(calibration, backend, what, nodes):
             return Unavailable(reason)
-        return banded(step_parts(calibration, backend, what, data_parallel.share(batch, nodes, scaling), nodes,
-                                 link_spec(round_trip, rate)))
+        each = data_parallel.share(batch, nodes, scaling)
+        parts = step_parts(calibration, backend, what, each, nodes, link_spec(round_trip, rate))
+        return banded(parts, widening=calibration.widening)
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
@@ -127,7 +128,8 @@ def time_to_accuracy(machine: Machine, law: tuple[float, float] | Unavailable,
         if not (step and law):
             return law if step else step
         count = convergence.steps(batch, *law)
-        return banded({name: count * seconds for name, seconds in step.parts.items()})
+        parts = {name: count * seconds for name, seconds in step.parts.items()}
+        return banded(parts, widening=machine.calibration("data_parallel").widening)
 
     return Experiment(
         title="Until the network has learned",

@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import Paced
+from labkit.timing.drift import Paced, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -52,11 +52,7 @@ MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between 
 _PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
-
-
-def _budget() -> float:
-    """Return the seconds of each measurement."""
-    return effort.pick(quick=0.03, usual=0.1, long=0.2)
+_BUDGET = 0.1  # seconds of a measurement, at usual effort
 
 
 def job(name: str, width: int, batch: int) -> Job:
@@ -85,7 +81,8 @@ def calibrate(device: torch.device) -> Calibration:
     room_for_two = room(PROCESSES)
     try:
         with worker_pool(PROCESSES if room_for_two else 1) as pool:
-            apart, both = (Paced(pacemaker(pool, alone), budget=_budget()) for alone in (True, False))
+            apart, both = (Paced(pacemaker(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
+                           for alone in (True, False))
             if not room_for_two:
                 alone = apart.calibration(_steps(apart, pool, "alone"))
                 rest = dict.fromkeys((key for key in KEYS if key not in alone.curves), room_for_two.reason)
@@ -222,10 +219,10 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            found[how, name, width] = timed.curve({
-                batch: sampler(there, job(name, width, batch), exchange=False, alone=how == "alone")
-                for batch in effort.pick(quick=BATCHES[::2] + BATCHES[-1:], usual=BATCHES, long=BATCHES)
-                if batch * flop <= LARGEST})
+            batches = [batch for batch in effort.pick(quick=BATCHES[::2] + BATCHES[-1:], usual=BATCHES, long=BATCHES)
+                       if batch * flop <= LARGEST]
+            found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
+                there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 
 
@@ -239,9 +236,10 @@ def _exchange(timed, pair) -> list[float]:
 
 
 def _spread(pair) -> CostCurve:
-    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of three series."""
-    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(3)]
-    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[1])]
+    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of some series."""
+    count = effort.pick(quick=1, usual=2, long=5)
+    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(count)]
+    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[len(series) // 2])]
 
 
 def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
@@ -266,17 +264,17 @@ def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
 
 def _cleanest(sample) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
-    return min(_taken(sample, 2 * _budget()))
+    return min(_taken(sample, 2 * _BUDGET * share()))
 
 
 def _usual(sample) -> float:
     """Return the median of some samples, after a first one, at which networks are built."""
     sample()
-    return median(_taken(sample, 5 * _budget()))
+    return median(_taken(sample, 5 * _BUDGET * share()))
 
 
 def _taken(sample, budget: float) -> list[float]:
-    taken, end = [], perf_counter() + budget
+    taken, end = [], perf_counter() + share() * budget
     while len(taken) < 3 or perf_counter() < end:
         taken.append(sample())
     return taken
