@@ -331,7 +331,7 @@ def test_real_processes_run_what_is_predicted_and_learn():
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
         found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, LinkSpec(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
-        few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
+        few, many = (mean(instrument.sampler(pair, instrument.job("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))
         assert many > 2 * few
         lesson = instrument.learn(pair, width=8, batch=64, seed=0, target=0.5)

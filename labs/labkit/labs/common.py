@@ -19,13 +19,17 @@ def most_threads(machine: Machine) -> int:
     return max(1, int(machine.identity.get("cores", 1)))
 
 
-def banded(parts: Mapping[str, float], unit: str = "s", note: str = "") -> Outcome:
+def banded(parts: Mapping[str, float], unit: str = "s", note: str = "", *, widening: float = 1.0) -> Outcome:
     """Return a prediction made of its parts, with the band that nine of ten such predictions keep.
 
-    A single part without a name is no breakdown.
+    Args:
+        parts: what it is made of; a single part without a name is no breakdown.
+        unit, note: of the outcome.
+        widening: of the calibration that it stands on, `labkit.specs.calibration.Calibration.widening`.
     """
     value = sum(parts.values())
-    return Outcome(value, unit, low=value / (1 + BAND), high=value / (1 - BAND), parts={} if "" in parts else parts,
+    high = value * (1 + widening * (1 / (1 - BAND) - 1))
+    return Outcome(value, unit, low=value / (1 + widening * BAND), high=high, parts={} if "" in parts else parts,
                    note=note)
 
 

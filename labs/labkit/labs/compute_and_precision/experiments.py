@@ -42,11 +42,13 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         if where in CATALOGUE:
             return _times(_sheet(where, form, width, batch), work, batch)
         if where == OWN_GPU:
-            return _times(banded(predicted.at(calibration, GPU, form, width, batch)), work, batch)
+            parts = predicted.at(calibration, GPU, form, width, batch)
+            return _times(banded(parts, widening=calibration.widening), work, batch)
         if threads > most:
             return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
                                f"out. Measure {work} in {form}: {batch:,} pictures a step, {width} channels wide.")
-        return _times(banded(predicted.on_threads(calibration, form, width, batch, threads, most)), work, batch)
+        parts = predicted.on_threads(calibration, form, width, batch, threads, most)
+        return _times(banded(parts, widening=calibration.widening), work, batch)
 
     def measure(batch, width, form, threads, where, work):
         if where in CATALOGUE:

@@ -47,7 +47,8 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     def predict(width, batch, way, threads):
         total, narrowest = (predicted.seconds(calibration, way, w, b, threads, most)
                             for w, b in ((width, batch), (predicted.NARROWEST, 1)))
-        return banded(predicted.parts(total, predicted.floor(calibration, width, batch), narrowest))
+        parts = predicted.parts(total, predicted.floor(calibration, width, batch), narrowest)
+        return banded(parts, widening=calibration.widening)
 
     def measure(width, batch, way, threads):
         from labkit.measure.probes import latency

@@ -70,8 +70,9 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
             return Unavailable(f"{each:,} processes cannot share a batch of {batch:,}: some would have nothing to do.")
         if what == LARGE:
             return _large(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
-        return banded(_parts(calibration, backend, what, data_parallel.share(batch, nodes, scaling), nodes,
-                             _spec(round_trip, rate)))
+        each = data_parallel.share(batch, nodes, scaling)
+        parts = _parts(calibration, backend, what, each, nodes, _spec(round_trip, rate))
+        return banded(parts, widening=calibration.widening)
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
@@ -126,7 +127,8 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
         if not step:
             return step
         count = convergence.steps(batch, least, critical)
-        return banded({name: count * seconds for name, seconds in step.parts.items()})
+        parts = {name: count * seconds for name, seconds in step.parts.items()}
+        return banded(parts, widening=machine.calibration("data_parallel").widening)
 
     return Experiment(
         title="Until the network has learned",

@@ -128,7 +128,8 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) ->
         plan, samples = Plan(machine, form, width), STREAMS if scenario == MULTI else 1
         parts = plan.query(samples)
         value = plan.percentile(PERCENTILE[scenario], samples)
-        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)})
+        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)},
+                         widening=machine.calibration("sessions").widening)
         return replace(outcome, note=_without(machine))
 
     def measure(scenario, width, form):
@@ -165,7 +166,8 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> E
         samples = {SINGLE: 1, MULTI: STREAMS, OFFLINE: batch}.get(scenario)
         said = (f"A batch of {samples} takes {quantity(plan.turn(samples), 's')}." if samples else
                 f"The server is busy for {value * plan.turn(1):.0%} of the time.")
-        return replace(banded({"": value}, "pictures/s"), note=f"{said} {_without(machine)}".rstrip())
+        outcome = banded({"": value}, "pictures/s", widening=machine.calibration("sessions").widening)
+        return replace(outcome, note=f"{said} {_without(machine)}".rstrip())
 
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)

@@ -18,13 +18,14 @@ from time import perf_counter
 
 import torch
 
+from labkit import effort
 from labkit.distributed.job import Job
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import Paced
+from labkit.timing.drift import Paced, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -83,7 +84,7 @@ def calibrate(device: torch.device) -> Calibration:
     try:
         with ExitStack() as stack:
             pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
-            apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
+            apart, both = (Paced(pacemaker(there), budget=_BUDGET, seconds=SECONDS / 2) for there in (one, pair))
             looks = [_exchange(both, pair)]
             alone = apart.calibration(_steps(apart, one, "alone"))
             looks.append(_exchange(both, pair))
@@ -215,9 +216,9 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            found[how, name, width] = timed.curve({
-                batch: sampler(there, job(name, width, batch), exchange=False) for batch in BATCHES
-                if batch * flop <= LARGEST})
+            batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
+            found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
+                there, job(name, width, batch), exchange=False))
     return found
 
 
@@ -231,9 +232,10 @@ def _exchange(timed, pair) -> list[float]:
 
 
 def _spread(pair) -> CostCurve:
-    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of three series."""
-    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(3)]
-    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[1])]
+    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of some series."""
+    count = effort.pick(quick=1, usual=2, long=5)
+    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(count)]
+    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[len(series) // 2])]
 
 
 def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
@@ -268,7 +270,7 @@ def _usual(sample) -> float:
 
 
 def _taken(sample, budget: float) -> list[float]:
-    taken, end = [], perf_counter() + budget
+    taken, end = [], perf_counter() + share() * budget
     while len(taken) < 3 or perf_counter() < end:
         taken.append(sample())
     return taken
