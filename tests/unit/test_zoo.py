@@ -18,8 +18,9 @@ def record(tmp_path, monkeypatch):
 
 
 def line(variant="one_core", lab="2.2", **changes):
-    return zoo.Line(**{"machine": "A processor", "date": "2026-01-02", "variant": variant, "effort": "quick", "lab": lab,
-                       "seconds": 20, "held": 5, "surprises": "", "untested": 0, "failed": "", **changes})
+    usual = {"machine": "A processor", "date": "2026-01-02", "variant": variant, "effort": "quick", "lab": lab,
+             "seconds": 20, "held": 5, "surprises": "", "untested": 0, "failed": ""}
+    return zoo.Line(**usual | changes)
 
 
 def test_a_new_run_takes_the_place_of_the_old_one_and_the_others_stay(record):
