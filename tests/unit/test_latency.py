@@ -400,23 +400,67 @@ def test_apples_counter_is_a_reason(tmp_path, monkeypatch):
     assert "macOS" in energy.processor(tmp_path).reason
 
 
-def gpu_that_says(*lines):
-    """Return a command that prints these lines again and again, as nvidia-smi does."""
-    code = f"import time\nwhile True:\n    print({chr(10).join(lines)!r}, flush=True)\n    time.sleep(0.02)"
-    return [sys.executable, "-c", code]
+class FakeNvml:
+    """NVIDIA's bindings, over a GPU that draws 100 W, or that fails with an error."""
+
+    class NVMLError(Exception):
+        pass
+
+    class NVMLError_NotSupported(NVMLError):
+        pass
+
+    def __init__(self, fails=None):
+        self.fails, self.millijoules, self.open = fails, 10**9, 0
+
+    def nvmlInit(self):
+        self.open += 1
+
+    def nvmlShutdown(self):
+        self.open -= 1
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        assert uuid == "GPU-1"
+        return "handle"
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        assert handle == "handle" and self.open
+        if self.fails:
+            raise self.fails
+        return self.millijoules
 
 
-def test_a_gpus_joules_are_its_mean_power_times_the_time():
-    sensor = energy.gpu(gpu_that_says("100.00", "[N/A]", "200.00"))
-    with sensor.watch() as spent:
-        time.sleep(0.3)
-    assert 130 < spent.joules / spent.seconds < 170
+def test_a_gpus_joules_are_those_of_its_own_counter():
+    nvml = FakeNvml()
+    counter = energy.gpu(nvml, "GPU-1")
+    with counter.watch() as spent:
+        nvml.millijoules += 2_500
+    assert spent.joules == 2.5 and spent.seconds > 0
+    found = energy.of_answers(lambda: setattr(nvml, "millijoules", nvml.millijoules + 30), counter, seconds=0.05)
+    assert found.each == pytest.approx(0.03) and found.by == energy.Nvml.by
+    assert nvml.open == 0
 
 
-def test_a_gpu_that_is_silent_or_absent_is_a_reason(monkeypatch):
-    monkeypatch.setattr(energy, "_FIRST_S", 1.0)
-    for command in (gpu_that_says("[Not Supported]"), [sys.executable, "-c", "pass"], ["no-such-program"]):
-        assert "no NVIDIA GPU" in energy.gpu(command).reason
+def test_a_gpu_that_does_not_count_or_cannot_be_read_is_a_reason():
+    for fails, words in ((FakeNvml.NVMLError_NotSupported("Not Supported"), "Volta"),
+                         (FakeNvml.NVMLError("Insufficient Permissions"), "Insufficient Permissions")):
+        nvml = FakeNvml(fails)
+        assert words in energy.gpu(nvml, "GPU-1").reason
+        assert nvml.open == 0
+
+
+def test_no_gpu_or_no_bindings_is_a_reason(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "no NVIDIA GPU" in energy.gpu().reason
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert "nvidia-ml-py" in energy.gpu(uuid="GPU-1").reason
+
+
+def test_the_counter_asks_what_nvidias_bindings_have():
+    pynvml = pytest.importorskip("pynvml")
+    for name in vars(FakeNvml):
+        assert hasattr(pynvml, name) or name.startswith("_"), name
+    if not torch.cuda.is_available():
+        assert "cannot be read" in energy.gpu(uuid="GPU-1").reason
 
 
 def test_joules_of_an_answer_are_counted_with_and_without_those_of_idling(tmp_path, linux):
