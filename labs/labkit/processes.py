@@ -1,7 +1,7 @@
 """Another process of the course, which a measurement starts, talks to and always ends.
 
-The helper runs one module of labkit and exchanges lines of JSON with it over pipes. It ends by itself when its parent
-is gone: its input closes.
+The helper runs one module of labkit and exchanges lines of JSON with it over pipes. When its parent is gone its input
+closes, and it ends by itself: after the message that it is at (`serve`), or at once (`end_with_parent`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -33,6 +33,9 @@ class Helper:
         arguments: for its command line.
         environment: variables to set besides this process's own.
         within: a command that starts the one that follows it, elsewhere.
+
+    Raises:
+        HelperFailed: the system lets no further process start.
     """
 
     def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None,
@@ -40,10 +43,14 @@ class Helper:
         place = str(Path(__file__).parents[1])
         path = os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH"))))
         self.module = module
-        self._process = subprocess.Popen(
-            [*within, sys.executable, "-m", module, *arguments],
-            env={**os.environ, **(environment or {}), "PYTHONPATH": path},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        try:
+            self._process = subprocess.Popen(
+                [*within, sys.executable, "-m", module, *arguments],
+                env={**os.environ, **(environment or {}), "PYTHONPATH": path},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+        except OSError as refusal:
+            raise HelperFailed(f"This machine lets no further process start ({refusal.strerror or refusal}): end other "
+                               "programs and notebooks, or ask whoever runs it to allow more (ulimit -u).") from refusal
         self._lines: queue.Queue[str] = queue.Queue()
         self._said: list[str] = []
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._keep_errors)]
@@ -157,6 +164,28 @@ def serve(answer: Callable[[object], object], lines: Iterable[str] | None = None
             reply = {"error": f"{type(trouble).__name__}: {trouble}"}
         if reply is not None:
             say(reply)
+
+
+def end_with_parent(clean_up: Callable[[], object] | None = None) -> Iterator[str]:
+    """Let this process end, whatever it is doing, as soon as its parent is gone or closes the line.
+
+    Args:
+        clean_up: what to do before.
+
+    Returns:
+        The lines that the parent sends, for whoever answers them; for `serve` too.
+    """
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def listen():
+        for line in sys.stdin:
+            lines.put(line)
+        if clean_up:
+            clean_up()
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return iter(lines.get, None)
 
 
 def say(message: object) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import queue
 import shutil
 import signal
 import sys
@@ -27,8 +26,10 @@ from time import monotonic, sleep
 
 from labkit.distributed.job import NETWORKS, History, Job
 from labkit.inputs import above_zero, whole
+from labkit.processes import end_with_parent, say
 
 ORDERS = "--orders"
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts, and ends
 PATIENCE_S, SILENCE_S = 60.0, 30.0  # seconds that others may come later, and may be silent in the middle of the work
 _BEAT_S = 0.3
 _GLANCE_S = 0.5
@@ -49,7 +50,8 @@ def main(arguments: list[str]) -> int:
         _say(f"This cannot be run: {wrong}", sys.stderr)
         return 2
 
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    if LAUNCHED in os.environ:
+        threading.Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
 
     def tell(_, text=""):
         if text and own.rank == 0:
@@ -109,9 +111,9 @@ def _say(line: str, to=None) -> None:
     to.flush()
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with_launcher(launcher: int) -> None:
     """End this process when its launcher is gone, also in the middle of an exchange."""
-    while os.getppid() == parent:
+    while os.getppid() == launcher:
         sleep(_GLANCE_S)
     _say("The launcher of this process has ended, and so does it.", sys.stderr)
     os._exit(1)
@@ -123,14 +125,12 @@ def _end_with_parent(parent: int) -> None:
 def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, patience: float) -> None:
     """Join a worker pool, then do what it orders, line by line, until it closes the line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts the notebook ends the pool through it
-    orders: queue.Queue[dict] = queue.Queue()
-    threading.Thread(target=_listen, args=(orders, Path(store).parent), daemon=True).start()
+    orders = end_with_parent(clean_up=lambda: shutil.rmtree(Path(store).parent, ignore_errors=True))
     import torch
 
     from labkit import device as devices
     from labkit.distributed import rendezvous
     from labkit.distributed.worker import Worker
-    from labkit.processes import say
 
     try:
         devices.settle()
@@ -139,19 +139,12 @@ def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, pat
                         device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
         say("ready")
         while True:
-            say(_done(worker, orders.get(), say))
+            say(_done(worker, json.loads(next(orders)), say))
     except Exception as trouble:
         lost = isinstance(trouble, rendezvous.Lost)
         with suppress(OSError):  # nobody may be left to read it
             say({"failed": str(trouble) if lost else f"{type(trouble).__name__}: {trouble}", "lost": lost})
-        orders.get()  # nothing more comes: the pool ends this process
-
-
-def _listen(orders: queue.Queue, folder: Path) -> None:
-    for line in sys.stdin:
-        orders.put(json.loads(line))
-    shutil.rmtree(folder, ignore_errors=True)  # the notebook has gone, or has enough
-    os._exit(0)
+        next(orders)  # nothing more comes: the pool ends this process
 
 
 def _done(worker, order: dict, say) -> object:

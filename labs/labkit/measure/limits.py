@@ -17,7 +17,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +28,7 @@ from typing import ClassVar
 
 from labkit import control_groups
 from labkit.experiment import Unavailable
-from labkit.processes import Helper, HelperFailed, say
+from labkit.processes import Helper, HelperFailed, end_with_parent, say
 from labkit.units import quantity
 
 try:
@@ -265,7 +264,7 @@ def obey(jobs: dict[str, tuple[Callable[[], object], Callable[..., dict]]]) -> N
         jobs: by name, a function that loads the libraries, and one that does the work and returns numbers by name.
     """
     order = json.loads(sys.argv[1])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     load, work = jobs[order["task"].pop("job")]
     try:
         load()
@@ -281,11 +280,6 @@ def obey(jobs: dict[str, tuple[Callable[[], object], Callable[..., dict]]]) -> N
     except Exception as trouble:
         say({"error": f"{type(trouble).__name__}: {trouble}"})
     os._exit(0)
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
 
 
 def _memory(name: str) -> int:

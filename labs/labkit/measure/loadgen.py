@@ -20,7 +20,7 @@ import numpy as np
 
 from labkit.inputs import above_zero, whole
 from labkit.measure import mlperf_log
-from labkit.processes import Helper, HelperFailed, say
+from labkit.processes import Helper, HelperFailed, end_with_parent, say
 from labkit.runtimes.onnx_session import SIDE, Network, as_input
 from labkit.timing import clock
 from labkit.timing.clock import CONTENDED, Contention
@@ -215,6 +215,7 @@ def _settings(loadgen, folder: Path, settings: Settings) -> tuple:
 
 def main(file: str, folder: str, settings: str) -> None:
     """Run in the helper: open the network, say what it takes by itself, let LoadGen ask, and say when it is done."""
+    end_with_parent()
     try:
         images, wanted = np.load(Path(folder) / "pictures.npy"), Settings(**json.loads(settings))
         network = Network(file)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
 
-from labkit.processes import Helper, say
+from labkit.processes import Helper, end_with_parent, say
 
 LIFETIME_S = 120  # seconds after which a neighbour leaves by itself, whatever happens
 _SIDE = 256  # of the matrices that it multiplies
@@ -38,16 +35,11 @@ def _compute() -> None:
     """Run in the neighbour: multiply until the parent closes the line."""
     import numpy as np
 
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    end_with_parent()
     numbers, end = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32), perf_counter() + LIFETIME_S
     say("busy")
     while perf_counter() < end:
         numbers @ numbers
-
-
-def _leave_with_the_parent() -> None:
-    sys.stdin.read()
-    os._exit(0)
 
 
 if __name__ == "__main__":

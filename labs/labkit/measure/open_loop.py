@@ -12,12 +12,9 @@ import asyncio
 import gc
 import json
 import math
-import os
-import queue
 import selectors
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +24,7 @@ from time import perf_counter, process_time
 import numpy as np
 
 from labkit.inputs import above_zero
-from labkit.processes import Helper, say, serve
+from labkit.processes import Helper, end_with_parent, say, serve
 
 PATIENCE_S = 10.0  # for an answer, after which it counts as lost
 OK, SHED, LOST = 200, 503, 0
@@ -346,13 +343,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
-def _listen(orders: queue.SimpleQueue[str]) -> None:
-    """Pass the parent's orders on; end the process, in the middle of a load if need be, when the parent is gone."""
-    for line in sys.stdin:
-        orders.put(line)
-    os._exit(0)
-
-
 def main(path: str) -> None:
     """Run in the helper: load the pictures, then obey."""
     from safetensors.numpy import load_file
@@ -368,10 +358,9 @@ def main(path: str) -> None:
         with asyncio.Runner(loop_factory=_loop) as runner:
             return runner.run(_load(messages, choices, order))
 
-    orders: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
+    orders = end_with_parent()
     say({})
-    serve(obey, iter(orders.get, None))
+    serve(obey, orders)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from labkit.netem import door as doors
 from labkit.netem import namespaces
 from labkit.netem.emulator import BackendUnavailable, Emulator
 from labkit.processes import Helper, HelperFailed, say, serve
@@ -99,18 +100,12 @@ def _serve(door: str) -> None:
         say({"error": f"{trouble.strerror}"})
         return
     pump = namespaces.Pump()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(door)
-    listener.listen()
 
-    def connect():
-        while True:
-            visitor, _ = listener.accept()
-            with visitor:
-                host, handles, _, _ = socket.recv_fds(visitor, 64, 1)
-                if handles:
-                    pump.join(host.decode(), handles[0])
-                    visitor.sendall(b"k")
+    def connect(visitor):
+        host, handles, _, _ = socket.recv_fds(visitor, 64, 1)
+        if handles:
+            pump.join(host.decode(), handles[0])
+            visitor.sendall(b"k")
 
     def obey(order):
         if "link" in order:
@@ -118,8 +113,8 @@ def _serve(door: str) -> None:
         pump.up = order.get("up", pump.up)
         return {}
 
-    for work in (connect, pump.run):
-        threading.Thread(target=work, daemon=True).start()
+    doors.serve(door, connect)
+    threading.Thread(target=pump.run, daemon=True).start()
     say({})
     serve(obey)
     shutil.rmtree(Path(door).parent, ignore_errors=True)
@@ -130,9 +125,7 @@ def _become(door: str, host: str, *command: str) -> None:
     cable = namespaces.device(host, PACKET)
     with suppress(OSError):
         _CONGESTION.write_text("reno")  # the others take the delay of such large packets for a jam (HyStart, RFC 9406)
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(_PATIENCE_S)
-        line.connect(door)
+    with doors.visit(door, _PATIENCE_S) as line:
         socket.send_fds(line, [host.encode()], [cable])
         if not line.recv(1):
             raise OSError("the switch has gone")

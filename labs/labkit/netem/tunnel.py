@@ -11,28 +11,24 @@ import shutil
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
-from labkit.netem import namespaces
+from labkit.netem import door, namespaces
 from labkit.processes import say, serve
 from labkit.specs.link import LinkSpec
 
 EDGE, CLOUD = "192.0.2.1", "192.0.2.2"  # addresses reserved for examples (RFC 5737)
 
 
-def _door(place: str, make) -> None:
-    """Open a door where everybody gets a socket of the network that this thread is in now."""
-    door = socket.socket(socket.AF_UNIX)
-    door.bind(place)
-    door.listen()
+def _hand_out(place: str, make: Callable[[], socket.socket]) -> None:
+    """Give everybody who comes to a door a socket of the network that this thread is in now."""
 
-    def hand_out():
-        while True:
-            visitor, _ = door.accept()
-            with visitor, make() as made, suppress(OSError):
-                socket.send_fds(visitor, [b"s"], [made.fileno()])
+    def meet(visitor):
+        with make() as made:
+            socket.send_fds(visitor, [b"s"], [made.fileno()])
 
-    threading.Thread(target=hand_out, daemon=True).start()
+    door.serve(place, meet)
 
 
 def _usual(made: socket.socket) -> socket.socket:
@@ -44,9 +40,7 @@ def _usual(made: socket.socket) -> socket.socket:
 
 def fetch(place: str, limit: float) -> socket.socket:
     """Return a socket from the door at `place`; raises `OSError` where none is to be had within `limit` seconds."""
-    with socket.socket(socket.AF_UNIX) as visitor:
-        visitor.settimeout(limit)
-        visitor.connect(place)
+    with door.visit(place, limit) as visitor:
         _, handles, _, _ = socket.recv_fds(visitor, 1, 1)
     if not handles:
         raise OSError("The tunnel gave no socket.")
@@ -61,10 +55,10 @@ def main(folder: str) -> None:
     try:
         namespaces.enter()
         near = namespaces.device(EDGE)
-        _door(f"{folder}/edge", lambda: _usual(socket.socket()))
+        _hand_out(f"{folder}/edge", lambda: _usual(socket.socket()))
         namespaces.enter_another()  # this thread goes on, the first door's stays
         far = namespaces.device(CLOUD)
-        _door(f"{folder}/cloud", lambda: _usual(socket.create_server((CLOUD, 0))))
+        _hand_out(f"{folder}/cloud", lambda: _usual(socket.create_server((CLOUD, 0))))
     except OSError as trouble:
         say({"error": f"{trouble.strerror or trouble}"})
         return

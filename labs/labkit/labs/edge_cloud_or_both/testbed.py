@@ -13,6 +13,7 @@ from time import perf_counter, sleep
 import torch
 
 from labkit.experiment import Outcome
+from labkit.labs.session import Session
 from labkit.measure.probes.offload import PAUSE_S
 from labkit.models.datasets.cats import Pictures
 from labkit.models.evaluation import evaluate
@@ -100,21 +101,19 @@ class Testbed:
     """
 
     def __init__(self, team: Team, backend: str | None = None):
-        self.team, self._backend = team, backend
-        self.link: linking.EmulatedLink | None = None
+        self.team, self._backend, self._session = team, backend, Session()
 
     @contextmanager
     def open(self) -> Iterator[Testbed]:
         """Start everything, or use what an outer block has started."""
-        if self.link is not None:
+        with self._session.open():
+            self._session.start("cloud", lambda: clouds.running(self.team.large, self.link))
             yield self
-            return
-        with linking.emulated_link(backend=self._backend) as self.link:
-            try:
-                with clouds.running(self.team.large, self.link):
-                    yield self
-            finally:
-                self.link = None
+
+    @property
+    def link(self) -> linking.EmulatedLink:
+        """The link, while the testbed is open."""
+        return self._session.start("link", lambda: linking.emulated_link(backend=self._backend))
 
     @contextmanager
     def device(self, slower: int = 1) -> Iterator[Device]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
+from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import queueing
 from labkit.predict.percentiles import TooFew, percentile
@@ -87,45 +88,36 @@ class Bench:
 
     def __init__(self, machine: Machine, seconds: float, tries: int = 3):
         self.costs, self._seconds, self._tries = machine.cost("serving"), seconds, tries
-        self._stack, self._pairs, self._found, self._depth = ExitStack(), [], {}, 0
+        self._session, self._settings = Session(), 0
 
     @contextmanager
     def open(self) -> Iterator[Bench]:
         """Keep what is started, and found, until the outermost block ends."""
-        self._depth += 1
-        try:
+        with self._session.open():
             yield self
-        finally:
-            self._depth -= 1
-            if not self._depth:
-                self._pairs, self._found = [], {}
-                self._stack.close()
 
     def pairs(self, replicas: int = 1) -> list:
         """Return so many servers, each with a generator."""
         from labkit.measure.probes import serving as instrument
 
-        while len(self._pairs) < replicas:
-            self._pairs.append(self._stack.enter_context(instrument.standing()))
-        return self._pairs[:replicas]
+        return [self._session.start(place, instrument.standing) for place in range(replicas)]
 
     def sweep(self, rate: float, limit: int, window: float, replicas: int = 1) -> Sweep:
         """Let requests come at random for a while; a setting that was met in this block is not met twice."""
-        key = (rate, limit, window, replicas)
-        if key not in self._found:
-            self._found[key] = self._measured(*key)
-        return self._found[key]
+        setting = (rate, limit, window, replicas)
+        return self._session.start(setting, lambda: nullcontext(self._measured(*setting)))
 
     def _measured(self, rate, limit, window, replicas) -> Sweep:
         """Measure between two looks at the machine's pace; again, a few times, where it changed or others disturbed."""
         pairs = self.pairs(replicas)
+        self._settings += 1
         for attempt in range(self._tries):
             contention = Contention()
             before = self._slow(pairs)
             for server, _ in pairs:
                 server.settle(limit=limit, window=window * before, room=ROOM)
             ports = [server.port for server, _ in pairs]
-            load = pairs[0][1].open(ports, rate / before, self._seconds, seed=100 * len(self._found) + attempt)
+            load = pairs[0][1].open(ports, rate / before, self._seconds, seed=100 * self._settings + attempt)
             after = self._slow(pairs)
             busy = contention.share()
             if max(before, after) < (1 + WANDERED) * min(before, after) and busy <= CONTENDED:

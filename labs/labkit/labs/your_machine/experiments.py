@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 from labkit.experiment import Axis, Experiment, Point, Unavailable
 from labkit.labs.common import banded, measured, measured_rate, nearest
+from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.operators import along
@@ -93,7 +94,7 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
     from labkit.processes import HelperFailed
 
     costs = {instrument: machine.cost(instrument) for instrument, _ in MOVES.values()}
-    bench = _Bench()
+    session = Session()
 
     def predict(what, size):
         instrument, curve = MOVES[what]
@@ -109,10 +110,12 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         if not (expected := predict(what, size)):
             return expected
         try:
-            with bench.use(instrument, machine) as once:
+            with session.open():
+                once = session.start(instrument, lambda: _once(instrument, machine))
                 beside, pace = nearest(costs[instrument].curve(curve), size)
                 return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), pace, budget))
         except (OSError, HelperFailed) as trouble:
+            session.drop(instrument)  # a late answer must not be taken for that of the next point
             return Unavailable(f"It cannot be run here at the moment: {trouble}")
 
     return Experiment(
@@ -124,40 +127,8 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         predict=predict,
         measure=measure,
         readout="For {size}, {what} takes {value}, of which {part:latency} however few they are.",
-        session=bench.hold,
+        session=session.open,
     )
-
-
-class _Bench:
-    """Files and helper processes that measurements need: kept between the points of a session, else ended at once."""
-
-    def __init__(self):
-        self._kept: tuple[ExitStack, dict] | None = None
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            self._kept = stack, {}
-            try:
-                yield
-            finally:
-                self._kept = None
-
-    @contextmanager
-    def use(self, instrument: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
-        """Yield a function of bytes and curve that returns the seconds of one."""
-        if self._kept is None:
-            with _once(instrument, machine) as once:
-                yield once
-        else:
-            stack, ready = self._kept
-            if instrument not in ready:
-                ready[instrument] = stack.enter_context(_once(instrument, machine))
-            try:
-                yield ready[instrument]
-            except BaseException:
-                ready.pop(instrument)  # a late answer must not be taken for that of the next point
-                raise
 
 
 @contextmanager

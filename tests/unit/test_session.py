@@ -1,0 +1,60 @@
+"""A session keeps what is dear to start until its outermost block ends, and then ends all of it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from labkit.labs.session import Session
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+def process(log, name="it"):
+    @contextmanager
+    def running():
+        log.append(f"{name} starts")
+        yield name
+        log.append(f"{name} ends")
+
+    return running
+
+
+def test_what_is_started_is_kept_until_the_outermost_block_ends(log):
+    session = Session()
+    with session.open():
+        with session.open():
+            assert session.start("key", process(log)) == "it"
+        assert session.start("key", process(log)) == "it" and log == ["it starts"]
+    assert log == ["it starts", "it ends"]
+    with session.open():
+        session.start("key", process(log))
+    assert log == ["it starts", "it ends"] * 2
+
+
+def test_what_was_started_last_ends_first_also_on_an_error(log):
+    session = Session()
+    with pytest.raises(KeyboardInterrupt), session.open():
+        session.start("cable", process(log, "cable"))
+        session.start("server", process(log, "server"))
+        raise KeyboardInterrupt
+    assert log == ["cable starts", "server starts", "server ends", "cable ends"]
+
+
+def test_what_failed_is_not_used_again_and_ends_all_the_same(log):
+    session = Session()
+    with session.open():
+        session.start("key", process(log, "first"))
+        session.drop("key")
+        assert session.start("key", process(log, "second")) == "second"
+    assert log == ["first starts", "second starts", "second ends", "first ends"]
+
+
+def test_nothing_starts_where_nothing_would_end_it(log):
+    with pytest.raises(RuntimeError, match="open the session first"):
+        Session().start("key", process(log))
+    assert log == []
