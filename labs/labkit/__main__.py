@@ -1,8 +1,9 @@
-"""The command `labkit`: `labkit validate` holds every prediction of the course against this machine."""
+"""The command `labkit`: checks every prediction of the course against this machine, and the machine itself."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
@@ -34,7 +35,11 @@ def _run(arguments: list[str] | None) -> int:
     check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
                        "as well; what it holds of other labs stays")
     check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
+    doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
+    doctor.add_argument("--json", action="store_true", help="for a program")
     options = parser.parse_args(arguments)
+    if options.command == "doctor":
+        return examine(options.json)
     if options.published:
         if options.labs or options.again or options.record:
             parser.error("--published reads a table and measures nothing: give it no lab, --again or --record")
@@ -59,6 +64,15 @@ def _run(arguments: list[str] | None) -> int:
         except OSError as trouble:
             print(f"The points cannot be written to {options.record}: {trouble.strerror}.", file=sys.stderr)
             return 2
+    return 0
+
+
+def examine(for_a_program: bool) -> int:
+    """Print what this machine is and can do; returns the exit status."""
+    from labkit import doctor
+
+    found = doctor.examine()
+    print(json.dumps(found, indent=1) if for_a_program else "\n".join(doctor.lines(found)))
     return 0
 
 

@@ -189,7 +189,7 @@ def test_there_is_a_gpu_or_a_reason():
 
 
 @pytest.fixture(scope="module")
-def costs():
+def calibration():
     with pytest.MonkeyPatch.context() as patch:
         in_a_hurry(patch)
         return latency.calibrate(latency.CPU)
@@ -203,10 +203,10 @@ def in_a_hurry(patch):
     patch.setattr(drift, "_LOOKS", 0)
 
 
-def test_the_instrument_measures_all_that_it_names(costs):
-    costs.check(latency.NAMES)
-    for way in ("eager on one thread conv8 128", "runtime on one thread 64"):
-        curve = costs.curve(way)
+def test_the_instrument_measures_all_that_it_names(calibration):
+    calibration.check(latency.KEYS)
+    for key in (("eager", "on one thread", "conv8", 128), ("runtime", "on one thread", 64)):
+        curve = calibration.curve(*key)
         assert curve[-1][1] > 4 * curve[0][1], "64 pictures take longer than one"
 
 
@@ -214,10 +214,10 @@ def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
     monkeypatch.setattr(latency, "all_threads", lambda: 1)
     monkeypatch.setattr(latency, "BATCHES", (1,))
     in_a_hurry(monkeypatch)
-    costs = latency.calibrate(latency.CPU)
-    costs.check(latency.NAMES)
-    assert costs.missing.keys() == {name for name in latency.NAMES if ALL in name}
-    machine = fakes.machine(costs={"latency": costs}, identity={"cores": 1})
+    calibration = latency.calibrate(latency.CPU)
+    calibration.check(latency.KEYS)
+    assert calibration.missing.keys() == {name for name in latency.KEYS if ALL in name}
+    machine = fakes.machine(calibrations={"latency": calibration}, identity={"cores": 1})
     experiment = lab.time(machine)
     assert experiment.axis("threads").values == (1,)
     assert all(experiment.predict(**point).value > 0 for point in experiment.points())
@@ -226,14 +226,14 @@ def test_on_one_processor_all_threads_are_missing_with_a_reason(monkeypatch):
 
 def test_names_agree_with_the_prediction():
     assert predicted.NARROWEST in latency.WIDTHS and predicted.NARROWEST in latency.WHOLE
-    assert latency.NAMES and set(fakes.latency().curves) == set(latency.NAMES)
+    assert latency.KEYS and set(fakes.latency().curves) == set(latency.KEYS)
 
 
 def test_eager_is_the_sum_of_its_layers_and_no_run_is_below_the_floor(times):
-    costs = fakes.latency()
+    calibration = fakes.latency()
     layers = network.cats(16)
     alone = 4 * fakes.START + sum(layer.flop for layer in layers) / fakes.RATE
-    assert predicted.seconds(costs, "eager", 16, 1, 1, 4) == pytest.approx(alone, rel=0.1)
+    assert predicted.seconds(calibration, "eager", 16, 1, 1, 4) == pytest.approx(alone, rel=0.1)
     for point in times.points():
         outcome = times.predict(**point)
         assert 0 < outcome.parts["the floor"] <= outcome.value
@@ -551,12 +551,12 @@ def test_right_answers_pass_and_wrong_ones_get_a_hint(times, capsys):
 
 def test_no_threads_pay_where_they_cost(capsys):
     """A machine on which two threads take longer at every width."""
-    costs = fakes.latency()
-    slow = {name: [[b, 2 * s] for b, s in curve] if "on all" in name else curve
-            for name, curve in costs.curves.items()}
-    slow |= {name: [[b, 2 * s] for b, s in costs.curve(name.replace("on all threads", "on one thread"))]
-             for name in slow if "on all threads" in name}
-    experiment = lab.time(fakes.machine(costs={"latency": fakes.costs(slow)}, identity={"cores": 2}))
+    calibration = fakes.latency()
+    slow = {key: [[b, 2 * s] for b, s in curve] if latency.ALL in key else curve
+            for key, curve in calibration.curves.items()}
+    alone = {key: tuple(latency.ONE if part == latency.ALL else part for part in key) for key in slow}
+    slow |= {key: [[b, 2 * s] for b, s in calibration.curve(*alone[key])] for key in slow if latency.ALL in key}
+    experiment = lab.time(fakes.machine(calibrations={"latency": fakes.calibration(slow)}, identity={"cores": 2}))
     assert check.threads_pay(0, experiment) is True
     assert check.threads_pay(8, experiment) is False
 

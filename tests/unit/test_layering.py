@@ -19,13 +19,13 @@ LAYERS = [  # from the bottom
     {"distributed", "serving", "offload"},
     {"measure"},
     {"machine"},
-    {"catalogue", "published"},
+    {"catalogue", "published", "needs"},
     {"summary", "checks", "figures"},
     {"widgets"},
     {"labs"},
     {"pages", "plan"},
     {"validate", "verdicts", "doctor"},
-    {"book", "__main__"},
+    {"book", "book_verdicts", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 

@@ -79,6 +79,13 @@ def test_nodes_of_accelerators_are_bound_by_the_slower_kind_of_link():
     assert collectives.two_levels(1e9, 16, 8, inside, Link(0, 1e13)) == collectives.ring(1e9, 8, inside)
 
 
+def test_a_ring_through_all_accelerators_counts_each_as_a_hop_and_has_the_slower_link_s_rate():
+    inside, between = Link(0, 4e11), Link(1e-5, 5e10)
+    assert collectives.through_all(1e9, 1, 8, inside, between) == collectives.ring(1e9, 8, inside)
+    assert collectives.through_all(1e9, 16, 8, inside, between) == collectives.ring(1e9, 128, between)
+    assert collectives.through_all(1e9, 2, 8, inside, Link(0, 1e13)) == collectives.ring(1e9, 16, inside)
+
+
 def test_the_fit_recovers_latency_and_bandwidth_through_noise():
     dice = random.Random(0)
     points = [(n, size, collectives.ring(size, n, LINK) * dice.uniform(0.95, 1.05))
@@ -183,7 +190,7 @@ TRAINED = tuple(more_nodes.NETWORKS)
 
 
 def test_the_made_up_costs_are_what_the_instrument_promises():
-    fakes.data_parallel().check(instrument.NAMES)
+    fakes.data_parallel().check(instrument.KEYS)
 
 
 def test_one_node_neither_talks_nor_waits(time):
@@ -213,9 +220,9 @@ def test_the_efficiency_of_weak_scaling_falls_with_the_nodes(time, what):
 
 
 def test_without_costs_of_exchange_more_nodes_only_compute(here):
-    free = fakes.data_parallel(**{"spread": [[1, 1.0]], "sum loopback": [[16, 1e-15], [32, 1e-15]],
-                                  "exchange loopback": [[16, 1e-12], [32, 1e-12]]})
-    time = more_nodes.time(fakes.machine(costs={"data_parallel": free}))
+    free = fakes.data_parallel({("spread",): [[1, 1.0]], ("sum", "loopback"): [[16, 1e-15], [32, 1e-15]],
+                                ("exchange", "loopback"): [[16, 1e-12], [32, 1e-12]]})
+    time = more_nodes.time(fakes.machine(calibrations={"data_parallel": free}))
     for nodes in (2, 8):
         found = time.predict(nodes=nodes, batch=256, scaling=STRONG, what=TRAINED[1], **FAST)
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
@@ -224,10 +231,10 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
 @pytest.mark.parametrize("backend", instrument.LINKS)
 def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(backend):
     usual = fakes.data_parallel()
-    slower = fakes.data_parallel(**{f"exchange {backend}": [
-        [size, seconds + 1e-3] for size, seconds in usual.curve(f"exchange {backend}")]})
-    before, after = (more_nodes.time(fakes.machine(costs={"data_parallel": costs}), backend)
-                     for costs in (usual, slower))
+    slower = fakes.data_parallel({("exchange", backend): [
+        [size, seconds + 1e-3] for size, seconds in usual.curve("exchange", backend)]})
+    before, after = (more_nodes.time(fakes.machine(calibrations={"data_parallel": calibration}), backend)
+                     for calibration in (usual, slower))
     for link in (dict(round_trip=0.01, rate=1), dict(round_trip=0, rate=0.1), FAST):
         point = dict(nodes=2, batch=256, scaling=STRONG, what=TRAINED[0], **link)
         assert after.predict(**point).value - before.predict(**point).value == pytest.approx(1e-3, rel=0.05)
@@ -271,7 +278,7 @@ def test_the_time_to_learn_is_steps_needed_times_the_time_of_a_step(here, time):
 
 def test_a_machine_without_the_instrument_is_told_what_to_do():
     with pytest.raises(ValueError, match="data_parallel"):
-        more_nodes.time(fakes.machine(costs={}))
+        more_nodes.time(fakes.machine(calibrations={}))
 
 
 # Exercises
@@ -324,7 +331,7 @@ def test_real_processes_run_what_is_predicted_and_learn():
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
         found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, LinkSpec(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
-        few, many = (mean(instrument.sampler(pair, instrument.work("cats", 8, batch))() for _ in range(3))
+        few, many = (mean(instrument.sampler(pair, instrument.job("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))
         assert many > 2 * few
         lesson = instrument.learn(pair, width=8, batch=64, seed=0, target=0.5)

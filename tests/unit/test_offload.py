@@ -38,17 +38,19 @@ FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "
          "dense": lambda c: 6 * c}
 
 
-def costs():
+def calibration():
     """Return what the instrument would find on a machine that follows simple rules."""
-    curves = {f"layer {kind}": [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
+    curves = {("layer", kind): [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
               for kind, flop in FLOPS.items()}
     messages = fakes.link(5e-4, 1e9, (16, 4112, 16400, 65552))
-    return fakes.costs({**curves, "waking": [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]], "relay": messages, "tunnel": messages})
+    waking = [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]
+    over = {("message", rung): messages for rung in ("relay", "tunnel")}
+    return fakes.calibration({**curves, **over, "waking": waking})
 
 
 @pytest.fixture(scope="module")
 def here():
-    return fakes.machine(costs={"offload": costs()})
+    return fakes.machine(calibrations={"offload": calibration()})
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +400,7 @@ def total(found) -> float:
 
 
 def test_an_answer_takes_the_sum_of_its_parts(here):
-    spec, found = LinkSpec(0.02, 1e6), here.cost("offload")
+    spec, found = LinkSpec(0.02, 1e6), here.calibration("offload")
     at = predicted.split(found, "relay", spec, 24, 2)
     layers = network.cats(24)
     assert at[predicted.EDGE] == pytest.approx(predicted.compute(found, layers[:2]))
@@ -411,7 +413,7 @@ def test_an_answer_takes_the_sum_of_its_parts(here):
 
 
 def test_more_of_anything_bad_takes_longer(here):
-    found = here.cost("offload")
+    found = here.calibration("offload")
 
     def seconds(trip=0.02, rate=1e6, loss=0.0, cut=1, slower=1):
         return total(predicted.split(found, "relay", LinkSpec(trip, rate, loss), 24, cut, slower))
@@ -423,7 +425,7 @@ def test_more_of_anything_bad_takes_longer(here):
 
 
 def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
-    found, spec = here.cost("offload"), LinkSpec(0.05, 1e6)
+    found, spec = here.calibration("offload"), LinkSpec(0.05, 1e6)
     own = predicted.alone(found, 4)
     whole = own + total(predicted.split(found, "relay", spec, 24, 0))
 
@@ -436,7 +438,7 @@ def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
 
 
 def test_the_turn_is_where_the_deadline_is_just_kept(here):
-    found = here.cost("offload")
+    found = here.calibration("offload")
     for deadline in (0.033, 0.1, 1.0):
         turn = predicted.turning(predicted.split(found, "relay", LinkSpec(0.01, 1e6), 24, 0), deadline)
         at = predicted.split(found, "relay", LinkSpec(turn, 1e6), 24, 0)
@@ -507,7 +509,8 @@ def test_published_links_are_points_with_a_source():
 def test_a_machine_or_a_rung_without_a_measurement_is_refused(here, team):
     with pytest.raises(ValueError, match="This needs what 'offload'"):
         offload.time(fakes.machine(), team, "relay")
-    lacking = fakes.machine(costs={"offload": fakes.costs({}, missing=dict.fromkeys(instrument.NAMES, "Not here."))})
+    nothing = fakes.calibration({}, missing=dict.fromkeys(instrument.KEYS, "Not here."))
+    lacking = fakes.machine(calibrations={"offload": nothing})
     with pytest.raises(ValueError, match="Not here"):
         offload.time(lacking, team, "tunnel")
 
@@ -567,7 +570,7 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
 
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
-    made_up = fakes.machine(costs={"offload": costs()})
+    made_up = fakes.machine(calibrations={"offload": calibration()})
     times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
     usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
     with times.session():
@@ -586,11 +589,11 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
 def test_the_instrument_finds_all_that_it_names(quiet):
     before = torch.get_num_threads()
     found = instrument.calibrate(torch.device("cpu"))
-    found.check(instrument.NAMES)
+    found.check(instrument.KEYS)
     assert torch.get_num_threads() == before
-    assert "relay" in found.curves and not any(name.startswith("layer") for name in found.missing)
+    assert not found.reason("message", "relay") and not any(key[0] == "layer" for key in found.missing)
     for kind in instrument.KINDS:
-        assert len(found.curve(f"layer {kind}")) == len(instrument.WIDTHS)
+        assert len(found.curve("layer", kind)) == len(instrument.WIDTHS)
 
 
 # Exercises

@@ -248,10 +248,10 @@ def test_the_seeds_that_are_needed_are_enough_and_no_more():
 
 
 def test_a_step_is_the_sum_of_its_layers_and_threads_follow_amdahl():
-    costs = fakes.precision(most=4)
+    calibration = fakes.precision(most=4)
     for width, batch, form in itertools.product((8, 16, 32), (8, 64, 256), ("fp64", "fp32", "bf16")):
-        one, every = (predicted.at(costs, place, form, width, batch) for place in (ONE, ALL))
-        steps = [predicted.on_threads(costs, form, width, batch, n, 4) for n in (1, 2, 3, 4)]
+        one, every = (predicted.at(calibration, place, form, width, batch) for place in (ONE, ALL))
+        steps = [predicted.on_threads(calibration, form, width, batch, n, 4) for n in (1, 2, 3, 4)]
         assert steps[0] == one
         assert sum(steps[3].values()) == pytest.approx(sum(every.values()))
         totals = [sum(step.values()) for step in steps]
@@ -313,16 +313,17 @@ def test_what_is_shared_and_what_it_gains_fit_together(here):
 def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
-    monkeypatch.setattr(precision, "_COSTS", ("optimiser", "conv32 8", "conv16 8"))
+    monkeypatch.setattr(precision, "_RESTS", (("optimiser",), ("conv32", 8), ("conv16", 8)))
     monkeypatch.setattr(autocast, "FORMS", ("fp32", "tf32", "bf16"))
-    names = {f"{place} {form} {cost}" for place, form, cost in itertools.product(
-        precision.PLACES, autocast.FORMS, precision._COSTS)} | {f"{place} pace" for place in precision.PLACES}
-    monkeypatch.setattr(precision, "NAMES", tuple(names))
+    keys = {(place, form, *rest) for place, form, rest in itertools.product(
+        precision.PLACES, autocast.FORMS, precision._RESTS)} | {(place, "reference") for place in precision.PLACES}
+    monkeypatch.setattr(precision, "KEYS", tuple(keys))
     threads = torch.get_num_threads()
-    costs = precision.calibrate(CPU)
+    calibration = precision.calibrate(CPU)
     assert torch.get_num_threads() == threads
-    costs.check(names)
-    assert "tf32" in costs.missing[f"{ONE} tf32 optimiser"] and "no GPU" in costs.missing["on the GPU pace"]
+    calibration.check(keys)
+    assert "tf32" in calibration.reason(ONE, "tf32", "optimiser")
+    assert "no GPU" in calibration.reason("on the GPU", "reference")
 
 
 def test_a_format_that_is_too_slow_or_unknown_to_the_device_says_so(monkeypatch):

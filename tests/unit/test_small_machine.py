@@ -532,7 +532,7 @@ def test_a_width_off_the_slider_is_refused_with_the_nearest(width):
 
 def test_a_machine_without_the_instrument_is_refused():
     with pytest.raises(ValueError, match="sessions"):
-        small.time(fakes.machine(costs={}))
+        small.time(fakes.machine(calibrations={}))
 
 
 @pytest.mark.parametrize("form", ["int4", "", None])
@@ -608,14 +608,15 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 @pytest.mark.slow
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
-    names = tuple(f"{form} {width}" for form in ONNX_FORMATS for width in (4, 16))
-    monkeypatch.setattr(sessions, "NAMES", names)
-    costs = sessions.calibrate(CPU)
-    costs.check(sessions.NAMES)
-    for curve in costs.curves.values():
+    keys = tuple((form, width) for form in ONNX_FORMATS for width in (4, 16))
+    monkeypatch.setattr(sessions, "KEYS", keys)
+    calibration = sessions.calibrate(CPU)
+    calibration.check(sessions.KEYS)
+    for curve in calibration.curves.values():
         assert curve[0][1] < curve[1][1]
-    timing, speed = sessions.seconds("fp32", 16, 8, beside=(16, 8), pace=dict(costs.curve("fp32 16"))[8], budget=0.1)
-    assert timing.median == pytest.approx(costs.curve("fp32 16")[1][1], rel=1.0) and speed > 0
+    usual = dict(calibration.curve("fp32", 16))[8]
+    timing, speed = sessions.seconds("fp32", 16, 8, beside=(16, 8), reference_seconds=usual, budget=0.1)
+    assert timing.median == pytest.approx(calibration.curve("fp32", 16)[1][1], rel=1.0) and speed > 0
 
 
 def test_forms_are_measured_with_their_intervals(files, unseen):

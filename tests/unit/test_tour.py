@@ -25,10 +25,10 @@ MESSAGE, ALL_REDUCE = "a message to another process", "an all-reduce of two proc
 EXPERIMENTS = (tour.products, tour.reads, tour.moves)
 
 
-def with_costs(**costs):
+def with_costs(**calibration):
     """The made-up machine with other costs of some instruments."""
     here = fakes.machine()
-    return dataclasses.replace(here, costs={**here.costs, **costs})
+    return dataclasses.replace(here, calibrations={**here.calibrations, **calibration})
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ def test_moving_bytes_takes_latency_and_transfer(what, latency, bandwidth):
         outcome = experiment.predict(what=what, size=size)
         assert outcome.value == pytest.approx(latency + size / bandwidth)
         assert outcome.parts["latency"] == pytest.approx(
-            links.latency(fakes.machine().cost(tour.MOVES[what][0]).curve(tour.MOVES[what][1])))
+            links.latency(fakes.machine().calibration(tour.MOVES[what][0]).curve(tour.MOVES[what][1])))
 
 
 def test_a_link_whose_smallest_message_was_slow_still_has_parts_that_add_up():
     slow_start = {"message": [[1, 3e-3], [2**12, 1e-3], [2**24, 2e-3]]}
-    experiment = tour.moves(with_costs(loopback=fakes.costs(slow_start)))
+    experiment = tour.moves(with_costs(loopback=fakes.calibration(slow_start)))
     for size in tour.SIZES:
         assert all(part >= 0 for part in experiment.predict(what=MESSAGE, size=size).parts.values())
 
@@ -90,7 +90,7 @@ def test_products_reach_the_rate_of_their_format_and_reads_that_of_their_place()
 def test_a_format_too_slow_to_be_measured_far_is_not_guessed_far():
     curves = {"fp32": fakes.tour()["products"].curve("fp32"), "fp16": [[2 * n**3, 1e-3 * n] for n in (32, 64)]}
     missing = dict.fromkeys(set(products.FORMATS) - curves.keys(), "It has none.")
-    experiment = tour.products(with_costs(products=fakes.costs(curves, missing=missing)))
+    experiment = tour.products(with_costs(products=fakes.calibration(curves, missing=missing)))
     assert experiment.predict(form="fp16", side=128)
     for half in (experiment.predict, experiment.measure):
         outcome = half(form="fp16", side=256)
@@ -158,7 +158,7 @@ def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkey
 @pytest.fixture
 def counted(quiet, monkeypatch):
     """Links that take twice their calibrated pace; the list tells what was started, asked for, and ended."""
-    events, pace = [], fakes.machine().cost("loopback").pace
+    events, reference_seconds = [], fakes.machine().calibration("loopback").reference_seconds
 
     def replace(module):
         name = module.__name__.rpartition(".")[2]
@@ -167,7 +167,7 @@ def counted(quiet, monkeypatch):
         def session(state="link"):
             events.append(("start", name, state))
             try:
-                yield lambda size, *pattern: events.append(("move", name, size)) or 2 * pace
+                yield lambda size, *pattern: events.append(("move", name, size)) or 2 * reference_seconds
             finally:
                 events.append(("end", name, state))
 
@@ -214,12 +214,12 @@ def test_a_session_that_fails_ends_what_it_started(end, counted):
 
 
 def test_a_point_is_measured_in_turn_with_the_nearest_that_was_calibrated(counted):
-    pace = fakes.machine().cost("loopback").pace
-    loopback_costs = fakes.costs({"message": [[2**10, pace], [2**20, 5 * pace]]})
+    reference_seconds = fakes.machine().calibration("loopback").reference_seconds
+    loopback_costs = fakes.calibration({"message": [[2**10, reference_seconds], [2**20, 5 * reference_seconds]]})
     outcome = tour.moves(with_costs(loopback=loopback_costs), budget=0.02).measure(what=MESSAGE, size=2**13)
     assert {size for kind, _, size in counted if kind == "move"} == {2**13, 2**10}
-    assert outcome.value == pytest.approx(pace)  # both take 2 × pace now, so the machine keeps half its speed
-    assert outcome.clock == pytest.approx(2 * pace) and "kept 0.50" in outcome.note
+    assert outcome.value == pytest.approx(2 * reference_seconds)  # what the clock showed
+    assert outcome.speed == pytest.approx(0.5) and "ran at 0.50" in outcome.note
 
 
 # What the clock showed

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,9 @@ import psutil
 import torch
 
 from labkit import device as devices
+from labkit import host
 from labkit.distributed.job import History, Job
+from labkit.distributed.rendezvous import INTERFACE, interface_with
 from labkit.distributed.train import ORDERS
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
@@ -104,25 +105,25 @@ class WorkerPool:
         return [sum(each) / self.processes for each in zip(
             *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
 
-    def train(self, job: Job, steps: int, *, rate: float = 1e-3, every: int | None = None,
+    def train(self, job: Job, steps: int, *, lr: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
         """Train from the start and return how it went.
 
         Args:
             job: what one process does; a global batch is that of all processes together.
             steps: how many at most.
-            rate: Adam's learning rate.
+            lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy, 0 to 1, at which training ends; None: after all steps.
 
         Raises:
-            ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
+            ValueError: steps or looks that are no whole numbers from 1 up, or an lr or target that cannot be.
             MemoryError: the job needs more memory than is free.
             WorkerFailed: a process failed.
         """
         whole(steps=steps)
-        above_zero(rate=rate)
-        order = {"steps": int(steps), "rate": float(rate), "every": None, "target": None}
+        above_zero(lr=lr)
+        order = {"steps": int(steps), "lr": float(lr), "every": None, "target": None}
         if every is not None:
             whole(every=every)
             order["every"] = int(every)
@@ -239,15 +240,17 @@ def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | 
                 if backend:
                     raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
-        found = "namespaces" if switch else "hook" if emulated else "loopback"
-        found = WorkerPool(_workers(stack, processes, threads, switch, found), found, reason, switch)
+        backend = "namespaces" if switch else "hook" if emulated else "loopback"
+        pool = WorkerPool(_workers(stack, processes, threads, switch, backend), backend, reason, switch)
         if emulated:
-            found.set_link(link or LinkSpec())
-        yield found
+            pool.set_link(link or LinkSpec())
+        yield pool
 
 
 def room(processes: int, threads: int = 1) -> int | Unavailable:
     """Return the number of processes if this machine can run as many at once, else why it cannot.
+
+    One of one thread always can, with half a core too.
 
     Raises:
         ValueError: a number that is no whole number from 1 up.
@@ -256,33 +259,32 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     cores = devices.cores()
     if not torch.distributed.is_available():
         return Unavailable("This PyTorch was built without torch.distributed.")
-    if processes * threads > cores:
+    if processes * threads > max(cores, 1):
         each = "" if threads == 1 else f" of {threads} threads each"
-        return Unavailable(f"{processes} processes{each} need {processes * threads} processors, and this one may use "
-                           f"{cores:g}: they would only wait for each other's turn.")
+        limits = [f"{limit.words} {limit.mend}" for limit in host.processor_limits()]
+        return Unavailable(" ".join([f"{processes} processes{each} need {processes * threads} processors, and this one "
+                                     f"may use {cores:g}: they would only wait for each other's turn.", *limits]))
     return processes
 
 
 def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, backend: str) -> list[Helper]:
-    folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    except OSError as trouble:
+        raise WorkerFailed(f"There is no place for the workers' rendezvous: {trouble}") from None
     environment = {"OMP_NUM_THREADS": str(threads),
-                   "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
-    ranks = []
+                   INTERFACE: namespaces.DEVICE if switch else interface_with("127.0.0.1") or "lo"}
+    workers = []
     for rank in range(processes):
         order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
                  "delayed": backend == "hook", "patience": JOIN_S}
-        ranks.append(stack.enter_context(Helper(
-            "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
-            within=switch.host(rank) if switch else ())))
-    return ranks
-
-
-def _loopback() -> str:
-    """Return the name of the loopback interface, by which gloo finds its way."""
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
-            return name
-    return "lo"
+        try:
+            workers.append(stack.enter_context(Helper(
+                "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
+                within=switch.host(rank) if switch else ())))
+        except HelperFailed as refusal:
+            raise WorkerFailed(f"Rank {rank} could not start. {refusal}") from None
+    return workers
 
 
 def _fits(size: int, what: str) -> None:

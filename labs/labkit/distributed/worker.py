@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from labkit import device as devices
 from labkit.distributed.comm_hook import DelayedAllReduce
 from labkit.distributed.job import Job
-from labkit.distributed.rendezvous import Lost, short, together, wait_for_ranks
+from labkit.distributed.rendezvous import Lost, out_of_reach, together
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
@@ -30,30 +30,27 @@ class Worker:
     """A process that has joined.
 
     Args:
-        store: of the rendezvous.
+        store: to which all ranks have come.
         rank: its number, from 0.
         processes: how many there are.
         device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
         delayed: whether an emulated link holds back every all-reduce.
-        patience: seconds that the others may come later.
         silence: seconds that it waits for the others in the middle of its work.
 
     Raises:
-        Lost: some did not come; the message names them.
+        Lost: they cannot reach each other; the message says what may be the reason.
     """
 
     def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
-                 delayed: bool = False, patience: float, silence: float):
+                 delayed: bool = False, silence: float):
         self.rank, self.processes, self.device = rank, processes, device
-        wait_for_ranks(store, rank, processes, patience)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         try:
             group.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank,
                                      world_size=processes, timeout=timedelta(seconds=silence))
         except (RuntimeError, OSError) as trouble:
-            raise Lost("All ranks came to the rendezvous, but they cannot reach each other: a firewall, or the wrong "
-                       f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
+            raise Lost(out_of_reach(trouble)) from trouble
         self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
         self._ready: dict[Job, tuple] = {}
@@ -102,7 +99,7 @@ class Worker:
                     tell((done + 1) / count)
         return taken
 
-    def train(self, job: Job, steps: int, *, rate: float, every: int | None, target: float | None = None,
+    def train(self, job: Job, steps: int, *, lr: float, every: int | None, target: float | None = None,
               tell: Callable[[float, str], None]) -> dict:
         """Train for so many steps, each on one global batch of which every rank takes its share.
 
@@ -112,7 +109,7 @@ class Worker:
         Args:
             job: the network and the batch of one process.
             steps: how many at most.
-            rate: Adam's learning rate.
+            lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy at which training ends; None: after all steps.
             tell: is told the share that is done and, where somebody looked, how it goes.
@@ -122,7 +119,7 @@ class Worker:
         """
         losses, accuracies, seconds = [], [], 0.0
         with together(self._others):
-            network, adam = self._built(job, rate)
+            network, adam = self._built(job, lr)
             batches, tests = self._shares(job)
             group.barrier()
             begin = perf_counter()
@@ -162,9 +159,9 @@ class Worker:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _built(self, job: Job, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def _built(self, job: Job, lr: float) -> tuple[nn.Module, torch.optim.Optimizer]:
         network = training.to_device(job.build(), self.device).train()
-        adam = training.optimiser(network, rate)
+        adam = training.optimiser(network, lr)
         if self.processes > 1:
             network = DistributedDataParallel(network)
             if self.link:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from labkit import data, effort, expectation
+from labkit import data, effort, expectation, host, needs
 from labkit.machine import Machine, this
 
 CHAPTERS = {"1": "1-terminology", "2": "2-training", "3": "3-inference", "4": "4-edge", "5": "5-capstone"}
@@ -39,6 +39,7 @@ class Lab:
         title: as the notebook's heading.
         claims: the claims that it tests, by their ids in the curriculum.
         probes: what it calibrates, modules of `labkit.measure.probes`.
+        uses: what single sections need, of `labkit.needs.CHECKS`; without it they say so.
         goal: for the errors of its predictions.
         goals: for single experiments, by their titles.
     """
@@ -47,6 +48,7 @@ class Lab:
     title: str
     claims: tuple[str, ...]
     probes: tuple[str, ...]
+    uses: tuple[str, ...] = ()
     goal: Goal = Goal()
     goals: tuple[tuple[str, Goal], ...] = ()
 
@@ -87,6 +89,10 @@ class Lab:
         expectation.begin(self.number)
         machine = this(*self.probes)
         print(machine)
+        for limit in host.limits():
+            print(f"{limit.words} {limit.mend}")
+        if left_out := needs.missing(self.uses):
+            print(f"Left out here, for want of it: {', '.join(left_out)}. `labkit doctor` says why.")
         return machine
 
     def end(self) -> None:

@@ -3,4 +3,5 @@
 from labkit.labs.lab import Lab
 
 LAB = Lab("4.1", "A smaller machine", claims=("E1",),
-          probes=("sessions",))
+          probes=("sessions",),
+          uses=("a limit of memory", "ExecuTorch"))

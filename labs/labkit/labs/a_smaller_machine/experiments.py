@@ -47,11 +47,12 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
     Raises:
         ValueError: a machine that lacks the instrument, such as one of the catalogue.
     """
-    costs, accuracy = machine.cost("sessions"), accuracy or {}
+    calibration, accuracy = machine.calibration("sessions"), accuracy or {}
 
     def predict(batch, width, form, device):
         if device == THIS:
-            return banded({"": operation(costs.group(form), width, batch)}, note=about(form, width))
+            return banded({"": operation(calibration.group(form), width, batch)}, note=about(form, width),
+                          widening=calibration.widening)
         if device == ONE_RESULT:
             return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "
                                "largest here. Scaling that far says nothing.")
@@ -62,8 +63,8 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
             return Unavailable(f"This is no {device}: it can only be predicted here.")
         from labkit.measure.probes import sessions
 
-        *beside, pace = like(costs.group(form), width, batch)
-        return measured(*sessions.seconds(form, width, batch, beside=beside, pace=pace, budget=budget))
+        *beside, seconds = like(calibration.group(form), width, batch)
+        return measured(*sessions.seconds(form, width, batch, beside=beside, reference_seconds=seconds, budget=budget))
 
     def about(form, width):
         size = quantity(sum(predicted.file(form, width).values()), "B")

@@ -37,25 +37,27 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
     Raises:
         ValueError: a machine that lacks what its lab's probes find, such as one of the catalogue.
     """
-    costs, most = machine.cost("precision"), most_threads(machine)
+    calibration, most = machine.calibration("precision"), most_threads(machine)
     budget = budget or effort.pick(quick=0.06, usual=0.3, long=1.0)
 
     def predict(batch, width, form, threads, where, work):
-        if reason := _refused(costs, form, threads, where, most):
+        if reason := _refused(calibration, form, threads, where, most):
             return Unavailable(reason)
         if where in CATALOGUE:
             return _times(_sheet(where, form, width, batch), work, batch)
         if where == OWN_GPU:
-            return _times(banded(predicted.at(costs, GPU, form, width, batch)), work, batch)
+            parts = predicted.at(calibration, GPU, form, width, batch)
+            return _times(banded(parts, widening=calibration.widening), work, batch)
         if threads > most:
             return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
                                f"out. Measure {work} in {form}: {batch:,} pictures a step, {width} channels wide.")
-        return _times(banded(predicted.on_threads(costs, form, width, batch, threads, most)), work, batch)
+        parts = predicted.on_threads(calibration, form, width, batch, threads, most)
+        return _times(banded(parts, widening=calibration.widening), work, batch)
 
     def measure(batch, width, form, threads, where, work):
         if where in CATALOGUE:
             return Unavailable(f"The {where} is only predicted here, from its data sheet.")
-        if reason := _refused(costs, form, threads, where, most):
+        if reason := _refused(calibration, form, threads, where, most):
             return Unavailable(reason)
         needed = predicted.BYTES[form] / 4 * sum(step.memory("training step", width, batch).values())
         if needed > machine.memory / 2:
@@ -63,8 +65,8 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
                                f"{quantity(machine.memory, 'B')} here: choose a smaller batch or width.")
         from labkit.measure.probes import precision
 
-        return _times(measured(*precision.seconds(form, width, batch, None if where == OWN_GPU else threads, costs,
-                                               budget=budget)), work, batch)
+        on = None if where == OWN_GPU else threads
+        return _times(measured(*precision.seconds(form, width, batch, on, calibration, budget=budget)), work, batch)
 
     return Experiment(
         title="A training step by number format and threads",
@@ -107,12 +109,12 @@ def _threads(most: int) -> list[int]:
     return sorted({*(2**k for k in range(most.bit_length())), most, 2 * most})
 
 
-def _refused(costs, form, threads, where, most) -> str:
+def _refused(calibration, form, threads, where, most) -> str:
     """Return why a format cannot be timed somewhere, or nothing."""
     if where in CATALOGUE:
         return ""
     places = (GPU,) if where == OWN_GPU else (ONE, ALL) if threads > 1 and most > 1 else (ONE,)
-    return next(filter(None, (costs.missing.get(f"{place} {form} optimiser") for place in places)), "")
+    return next(filter(None, (calibration.reason(place, form, "optimiser") for place in places)), "")
 
 
 def _sheet(where, form, width, batch) -> Outcome | Unavailable:
@@ -137,18 +139,18 @@ def _times(outcome, work, batch) -> Outcome | Unavailable:
 
 def formats(machine: Machine) -> dict[str, str]:
     """Return every format with why this processor does not train in it, or nothing where it does."""
-    costs, most = machine.cost("precision"), most_threads(machine)
-    return {form: _refused(costs, form, most, PROCESSOR, most) for form in FORMS}
+    calibration, most = machine.calibration("precision"), most_threads(machine)
+    return {form: _refused(calibration, form, most, PROCESSOR, most) for form in FORMS}
 
 
 def shared(machine: Machine, width: int, batch: int, form: str = "fp32") -> float | Unavailable:
     """Return which share of a step on one thread all threads share, by Amdahl's law, or why that cannot be said."""
-    costs, most = machine.cost("precision"), most_threads(machine)
-    if reason := _refused(costs, form, most, PROCESSOR, most):
+    calibration, most = machine.calibration("precision"), most_threads(machine)
+    if reason := _refused(calibration, form, most, PROCESSOR, most):
         return Unavailable(reason)
     if most == 1:
         return Unavailable("There is one processor: there is nobody to share with.")
-    one, every = (sum(predicted.at(costs, place, form, width, batch).values()) for place in (ONE, ALL))
+    one, every = (sum(predicted.at(calibration, place, form, width, batch).values()) for place in (ONE, ALL))
     return min(max(1 - predicted.serial(one, every, most) / one, 0.0), 1.0)
 
 
@@ -248,7 +250,8 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     threads = sorted({1, *([2, most] if most > 1 else [])})
     places = [(PROCESSOR, count, form) for count, form in product(threads, FORMS)]
     places += [(OWN_GPU, most, form) for form in FORMS]
-    costs = machine.cost("precision")
+    calibration = machine.calibration("precision")
     return [(time(machine), [
         {"batch": batch, "width": width, "form": form, "threads": count, "where": where, "work": WORK[0]}
-        for where, count, form in places if not _refused(costs, form, count, where, most) for width, batch in at])]
+        for where, count, form in places if not _refused(calibration, form, count, where, most)
+        for width, batch in at])]

@@ -57,27 +57,28 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     Raises:
         ValueError: a machine that lacks the instrument, or the backend.
     """
-    costs, site = machine.cost("offload"), Testbed(team, backend)
-    costs.curve(backend)
+    calibration, site = machine.calibration("offload"), Testbed(team, backend)
+    calibration.curve("message", backend)
     sheet = catalogue.machine(H100)
 
     def predict(strategy, round_trip, rate, loss, slower):
         spec = _spec(round_trip, rate, loss)
         if strategy == CASCADE:
-            parts = predicted.cascade(costs, backend, spec, team.widths, team.early, WITHOUT_END, slower)
+            parts = predicted.cascade(calibration, backend, spec, team.widths, team.early, WITHOUT_END, slower)
         elif strategy == EDGE:
-            parts = {predicted.EDGE: predicted.alone(costs, team.widths[0], slower)}
+            parts = {predicted.EDGE: predicted.alone(calibration, team.widths[0], slower)}
         else:
             far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
-            parts = predicted.split(costs, backend, spec, team.widths[1], LAYERS.get(strategy, 0), slower, far)
+            parts = predicted.split(calibration, backend, spec, team.widths[1], LAYERS.get(strategy, 0), slower, far)
         note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
-        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
+        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note,
+                      widening=calibration.widening)
 
     def measure(strategy, round_trip, rate, loss, slower):
         if strategy == CLOUD_H100:
             return Unavailable("There is no H100 here: it can only be predicted.")
         with site.open():
-            return _mean(site, strategy, _spec(round_trip, rate, loss), slower, costs.pace, budget)
+            return _mean(site, strategy, _spec(round_trip, rate, loss), slower, calibration.reference_seconds, budget)
 
     return Experiment(
         title=f"From a picture to its answer, over the {backend}",
@@ -104,8 +105,8 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
     The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
     answers at its deadline at the latest. The arguments are those of `time`.
     """
-    costs, site = machine.cost("offload"), Testbed(team, backend)
-    alone = predicted.alone(costs, team.widths[0])
+    calibration, site = machine.calibration("offload"), Testbed(team, backend)
+    alone = predicted.alone(calibration, team.widths[0])
 
     def parts(strategy, round_trip, rate, deadline):
         """Return the seconds until the answer: before the link, and for it."""
@@ -113,7 +114,7 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
             return DRIVER_S, 0.0
         if strategy == EDGE:
             return alone, 0.0
-        asked = sum(predicted.split(costs, backend, _spec(round_trip, rate, 0), team.widths[1], 0).values())
+        asked = sum(predicted.split(calibration, backend, _spec(round_trip, rate, 0), team.widths[1], 0).values())
         if strategy == CLOUD:
             return 0.0, asked
         return alone, max(min(asked, deadline - alone), 0.0)
@@ -130,7 +131,8 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
         if strategy == DRIVER:
             return Unavailable("You are not in a car.")
         with site.open():
-            seconds = _whole_way(site, strategy, _spec(round_trip, rate, 0), deadline, costs.pace, budget)
+            seconds = _whole_way(site, strategy, _spec(round_trip, rate, 0), deadline,
+                                 calibration.reference_seconds, budget)
         stop = predicted.braking(speed)
         value, low, high = (stop + predicted.travelled(s, speed) for s in (seconds.value, seconds.low, seconds.high))
         return Outcome(value, "m", low=low, high=high, note="The answer is measured, the car is computed.")
@@ -157,9 +159,9 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
 def turning(machine: Machine, team: Team, backend: str, deadline: float, rate: float = 50) -> float:
     """Return the predicted round trip in seconds from which the cloud's answers miss a deadline."""
     spec = _spec(0.0, rate, 0)
-    costs = machine.cost("offload")
-    asked = predicted.split(costs, backend, spec, team.widths[1], 0)
-    asked[predicted.EDGE] += predicted.alone(costs, team.widths[0])
+    calibration = machine.calibration("offload")
+    asked = predicted.split(calibration, backend, spec, team.widths[1], 0)
+    asked[predicted.EDGE] += predicted.alone(calibration, team.widths[0])
     return predicted.turning(asked, deadline)
 
 
@@ -174,9 +176,9 @@ def break_even(machine: Machine, team: Team, backend: str, slower: int, rate: fl
     Returns:
         0 where the edge is faster over any link.
     """
-    costs, width = machine.cost("offload"), team.widths[1]
-    asked = predicted.split(costs, backend, _spec(0.0, rate, 0), width, 0)
-    return predicted.turning(asked, predicted.alone(costs, width, slower))
+    calibration, width = machine.calibration("offload"), team.widths[1]
+    asked = predicted.split(calibration, backend, _spec(0.0, rate, 0), width, 0)
+    return predicted.turning(asked, predicted.alone(calibration, width, slower))
 
 
 def links() -> dict[str, dict]:
@@ -189,7 +191,7 @@ def _spec(round_trip: float, rate: float, loss: float) -> LinkSpec:
     return LinkSpec(round_trip, rate * 1e6 / 8, loss / 100)
 
 
-def _mean(site, strategy, spec, slower, pace, budget) -> Outcome:
+def _mean(site, strategy, spec, slower, reference_seconds, budget) -> Outcome:
     """Measure the mean; of a cascade, in two groups that count as they do among all pictures shown."""
     everything = list(range(len(site.team.shown)))
     groups = [(1.0, everything)]
@@ -197,14 +199,14 @@ def _mean(site, strategy, spec, slower, pace, budget) -> Outcome:
         sure = site.team.sure.nonzero().squeeze(1).tolist()
         share = len(sure) / len(everything)
         groups = [(weight, some) for weight, some in ((share, sure), (1 - share, site.unsure)) if some]
-    return _timed(site, strategy, spec, WITHOUT_END, slower, pace, budget, groups)
+    return _timed(site, strategy, spec, WITHOUT_END, slower, reference_seconds, budget, groups)
 
 
-def _whole_way(site, strategy, spec, deadline, pace, budget) -> Outcome:
-    return _timed(site, strategy, spec, deadline, 1, pace, budget, [(1.0, site.unsure)])
+def _whole_way(site, strategy, spec, deadline, reference_seconds, budget) -> Outcome:
+    return _timed(site, strategy, spec, deadline, 1, reference_seconds, budget, [(1.0, site.unsure)])
 
 
-def _timed(site, strategy, spec, deadline, slower, pace, budget, groups) -> Outcome:
+def _timed(site, strategy, spec, deadline, slower, reference_seconds, budget, groups) -> Outcome:
     """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
     site.link.set_link(spec)
     pacemaker, paces = instrument.pacemaker(), []
@@ -221,7 +223,7 @@ def _timed(site, strategy, spec, deadline, slower, pace, budget, groups) -> Outc
                 answer = site.paused(device, strategy, site.team.shown.images[next(turn)], deadline)
                 paces.append(pacemaker())
                 times.append(answer.seconds)
-    speed = pace / median(paces)
+    speed = reference_seconds / median(paces)
     value = reach = 0.0
     for (weight, _), seconds in zip(groups, found, strict=True):
         value += weight * mean(seconds)
@@ -251,6 +253,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
               for strategy in (*CUTS, CLOUD, CASCADE) for trip, rate in shapes]
     points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
                for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
-    team, costs = untrained(), machine.cost("offload")
+    team, calibration = untrained(), machine.calibration("offload")
     return [(time(machine, team, backend, budget=0.7), points) for backend in linking.BACKENDS
-            if backend in costs.curves]
+            if not calibration.reason("message", backend)]

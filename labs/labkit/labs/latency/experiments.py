@@ -50,18 +50,20 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
     Raises:
         ValueError: a machine that lacks the instrument, such as one of the catalogue.
     """
-    costs, most = machine.cost("latency"), most_threads(machine)
+    calibration, most = machine.calibration("latency"), most_threads(machine)
     budget = budget or effort.pick(quick=0.06, usual=0.3, long=1.0)
 
     def predict(width, batch, way, threads):
-        total, narrowest = (predicted.seconds(costs, way, w, b, threads, most)
+        total, narrowest = (predicted.seconds(calibration, way, w, b, threads, most)
                             for w, b in ((width, batch), (predicted.NARROWEST, 1)))
-        return banded(predicted.parts(total, predicted.floor(costs, width, batch), narrowest))
+        parts = predicted.parts(total, predicted.floor(calibration, width, batch), narrowest)
+        return banded(parts, widening=calibration.widening)
 
     def measure(width, batch, way, threads):
         from labkit.measure.probes import latency
 
-        return measured(*latency.seconds(way, width, batch, threads, calibrated=costs.pace, budget=budget))
+        return measured(*latency.seconds(way, width, batch, threads, reference_seconds=calibration.reference_seconds,
+                                         budget=budget))
 
     return Experiment(
         title="One run of the cat network, in two ways",
@@ -81,7 +83,7 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
 
 def floor(machine: Machine, width: int, batch: int = 1) -> float:
     """Return the least seconds of a run on all of this machine's processors."""
-    return predicted.floor(machine.cost("latency"), width, batch)
+    return predicted.floor(machine.calibration("latency"), width, batch)
 
 
 @dataclass(frozen=True)
@@ -381,7 +383,7 @@ def resnet(machine: Machine, threads: int) -> Outcome | Unavailable:
     from labkit.timing import clock
 
     budget = effort.pick(quick=0.3, usual=1.2, long=4.0)
-    rate = max(work / time for work, time in machine.cost("latency").curve("product"))
+    rate = max(work / time for work, time in machine.calibration("latency").curve("product"))
     if _ANSWERS * network.RESNET_50_FLOP / rate > seconds():
         return Unavailable(f"At its best rate this processor needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
                            "an answer of ResNet-50: the lab has no time for it.")

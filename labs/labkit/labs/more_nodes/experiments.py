@@ -24,7 +24,7 @@ from labkit.predict.training_time import EACH
 from labkit.progress import report
 from labkit.published import rows
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import speed_of, timed
@@ -60,9 +60,9 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
     Raises:
         ValueError: a machine that lacks the instrument, or the backend.
     """
-    costs, bench = machine.cost("data_parallel"), Bench(backend)
+    calibration, bench = machine.calibration("data_parallel"), Bench(backend)
     values = CLUSTER if backend == LOOPBACK else EMULATED
-    costs.curve(f"sum {backend}")
+    calibration.curve("sum", backend)
 
     def predict(nodes, batch, scaling, what, round_trip, rate):
         each = nodes * (cluster.ACCELERATORS if what == LARGE else 1)
@@ -70,8 +70,9 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
             return Unavailable(f"{each:,} processes cannot share a batch of {batch:,}: some would have nothing to do.")
         if what == LARGE:
             return _large(nodes, data_parallel.share(batch, nodes, scaling), round_trip, rate)
-        return banded(_parts(costs, backend, what, data_parallel.share(batch, nodes, scaling), nodes,
-                             _spec(round_trip, rate)))
+        each = data_parallel.share(batch, nodes, scaling)
+        parts = _parts(calibration, backend, what, each, nodes, _spec(round_trip, rate))
+        return banded(parts, widening=calibration.widening)
 
     def measure(nodes, batch, scaling, what, round_trip, rate):
         if what == LARGE:
@@ -88,7 +89,7 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
         if expected.value > _LONGEST_S:
             return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
         with bench.open():
-            return _timed(bench, costs, what, data_parallel.share(batch, nodes, scaling), nodes, spec, budget)
+            return _timed(bench, calibration, what, data_parallel.share(batch, nodes, scaling), nodes, spec, budget)
 
     return Experiment(
         title="One step by more nodes" + ("" if backend == LOOPBACK else f", over the backend {backend}"),
@@ -126,7 +127,8 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
         if not step:
             return step
         count = convergence.steps(batch, least, critical)
-        return banded({name: count * seconds for name, seconds in step.parts.items()})
+        parts = {name: count * seconds for name, seconds in step.parts.items()}
+        return banded(parts, widening=machine.calibration("data_parallel").widening)
 
     return Experiment(
         title="Until the network has learned",
@@ -141,7 +143,7 @@ def learning(machine: Machine, least: float, critical: float, what: str = "cats,
 
 def adding(machine: Machine, size: int, nodes: int, backend: str = LOOPBACK, spec: LinkSpec | None = None) -> float:
     """Return the predicted seconds of one all-reduce of `size` bytes among processes of this machine."""
-    return Line(machine.cost("data_parallel"), backend, nodes, spec or LinkSpec()).alone(size)
+    return Line(machine.calibration("data_parallel"), backend, nodes, spec or LinkSpec()).alone(size)
 
 
 def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
@@ -165,15 +167,15 @@ class Line:
     """What exchanging costs the processes of this machine.
 
     Args:
-        costs: what the instrument `data_parallel` found.
+        calibration: what the instrument `data_parallel` found.
         backend: how the link is emulated.
         nodes: processes, two or more.
         spec: what the link is.
     """
 
-    def __init__(self, costs: Costs, backend: str, nodes: int, spec: LinkSpec):
-        self._sums, self._nodes, self._spec = costs.curve(f"sum {backend}"), nodes, spec
-        self._asked, self._hides = asked(costs, backend), backend == HIDING
+    def __init__(self, calibration: Calibration, backend: str, nodes: int, spec: LinkSpec):
+        self._sums, self._nodes, self._spec = calibration.curve("sum", backend), nodes, spec
+        self._asked, self._hides = asked(calibration, backend), backend == HIDING
 
     def alone(self, size: int) -> float:
         """Return the seconds of an all-reduce of `size` bytes by itself."""
@@ -199,51 +201,53 @@ class Line:
         return max(gloo_ring.sending(size, self._nodes, self._spec) - (self.own(size) - self.own(0)), 0.0)
 
 
-def _parts(costs: Costs, backend: str, what: str, each: int, nodes: int, spec: LinkSpec) -> dict[str, float]:
+def _parts(calibration: Calibration, backend: str, what: str, each: int, nodes: int,
+           spec: LinkSpec) -> dict[str, float]:
     """Return the parts of a step's seconds on this machine, of which every node is a process."""
-    computing = _computing(costs, what, each, nodes)
+    computing = _computing(calibration, what, each, nodes)
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
-    line, full = Line(costs, backend, nodes, spec), _buckets(what)
+    line, full = Line(calibration, backend, nodes, spec), _buckets(what)
     return data_parallel.parts(
         computing, [(moment, line.sending(size)) for moment, size in full], BACKWARD, nodes,
-        [seconds for _, seconds in costs.curve("spread")], latency=line.latency(full[-1][1]) + waking(costs, backend),
-        busy=sum(line.own(size) for _, size in full), handling=[handling(costs, size) for _, size in full])
+        [seconds for _, seconds in calibration.curve("spread")],
+        latency=line.latency(full[-1][1]) + waking(calibration, backend),
+        busy=sum(line.own(size) for _, size in full), handling=[handling(calibration, size) for _, size in full])
 
 
-def _computing(costs: Costs, what: str, each: int, nodes: int) -> float:
+def _computing(calibration: Calibration, what: str, each: int, nodes: int) -> float:
     name, width = NETWORKS[what]
-    return operation(costs.group(f"{_how(nodes)} {name}"), width, each)
+    return operation(calibration.group(_how(nodes), name), width, each)
 
 
 def _how(nodes: int) -> str:
     return "alone" if nodes == 1 else "together"
 
 
-def handling(costs: Costs, size: int) -> float:
+def handling(calibration: Calibration, size: int) -> float:
     """Return the seconds that a bucket of `size` bytes adds to a step beyond what its all-reduce takes by itself."""
-    longer = _fit(tuple(map(tuple, costs.curve(f"exchange {LOOPBACK}"))))
+    longer = _fit(tuple(map(tuple, calibration.curve("exchange", LOOPBACK))))
     return max(collectives.ring(size, instrument.PROCESSES, longer)
-               - links.seconds(costs.curve(f"sum {LOOPBACK}"), size), 0.0)
+               - links.seconds(calibration.curve("sum", LOOPBACK), size), 0.0)
 
 
-def waking(costs: Costs, backend: str) -> float:
+def waking(calibration: Calibration, backend: str) -> float:
     """Return the seconds that a step over an emulated link takes beyond its all-reduce, until all go on: a constant.
 
     Whoever passes the messages on needs a processor too, and has to be woken while the others compute.
     """
     if backend == LOOPBACK:
         return 0.0
-    tried = Line(costs, backend, instrument.PROCESSES, instrument.TRIED)
-    return max(median(seconds - tried.alone(size) for size, seconds in costs.curve(f"exchange {backend}")), 0.0)
+    tried = Line(calibration, backend, instrument.PROCESSES, instrument.TRIED)
+    return max(median(seconds - tried.alone(size) for size, seconds in calibration.curve("exchange", backend)), 0.0)
 
 
-def asked(costs: Costs, backend: str) -> float:
+def asked(calibration: Calibration, backend: str) -> float:
     """Return the round trips that a short all-reduce took over an emulated link, for each that gloo's ring asks for.
 
     It is 1 where the ring does as it says (`labkit.netem.gloo_ring`), which is assumed where no link was emulated.
     """
-    found = (costs.curves.get(f"waiting {name}") for name in dict.fromkeys((backend, *LINKS)))
+    found = (calibration.curves.get(("waiting", name)) for name in dict.fromkeys((backend, *LINKS)))
     if not (curve := next(filter(None, found), None)):
         return 1.0
     (short, fast), (long, slow) = curve[0], curve[-1]
@@ -326,7 +330,8 @@ class Bench:
         return self._pools[processes]
 
 
-def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, spec: LinkSpec, budget: float) -> Outcome:
+def _timed(bench: Bench, calibration: Calibration, what: str, each: int, nodes: int, spec: LinkSpec,
+           budget: float) -> Outcome:
     """Measure a step, in turn with the calibrated ones that are most like it, which tell the machine's speed.
 
     Computing and exchanging wander each for itself, so each has a speed of its own. What an emulated link takes is
@@ -338,7 +343,7 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, spec: L
         there.set_link(spec)
     name, width = NETWORKS[what]
     near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
-    beside, pace = nearest(costs.curve(f"{_how(nodes)} {name} {near}"), each)
+    beside, reference_seconds = nearest(calibration.curve(_how(nodes), name, near), each)
     own = instrument.job(name, width, each)
     samples = {"step": instrument.sampler(there, own),
                "computing": instrument.sampler(there, instrument.job(name, near, int(beside)), exchange=False)}
@@ -348,11 +353,11 @@ def _timed(bench: Bench, costs: Costs, what: str, each: int, nodes: int, spec: L
     for sample in samples.values():  # networks are built at the first call
         sample()
     if nodes == 1:
-        return measured(*timed(samples["step"], samples["computing"], pace, budget))
+        return measured(*timed(samples["step"], samples["computing"], reference_seconds, budget))
     found = clock.rounds(samples, budget=budget)
-    step, speed, exchanging = found["step"], speed_of(pace, found["computing"].median), 1.0
+    step, speed, exchanging = found["step"], speed_of(reference_seconds, found["computing"].median), 1.0
     if "exchange" in found:
-        usual = links.seconds(costs.curve(f"exchange {LOOPBACK}"), like.gradients())
+        usual = links.seconds(calibration.curve("exchange", LOOPBACK), like.gradients())
         exchanging = speed_of(usual, found["exchange"].median)
     speeds = {data_parallel.COMPUTING: speed, data_parallel.EXPOSED: exchanging, data_parallel.SLOWEST: speed}
     return Outcome(step.median, "s", low=step.low, high=step.high, note=step.note, speed=speeds)
@@ -371,6 +376,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     slow = [dict(nodes=2, batch=batch, scaling=STRONG, what=what, round_trip=trip, rate=rate)
             for what, batch in zip(NETWORKS, (160, 96, 160, 64), strict=True)
             for trip, rate in ((0.002, 1), (0.01, 400), (0, 1), (0.002, 0.1))]
-    costs = machine.cost("data_parallel")
-    over = [time(machine, backend) for backend in LINKS if f"sum {backend}" in costs.curves]
+    calibration = machine.calibration("data_parallel")
+    over = [time(machine, backend) for backend in LINKS if not calibration.reason("sum", backend)]
     return [(time(machine, budget=0.6), points), *((experiment, slow) for experiment in over)]

@@ -81,7 +81,8 @@ class Plan:
 
     def query(self, samples: int) -> dict[str, float]:
         """Return the parts of the median time of a query, in seconds."""
-        return predicted.asked(self.machine.cost("sessions"), self.machine.cost("queries"), self.form, self.width,
+        sessions, queries = (self.machine.calibration(name) for name in ("sessions", "queries"))
+        return predicted.asked(sessions, queries, self.form, self.width,
                                samples)
 
     def turn(self, samples: int) -> float:
@@ -93,11 +94,12 @@ class Plan:
         return self._stretched(f"p{share}", samples)
 
     def _stretched(self, name: str, samples: int) -> float:
-        return predicted.stretched(sum(self.query(samples).values()), self.machine.cost("queries"), name, samples)
+        median = sum(self.query(samples).values())
+        return predicted.stretched(median, self.machine.calibration("queries"), name, samples)
 
     def highest(self, deadline: float) -> float:
         """Return the highest rate of Server, in queries a second, whose slowest hundredth keeps a deadline."""
-        return predicted.highest(self.turn(1), predicted.spread(self.machine.cost("queries")), deadline)
+        return predicted.highest(self.turn(1), predicted.spread(self.machine.calibration("queries")), deadline)
 
     def rate(self, scenario: str, batch: int = 1, deadline: float = loadgen.DEADLINE_S) -> float:
         """Return the pictures a second in a scenario."""
@@ -132,7 +134,8 @@ def latency(machine: Machine, networks: Networks | None = None, seconds: float |
         plan, samples = Plan(machine, form, width), STREAMS if scenario == MULTI else 1
         parts = plan.query(samples)
         value = plan.percentile(PERCENTILE[scenario], samples)
-        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)})
+        outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)},
+                         widening=machine.calibration("sessions").widening)
         return replace(outcome, note=_without(machine))
 
     def measure(scenario, width, form):
@@ -169,7 +172,8 @@ def rates(machine: Machine, networks: Networks | None = None, seconds: float | N
         samples = {SINGLE: 1, MULTI: STREAMS, OFFLINE: batch}.get(scenario)
         said = (f"A batch of {samples} takes {quantity(plan.turn(samples), 's')}." if samples else
                 f"The server is busy for {value * plan.turn(1):.0%} of the time.")
-        return replace(banded({"": value}, "pictures/s"), note=f"{said} {_without(machine)}".rstrip())
+        outcome = banded({"": value}, "pictures/s", widening=machine.calibration("sessions").widening)
+        return replace(outcome, note=f"{said} {_without(machine)}".rstrip())
 
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
@@ -333,17 +337,18 @@ def littles_law(logs: Mapping[str, Log]) -> tuple[TextTable, float | None]:
 
 def batches(machine: Machine) -> Experiment:
     """Return the experiment on the time of a batch in ONNX Runtime on one thread."""
-    calibration = machine.cost("sessions")
+    calibration = machine.calibration("sessions")
     budget = effort.pick(quick=0.06, usual=0.3, long=1.0)
 
     def predict(batch, width, form):
-        return banded({"": predicted.alone(calibration, form, width, batch)})
+        return banded({"": predicted.alone(calibration, form, width, batch)}, widening=calibration.widening)
 
     def measure(batch, width, form):
         from labkit.measure.probes import sessions
 
-        *beside, pace = like(calibration.group(form), width, batch)
-        return measured(*sessions.seconds(form, width, batch, beside=beside, pace=pace, budget=budget))
+        *beside, reference = like(calibration.group(form), width, batch)
+        return measured(*sessions.seconds(form, width, batch, beside=beside, reference_seconds=reference,
+                                          budget=budget))
 
     return Experiment(
         title="A batch of the cat network in ONNX Runtime",
@@ -363,15 +368,15 @@ def floor(machine: Machine, width: int, batch: int) -> Outcome | Unavailable:
     for probe, curve in (("products", "fp32"), ("memory", "read")):
         if reason := lacking(machine, probe, curve):
             return Unavailable(reason)
-    peak_rate = summary.best(machine.cost("products").curve("fp32"))
+    peak_rate = summary.best(machine.calibration("products").curve("fp32"))
     return Outcome(predicted.floor(peak_rate, summary.memory(machine), width, batch), "s")
 
 
 def lacking(machine: Machine, probe: str, curve: str) -> str:
     """Return why this machine's profile has no such measurement of Lab 1.1, or nothing where it has."""
-    if probe not in machine.costs:
+    if probe not in machine.calibrations:
         return f"Lab 1.1 measures it, and has not been run here: labkit.machine.this({probe!r}) does."
-    return machine.cost(probe).missing.get(curve, "")
+    return machine.calibration(probe).reason(curve)
 
 
 def batch_table(comparison: Comparison, machine: Machine) -> TextTable:
@@ -527,7 +532,7 @@ def bandwidths(machine: Machine) -> dict[str, float | Unavailable]:
             found[name] = Unavailable(reason)
         else:
             found[name] = summary.memory(machine) if probe == "memory" else summary.best(
-                machine.cost(probe).curve(curve))
+                machine.calibration(probe).curve(curve))
     read = one_read(machine)
     found["storage, a picture at a time"] = PICTURE / read.value if read else read
     return found
@@ -537,7 +542,7 @@ def one_read(machine: Machine) -> Outcome | Unavailable:
     """Return the seconds in which storage reads one picture from anywhere, or why that is not known."""
     if reason := lacking(machine, "storage", "random"):
         return Unavailable(reason)
-    return Outcome(along(machine.cost("storage").curve("random"), PICTURE), "s")
+    return Outcome(along(machine.calibration("storage").curve("random"), PICTURE), "s")
 
 
 def links() -> dict[str, float]:
@@ -575,7 +580,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
 
 
 def _without(machine: Machine) -> str:
-    return "Without what being asked costs: LoadGen is not here." if machine.cost("queries").missing else ""
+    return "Without what being asked costs: LoadGen is not here." if machine.calibration("queries").missing else ""
 
 
 def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
@@ -595,7 +600,7 @@ def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple
         found, share = loadgen.undisturbed(run, tries)
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
-    speed = machine.cost("sessions").pace / ((before + now()) / 2)
+    speed = machine.calibration("sessions").reference_seconds / ((before + now()) / 2)
     said = []
     if share > clock.CONTENDED:
         said.append(f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again.")
