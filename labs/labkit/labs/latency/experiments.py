@@ -281,7 +281,9 @@ def least(starts: Mapping[str, ColdStart | Unavailable], part: str, than: str) -
         return start.phases[name] if name in start.phases else getattr(start, name)
 
     missing = next((start for start in starts.values() if not start), None)
-    return missing or min(seconds_of(start, part) / seconds_of(start, than) for start in starts.values())
+    if missing is not None:
+        return missing
+    return min(seconds_of(start, part) / seconds_of(start, than) for start in starts.values())
 
 
 def device_table(own: Outcome | Unavailable, threads: int) -> TextTable:
