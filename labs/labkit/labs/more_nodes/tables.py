@@ -101,7 +101,8 @@ def over_links(comparisons: Mapping[str, Comparison], reasons: Mapping[str, str]
 def backends_agree(comparisons: Mapping[str, Comparison]) -> dict[str, float | Unavailable]:
     """Return the least and the most by which namespaces take longer than the hook, as `least` and `most`."""
     if len(comparisons) < 2:
-        return dict.fromkeys(("least", "most"), Unavailable("Only one backend was measured here, as with quick effort."))
+        return dict.fromkeys(("least", "most"),
+                             Unavailable("Only one backend was measured: quick effort takes the best."))
     pairs = [ratio(*(row.measured for row in rows))
              for rows in zip(*(comparison.rows for comparison in comparisons.values()), strict=True)]
     values = [pair.value for pair in pairs if pair]
