@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from statistics import median
 
-import confined_jobs
 import fakes
 import numpy as np
 import onnx
 import psutil
 import pytest
+import sandbox_jobs
 import torch
 from torch import nn
 
@@ -301,7 +301,7 @@ def groups():
 
 
 def run(job, memory=None, patience=30, **arguments):
-    return limits.run("confined_jobs", {"job": job, **arguments}, memory=memory, patience=patience)
+    return limits.run("sandbox_jobs", {"job": job, **arguments}, memory=memory, patience=patience)
 
 
 @linux
@@ -355,7 +355,7 @@ def test_whatever_happens_here_the_process_is_ended(stop, backend, monkeypatch):
 
 CONFINE = """
 from labkit.measure import limits
-limits.run("confined_jobs", {"job": "wait", "seconds": 600}, memory=2**28, patience=300)
+limits.run("sandbox_jobs", {"job": "wait", "seconds": 600}, memory=2**28, patience=300)
 """
 
 
@@ -682,4 +682,4 @@ def test_mended(trained, pictures, unseen, capsys):
 
 
 def test_the_jobs_of_the_tests_are_those_of_the_module():
-    assert {"cores", "take", "wait", "fail"} <= set(dir(confined_jobs))
+    assert {"cores", "take", "wait", "fail"} <= set(dir(sandbox_jobs))
