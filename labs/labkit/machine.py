@@ -1,8 +1,9 @@
 """The machine that predictions are made for: this one, calibrated, or one from the catalogue.
 
-A calibrated profile holds what the instruments found. It is kept in the cache folder; what is older than `FRESH_DAYS`
-is measured again, and all of it when the machine or the framework has changed, or when the file is damaged. Only one
-process calibrates at a time.
+A calibrated profile holds what the probes measured. It is kept in the cache folder, each part as soon as it is
+measured. Measured again is what is older than `FRESH_DAYS`, what was measured with less effort than is asked now, and
+what was disturbed, once the machine is quiet; all of it when the machine or the framework has changed, or when the file
+is damaged. Only one process calibrates at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,12 +25,16 @@ from filelock import FileLock, Timeout
 
 from labkit import cache, effort
 from labkit.data import package_folder
-from labkit.specs.calibration import DRIFTED, Calibration
-from labkit.timing.clock import CONTENDED
+from labkit.progress import Cancelled
+from labkit.specs.calibration import CONTENDED, DRIFTED, Calibration
+from labkit.timing.clock import Contention
+from labkit.timing.drift import share
 from labkit.units import quantity
 
 PROFILE_VERSION = 4  # raise it when an instrument changes: older profiles are then measured again
 FRESH_DAYS = 30
+_LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
+_TRIES = 3  # times that a part is measured, where it was disturbed each time
 _PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most
 
 
@@ -108,6 +115,7 @@ def _note(calibrations: dict[str, Calibration]) -> str:
 
 
 _known: Machine | None = None  # this machine, once this process has found it
+_tried: set[str] = set()  # the disturbed parts that this process has measured again
 
 
 def this(*instruments: str, again: bool = False) -> Machine:
@@ -124,9 +132,29 @@ def this(*instruments: str, again: bool = False) -> Machine:
     """
     global _known
     modules = {name: _instrument(name) for name in instruments}
-    if again or _known is None or not modules.keys() <= _known.calibrations.keys():
+    if again or _known is None or any(_lacks(_known, name) for name in modules) or _again(_known, modules):
         _known = _find(modules, again)
     return _known
+
+
+def _lacks(machine: Machine, name: str) -> bool:
+    """Return whether a probe has not been asked, or with less effort than holds now."""
+    known = machine.calibrations.get(name)
+    return known is None or not effort.at_least(known.effort, effort.current())
+
+
+def _again(machine: Machine, names: Iterable[str]) -> list[str]:
+    """Return which parts were disturbed and are worth measuring again: the machine is quiet now."""
+    parts = {name: machine.calibrations[name] for name in names if name in machine.calibrations}
+    disturbed = [name for name, part in parts.items() if part.disturbed and part.tries < _TRIES and name not in _tried]
+    return disturbed if disturbed and _quiet() else []
+
+
+def _quiet() -> bool:
+    """Return whether other programs leave the processors alone at the moment."""
+    others = Contention()
+    time.sleep(_LOOK_S)
+    return others.share() <= CONTENDED
 
 
 def _instrument(name: str) -> ModuleType:
@@ -151,11 +179,14 @@ def _find(modules: dict[str, ModuleType], again: bool) -> Machine:
     path = cache.folder("machines") / f"{_digest(identity)}-v{PROFILE_VERSION}.json"
     with ExitStack() as stack:
         found = _found(path, identity)
-        if not again and modules.keys() <= found.calibrations.keys():
+        disturbed = _again(found, modules)
+        if not (again or disturbed or any(_lacks(found, name) for name in modules)):
             return found
         _wait_for_others(path, stack)
         found = _found(path, identity)  # another process may just have measured some
-        return _calibrate(path, found, {n: m for n, m in modules.items() if again or n not in found.calibrations})
+        _tried.update(disturbed)
+        return _calibrate(path, found, {name: module for name, module in modules.items()
+                                        if again or _lacks(found, name) or name in disturbed})
 
 
 def _found(path: Path, identity: dict) -> Machine:
@@ -228,24 +259,47 @@ def _calibrate(path: Path, kept: Machine, modules: dict[str, ModuleType]) -> Mac
         return kept
     device = devices.best()
     names = ", ".join(name.replace("_", "-") for name in modules)
-    seconds = sum(module.SECONDS for module in modules.values())
+    seconds = math.ceil(share() * sum(module.SECONDS for module in modules.values()))
     print(f"Calibrating {kept.name}: {names} (about {seconds} s; kept for {FRESH_DAYS} days) …")
-    found = {name: replace(module.calibrate(device), effort=effort.current()) for name, module in modules.items()}
-    machine = replace(kept, calibrations={**kept.calibrations, **found})
+    found, unkept, machine = {}, None, kept
+    for name, module in modules.items():
+        found[name] = _measured(name, module, device, kept.calibrations.get(name))
+        machine = replace(machine, calibrations={**machine.calibrations, name: found[name]})
+        try:
+            save(machine, path)
+        except OSError as trouble:
+            unkept = trouble
     if note := _note(found):
         warnings.warn(note, stacklevel=2)
-    try:
-        save(machine, path)
-    except OSError as trouble:
-        warnings.warn(f"The profile cannot be kept in {path.parent.name}/ ({trouble.strerror}): it holds until this "
+    if unkept:
+        warnings.warn(f"The profile cannot be kept in {path.parent.name}/ ({unkept.strerror}): it holds until this "
                       "notebook ends. Set CLUSTER_TO_EDGE_CACHE to a folder that can be written.", stacklevel=2)
     return machine
+
+
+def _measured(name: str, module: ModuleType, device, before: Calibration | None) -> Calibration:
+    """Return what a probe measures; where it fails for whatever reason, that it did, for this session alone."""
+    try:
+        found = replace(module.calibrate(device), effort=effort.current())
+    except Cancelled:
+        raise
+    except Exception as trouble:
+        reason = f"{type(trouble).__name__}: {trouble}".strip().rstrip(":")
+        warnings.warn(f"The probe '{name}' failed ({reason}). What needs it is left out in this session.", stacklevel=2)
+        if before is not None:
+            return before
+        return replace(Calibration.unavailable(module.KEYS, f"its probe failed ({reason})."), failed=True,
+                       effort=effort.current())
+    if not (found.disturbed and before is not None and before.disturbed):
+        return found
+    usable = [found, before] if effort.at_least(before.effort, found.effort) else [found]
+    return replace(min(usable, key=lambda part: part.widening), tries=before.tries + 1)
 
 
 def save(machine: Machine, path: Path) -> None:
     """Write a profile, whole or not at all; raises `OSError` when the folder cannot be written or is full."""
     content = {"profile_version": PROFILE_VERSION, **vars(machine),
-               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items()}}
+               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.failed}}
     cache.write_atomically(path, json.dumps(content, indent=1).encode())
 
 

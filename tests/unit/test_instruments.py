@@ -188,7 +188,7 @@ def test_a_point_that_a_disturbance_slowed_is_looked_at_again():
 
     takes = {1: [9.0, 1.0], 10: [2.0], 100: [50.0, 60.0, 3.0], 1000: [4.0], 2000: [40.0, 5.0]}  # at each look
     samples = {work: lambda some=some: some.pop(0) if len(some) > 1 else some[0] for work, some in takes.items()}
-    curve = Looked(lambda: 1.0).curve(samples)
+    curve = Looked(lambda: 1.0).curve(samples, samples.get)
     assert curve == [[1, 1.0], [10, 2.0], [100, 3.0], [1000, 4.0], [2000, 5.0]]
 
 

@@ -16,6 +16,7 @@ from labkit import effort as efforts
 
 CostCurve = list[list[float]]  # [[work, seconds], …], work rising; what work is, each probe's `calibrate` says
 Key = tuple[str | int, ...]  # of a curve: ("train", "conv16", 4)
+CONTENDED = 0.15  # share of the processors' time, used by others, above which what was measured is not clean
 DRIFTED = 1.5  # a speed that changed by more than this factor makes predictions worse than they usually are
 
 
@@ -32,6 +33,8 @@ class Calibration:
         missing: what could not be measured, and why, by key.
         battery: whether the machine ran on its battery.
         effort: with which it was measured: `labkit.effort.LEVELS`.
+        tries: how often it has been measured because it was disturbed before.
+        failed: whether the probe itself failed: then it holds for this session alone.
     """
 
     curves: dict[Key, CostCurve]
@@ -42,12 +45,29 @@ class Calibration:
     missing: dict[Key, str] = field(default_factory=dict)
     battery: bool = False
     effort: str = efforts.USUAL
+    tries: int = 1
+    failed: bool = False
 
     @classmethod
     def unavailable(cls, keys: Iterable[Key], reason: str) -> Calibration:
         """Return the calibration of a probe that could measure none of its `keys` here."""
         return cls({}, reference_seconds=1.0, drift=1.0, contention=0.0, date=now(),
                    missing=dict.fromkeys(keys, reason))
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs, or a speed that changed, made the numbers worse than they usually are."""
+        return self.contention > CONTENDED or self.drift > DRIFTED
+
+    @property
+    def widening(self) -> float:
+        """By which factor predictions from it are less certain than usual, 1 or more.
+
+        Where others take a share of the processors, work takes 1 / (1 - share) as long. Of a drift, which is corrected
+        as it goes, a part remains: at a drift of 48, predictions were off by up to 195 %, and not by 25.
+        """
+        drifted = max(self.drift / DRIFTED, 1.0) ** 0.6
+        return drifted / (1 - min(max(self.contention - CONTENDED, 0.0), 0.8))
 
     def curve(self, *key: str | int) -> CostCurve:
         """Return the curve with a key; raises `ValueError` with the reason where it could not be measured."""
@@ -91,7 +111,7 @@ class Calibration:
             raise ValueError("its points are out of order")
         if not 0 <= self.contention <= 1 or not 1 <= self.drift < math.inf:
             raise ValueError("it holds a contention or a drift that cannot be")
-        if self.effort not in efforts.LEVELS:
+        if self.effort not in efforts.LEVELS or not isinstance(self.tries, int):
             raise ValueError("it holds an effort that there is not")
         datetime.fromisoformat(self.date).astimezone()
 

@@ -7,11 +7,13 @@ pace that the machine kept in the median of the calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from statistics import median
+from time import perf_counter
 
-from labkit import host
+from labkit import effort, host
 from labkit.specs.calibration import Calibration, CostCurve, Key, now
 from labkit.timing import clock
 
@@ -19,6 +21,13 @@ _BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
 _SLOWEST = 2.5  # a pacemaker slower than its usual pace by more than this was disturbed itself, and says nothing
 _TRIES = 3  # while other programs disturb
 _LOOKS = 2  # at points that a disturbance must have slowed
+_HURRIED = 1e-3  # seconds for a call once the probe's time is over: it is taken once or twice
+_LONG = 0.02  # seconds of a call that is left out once the probe's time is over
+
+
+def share() -> float:
+    """Return the share of its full time that a calibration takes, by the effort that holds now."""
+    return effort.pick(quick=0.25, usual=0.6, long=1.8)
 
 
 class Paced:
@@ -26,29 +35,50 @@ class Paced:
 
     Args:
         pacemaker: returns the seconds that one pacemaker took.
-        budget: seconds for each measurement, and as many for the pacemaker beside it.
+        budget: seconds for each measurement at full effort, and as many for the pacemaker beside it.
+        seconds: that the whole may take at full effort; from then on calls are taken once, and long ones left out.
     """
 
-    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET):
-        self._pacemaker, self._budget = pacemaker, budget
+    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET, seconds: float = math.inf):
+        self._pacemaker, self._budget = pacemaker, budget * share()
+        self._end = perf_counter() + 1.5 * share() * seconds
         self._paces, self._shares = [], []
 
     def __call__(self, sample: Callable[[], float]) -> float:
         """Return what `sample` takes, in pacemakers; `sample` returns seconds."""
         for _ in range(_TRIES):
-            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=self._budget)
-            if timings["call"].clean:
+            budget = _HURRIED if self.hurried else self._budget
+            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=budget)
+            if timings["call"].clean or self.hurried:
                 break
         self._paces.append(timings["pace"].median)
         self._shares.append(timings["call"].contention)
         return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
 
-    def curve(self, samples: Mapping[float, Callable[[], float]]) -> CostCurve:
-        """Return what samples take against their work, which rises, in pacemakers; slow points are looked at again."""
-        found = [[work, self(sample)] for work, sample in samples.items()]
+    @property
+    def hurried(self) -> bool:
+        """Whether the probe's time is over."""
+        return perf_counter() > self._end
+
+    def curve(self, works: Iterable[float], sampler: Callable[[float], Callable[[], float]]) -> CostCurve:
+        """Return what calls take against their work, in pacemakers; points that look disturbed are looked at again.
+
+        Once the time of the probe is over, what follows in a curve is left out where it takes long.
+
+        Args:
+            works: amounts, rising.
+            sampler: returns, for an amount, the function that returns the seconds of such a call.
+        """
+        samples, found = {}, []
+        for work in works:
+            if found and self.hurried and found[-1][1] * self._paces[-1] * work / found[-1][0] > _LONG:
+                break
+            samples[work] = sampler(work)
+            found.append([work, self(samples[work])])
         for _ in range(_LOOKS):
             for i in suspects(found):
-                found[i][1] = min(found[i][1], self(samples[found[i][0]]))
+                if not self.hurried:
+                    found[i][1] = min(found[i][1], self(samples[found[i][0]]))
         return found
 
     def calibration(self, curves: Mapping[Key, CostCurve], missing: Mapping[Key, str] | None = None) -> Calibration:

@@ -51,7 +51,8 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
 
     def predict(batch, width, form, device):
         if device == THIS:
-            return banded({"": operation(calibration.group(form), width, batch)}, note=about(form, width))
+            return banded({"": operation(calibration.group(form), width, batch)}, note=about(form, width),
+                          widening=calibration.widening)
         if device == ONE_RESULT:
             return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "
                                "largest here. Scaling that far says nothing.")

@@ -42,7 +42,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
 
     def predict(batch, width, mode, where):
         if where == THIS:
-            return banded(predicted.seconds(calibration, mode, width, batch))
+            return banded(predicted.seconds(calibration, mode, width, batch), widening=calibration.widening)
         name, devices = CATALOGUE[where]
         if batch < devices:
             return Unavailable(f"{devices} devices share the batch, so it must hold {devices} pictures or more.")

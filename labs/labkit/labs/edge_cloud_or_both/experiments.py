@@ -71,7 +71,8 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
             far = (sheet.flops, sheet.bandwidth) if strategy == CLOUD_H100 else None
             parts = predicted.split(calibration, backend, spec, team.widths[1], LAYERS.get(strategy, 0), slower, far)
         note = "The cloud's computing by the datasheet: a floor." if strategy == CLOUD_H100 else ""
-        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note)
+        return banded({name: parts.get(name, 0.0) for name in predicted.PARTS}, note=note,
+                      widening=calibration.widening)
 
     def measure(strategy, round_trip, rate, loss, slower):
         if strategy == CLOUD_H100:

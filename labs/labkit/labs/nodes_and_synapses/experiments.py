@@ -46,7 +46,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     def predict(width, depth, batch, model):
         layers = network.deep(width, depth)
         if model == ALONE:
-            return banded(predicted.alone(width, depth, batch, calibration))
+            return banded(predicted.alone(width, depth, batch, calibration), widening=calibration.widening)
         parts = {
             TWO: lambda: predicted.datasheet(layers, batch, flops, bandwidth),
             CACHES: lambda: predicted.caches(layers, batch, products, read),
@@ -84,7 +84,8 @@ def shared(machine: Machine, budget: float = 0.3) -> Experiment:
     batch, depth = BATCHES[-1], 4
 
     def predict(width, computers):
-        return banded(predicted.alone(width, depth, batch // computers, calibration))
+        parts = predicted.alone(width, depth, batch // computers, calibration)
+        return banded(parts, widening=calibration.widening)
 
     def measure(width, computers):
         return _measured(machine, width, depth, batch // computers, budget)

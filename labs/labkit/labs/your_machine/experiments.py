@@ -47,7 +47,7 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         if flop > 10 * curve[-1][0]:
             return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
-        return banded({"": flop / along(curve, flop)}, "FLOP/s")
+        return banded({"": flop / along(curve, flop)}, "FLOP/s", widening=calibration.widening)
 
     def measure(form, side):
         expected = predict(form, side)
@@ -78,7 +78,7 @@ def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     calibration = machine.calibration("memory")
 
     def predict(size):
-        return banded({"": size / along(calibration.curve("read"), size)}, "B/s")
+        return banded({"": size / along(calibration.curve("read"), size)}, "B/s", widening=calibration.widening)
 
     def measure(size):
         from labkit.measure.probes import memory
@@ -112,7 +112,7 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         points = calibrations[instrument].curve(curve)
         value, start = links.seconds(points, size), links.latency(points)
         start = min(start, value)
-        return banded({"latency": start, "the bytes": value - start})
+        return banded({"latency": start, "the bytes": value - start}, widening=calibrations[instrument].widening)
 
     def measure(what, size):
         instrument, curve = MOVES[what]

@@ -40,9 +40,9 @@ def calibrate(device: torch.device) -> Calibration:
         return Calibration.unavailable(KEYS, there.reason)
     try:
         with session() as all_reduce:
-            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
+            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: all-reduce between two processes")
-            return timed.calibration({("sum",): timed.curve({size: partial(all_reduce, size) for size in SIZES})})
+            return timed.calibration({("sum",): timed.curve(SIZES, lambda size: partial(all_reduce, size))})
     except (OSError, pool.WorkerFailed) as trouble:
         return Calibration.unavailable(KEYS, f"The two processes could not work together: {trouble}")
 

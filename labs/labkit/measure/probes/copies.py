@@ -30,7 +30,7 @@ def calibrate(device: torch.device) -> Calibration:
     timed = Paced(sampler(DIRECTIONS[0], PACEMAKER, device))
     report(0, "Calibrating: copies to the GPU and back")
     return timed.calibration({
-        (direction,): timed.curve({size: sampler(direction, size, device) for size in SIZES})
+        (direction,): timed.curve(SIZES, lambda size, direction=direction: sampler(direction, size, device))
         for direction in DIRECTIONS})
 
 

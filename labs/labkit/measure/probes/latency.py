@@ -65,7 +65,7 @@ def calibrate(device: torch.device) -> Calibration:
         `("product",)`, seconds of a matrix product, whose work is operations, and `("read",)`, of reading bytes.
     """
     devices.settle()
-    paced, curves, missing = drift.Paced(sessions.pacemaker(), _BUDGET), {}, {}
+    paced, curves, missing = drift.Paced(sessions.pacemaker(), _BUDGET, SECONDS), {}, {}
     for done, (label, threads) in enumerate({ONE: 1, ALL: all_threads()}.items()):
         if label == ALL and threads == 1:
             missing = {key: "There is one processor: one thread is all." for key in KEYS if label in key}
@@ -74,12 +74,12 @@ def calibrate(device: torch.device) -> Calibration:
         with devices.threads(threads):
             for key, layer in _LAYERS.items():
                 if label in key:
-                    curves[key] = paced.curve({
-                        batch: clock.sampler(operators.inference(*layer, batch, CPU)) for batch in BATCHES})
+                    curves[key] = paced.curve(
+                        BATCHES, lambda batch, layer=layer: clock.sampler(operators.inference(*layer, batch, CPU)))
         with tempfile.TemporaryDirectory() as folder:
             for width in WHOLE:
                 network = _network(width, threads, folder)
-                curves[RUNTIME, label, width] = paced.curve({b: network.sampler(b) for b in BATCHES})
+                curves[RUNTIME, label, width] = paced.curve(BATCHES, network.sampler)
     with devices.threads(all_threads()):
         curves["product",] = [[2 * side**3, paced(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
         curves["read",] = [[size, paced(memory.reader(size, CPU))] for size in _READS]

@@ -38,7 +38,7 @@ def calibrate(device: torch.device) -> Calibration:
         seconds for a batch of 1; the work is the bytes of the weights that are used in turn, from one layer's on.
     """
     devices.settle()
-    paced = Paced(pacemaker(device), budget=_BUDGET)
+    paced = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")

@@ -40,9 +40,9 @@ def calibrate(device: torch.device) -> Calibration:
     """
     try:
         with session() as message:
-            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET)
+            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: messages over loopback TCP")
-            return timed.calibration({("message",): timed.curve({size: partial(message, size) for size in SIZES})})
+            return timed.calibration({("message",): timed.curve(SIZES, lambda size: partial(message, size))})
     except (OSError, HelperFailed) as trouble:
         return Calibration.unavailable(KEYS, f"Two processes cannot talk over the loopback interface ({trouble}). A "
                                         "firewall or a sandbox may forbid it.")

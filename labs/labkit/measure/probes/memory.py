@@ -34,11 +34,11 @@ def calibrate(device: torch.device) -> Calibration:
         seconds of STREAM's triad; the work is the bytes of its three arrays together.
     """
     devices.settle()
-    timed = Paced(pacemaker(device), budget=_BUDGET)
+    timed = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
     report(0, "Calibrating: caches and memory")
     sets = [size for size in SETS if size <= devices.memory(device) * _SHARE]
     numbers = torch.rand(sets[-1] // 4, device=device)
-    curve = timed.curve({size: reader(size, device, numbers) for size in sets})
+    curve = timed.curve(sets, lambda size: reader(size, device, numbers))
     largest = _fitting(device)
     return timed.calibration({("read",): curve, ("triad",): [[largest, timed(triad(largest, device))]]})
 

@@ -13,6 +13,7 @@ from time import perf_counter, sleep
 import torch
 
 from labkit import device as devices
+from labkit import effort
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link
 from labkit.offload import cloud, parts, wire
@@ -51,7 +52,7 @@ def calibrate(device: torch.device) -> Calibration:
     """
     devices.settle()
     with devices.threads(1):
-        paced = Paced(pacemaker(), budget=_BUDGET)
+        paced = Paced(pacemaker(), budget=_BUDGET, seconds=SECONDS)
         curves = {("layer", kind): [] for kind in KINDS}
         for done, width in enumerate(WIDTHS):
             report(done / 8, f"Calibrating: layers of width {width}")
@@ -84,7 +85,7 @@ def _rarely(sample: Callable[[], float]) -> float:
     The core idles nearly all the time: were anything timed in turn with it, it would wake up sooner.
     """
     reference_seconds, times, paces = pacemaker(), [], []
-    for _ in range(_SAMPLES):
+    for _ in range(effort.pick(quick=_SAMPLES // 2, usual=_SAMPLES, long=2 * _SAMPLES)):
         sleep(PAUSE_S)
         times.append(sample())
         paces.append(reference_seconds())

@@ -51,14 +51,15 @@ def calibrate(device: torch.device) -> Calibration:
     """
     devices.settle()
     sync = devices.sync(device)
-    timed = Paced(pacemaker(device))
+    timed = Paced(pacemaker(device), seconds=SECONDS)
     curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
         for mode, call in (("infer", inference), ("train", learning)):
             batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
-            curves[mode, kind, channels(kind, read, written)] = timed.curve({
-                batch: clock.sampler(call(kind, read, written, side, batch, device), sync) for batch in batches})
+            curves[mode, kind, channels(kind, read, written)] = timed.curve(
+                batches, lambda batch, call=call, layer=(kind, read, written, side): clock.sampler(
+                    call(*layer, batch, device), sync))
     curves["optimiser",] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
     return timed.calibration(curves)
 

@@ -79,7 +79,7 @@ def _absent(place, device) -> str:
 
 
 def _at(place, device) -> Calibration:
-    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET)
+    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET, SECONDS / 2)
     curves, missing = {}, {}
     for form in autocast.FORMS:
         with autocast.tf32_for(form, device):
@@ -87,9 +87,9 @@ def _at(place, device) -> Calibration:
                 missing |= {(place, form, *rest): why for rest in _RESTS}
                 continue
             for kind, read, written, side in _LAYERS:
-                curves[place, form, kind, operators.channels(kind, read, written)] = paced.curve({
-                    batch: clock.sampler(operators.learning(kind, read, written, side, batch, device, form), sync)
-                    for batch in BATCHES})
+                curves[place, form, kind, operators.channels(kind, read, written)] = paced.curve(
+                    BATCHES, lambda batch, layer=(kind, read, written, side), form=form: clock.sampler(
+                        operators.learning(*layer, batch, device, form), sync))
             curves[place, form, "optimiser"] = [
                 [count, paced(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
     calibration = paced.calibration(curves, missing)

@@ -35,7 +35,7 @@ def calibrate(device: torch.device) -> Calibration:
         the framework lacks is missing, with what it said.
     """
     devices.settle()
-    timed = Paced(sampler("fp32", _PACEMAKER, device))
+    timed = Paced(sampler("fp32", _PACEMAKER, device), seconds=SECONDS)
     curves, missing = {}, {}
     for done, name in enumerate(FORMATS):
         report(done / len(FORMATS), f"Calibrating: matrix products in {name}")
@@ -53,7 +53,7 @@ def _curve(name, device, timed) -> CostCurve:
             break
         sample = samples[2 * side**3] = sampler(name, side, device)
         before, taken = side, sample()
-    return timed.curve(samples)
+    return timed.curve(samples, samples.get)
 
 
 def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:

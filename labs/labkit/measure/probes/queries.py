@@ -13,6 +13,7 @@ from statistics import mean, median, pstdev
 import numpy as np
 import torch
 
+from labkit import effort
 from labkit.measure import loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, SINGLE, STREAMS, Settings
 from labkit.measure.mlperf_log import Log
@@ -59,9 +60,10 @@ def pictures() -> np.ndarray:
 def _asked(file: Path) -> Calibration:
     pacemaker, paces, shares = Network(file).sampler(1), [], []
     found: dict[tuple[str, int], list[float]] = {}
-    for turn in range(_TURNS):  # each scenario several times, for a disturbance lasts longer than a run
+    turns = effort.pick(quick=1, usual=2, long=2 * _TURNS)
+    for turn in range(turns):  # each scenario several times, for a disturbance lasts longer than a run
         for done, (scenario, samples) in enumerate(((SINGLE, 1), (MULTI, STREAMS), (OFFLINE, BATCH))):
-            report((3 * turn + done) / (3 * _TURNS), f"Calibrating: LoadGen's {scenario}")
+            report((3 * turn + done) / (3 * turns), f"Calibrating: LoadGen's {scenario}")
             expected = 1 / (_ONE_S * (samples if scenario == MULTI else 1))
             settings = Settings(scenario, _RUN_S, expected, BATCH)
             log, share = loadgen.undisturbed(partial(loadgen.run, file, pictures(), settings), tries=2)

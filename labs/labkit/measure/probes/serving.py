@@ -17,12 +17,13 @@ from statistics import median
 import numpy as np
 import torch
 
+from labkit import effort
 from labkit.measure import open_loop
 from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
 from labkit.runtimes.onnx_export import write
 from labkit.runtimes.onnx_session import Network
-from labkit.serving import process
+from labkit.serving import server
 from labkit.specs.calibration import Calibration, now
 from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
@@ -39,25 +40,25 @@ _LEAST = 1e-6  # seconds: differences may come out below nothing
 
 
 @contextmanager
-def standing(width: int | None = None, **settings) -> Iterator[tuple[process.Server, open_loop.Generator]]:
+def standing(width: int | None = None, **settings) -> Iterator[tuple[server.Server, open_loop.Generator]]:
     """Run the web service with a network that has learned nothing, which takes as long, and a load generator.
 
     Args:
         width: of the network; `WIDTH` unless given.
-        settings: of `labkit.serving.process.running`.
+        settings: of `labkit.serving.server.running`.
     """
     torch.manual_seed(0)
     pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, *PICTURE), np.uint8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = write(DenseCats(width or WIDTH), Path(folder) / "dense.onnx")
         choices = Network(path).answers(pictures)
-        with process.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
+        with server.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
             yield service, generator
 
 
-def pace(service: process.Server, generator: open_loop.Generator) -> float:
+def pace(service: server.Server, generator: open_loop.Generator) -> float:
     """Return the seconds that the network takes for a picture alone, one after the other: the pacemaker."""
-    service.settle(limit=1)
+    service.configure(max_batch=1)
     return median(generator.closed(service.port, 1, _PACE_S).computed.tolist())
 
 
@@ -75,13 +76,14 @@ def calibrate(device: torch.device) -> Calibration:
         generator.closed(service.port, 8, _PACE_S)  # warm
         contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
         before = pace(service, generator)
-        for done in range(_ROUNDS):
+        rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
+        for done in range(rounds):
             for size in SIZES:
-                report(done / _ROUNDS, f"Calibrating: batches of {size}")
-                service.settle(limit=size)
-                spent = service.spent()
+                report(done / rounds, f"Calibrating: batches of {size}")
+                service.configure(max_batch=size)
+                spent = service.cpu_seconds()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
-                spent = service.spent() - spent
+                spent = service.cpu_seconds() - spent
                 after = pace(service, generator)
                 paces.append((before * after) ** 0.5)
                 before = after
@@ -89,7 +91,7 @@ def calibrate(device: torch.device) -> Calibration:
                 ratios[size].append(median(full) / paces[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
                 handling.append(spent / len(load.due) / paces[-1])
-        service.settle(limit=SIZES[-1])
+        service.configure(max_batch=SIZES[-1])
         steady = generator.open(service.port, _MEANWHILE / pace(service, generator), _STEADY_S, even=True)
         share = contention.share()
     usual = median(paces)

@@ -35,11 +35,11 @@ def calibrate(device: torch.device) -> Calibration:
         `("int8 static", 16)` and so on, by format and width: seconds of a run; the work is the batch.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paced, curves = Paced(pacemaker()), {}
+        paced, curves = Paced(pacemaker(), seconds=SECONDS), {}
         for done, (form, width) in enumerate(KEYS):
             report(done / len(KEYS), f"Calibrating: ONNX Runtime, {form}, {width} channels")
             network = Network(file(form, width, folder))
-            curves[form, width] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
+            curves[form, width] = paced.curve(BATCHES, network.sampler)
         return paced.calibration(curves)
 
 

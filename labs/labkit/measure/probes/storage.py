@@ -64,9 +64,9 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
     keys = [(pattern,) for pattern in patterns]
     try:
         with session(state) as read:
-            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET)
+            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET, seconds=SECONDS)
             report(0, f"Calibrating: {state} reads")
-            return timed.calibration({(pattern,): timed.curve({size: partial(read, size, pattern) for size in BLOCKS})
+            return timed.calibration({(pattern,): timed.curve(BLOCKS, partial(partial, read, pattern=pattern))
                                       for pattern in patterns})
     except NoColdReads as trouble:
         return Calibration.unavailable(keys, str(trouble))
