@@ -37,7 +37,7 @@ browser: html
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/browser
 
 bench: html
-	$(BIN)/python tests/bench.py
+	$(BIN)/python tools/bench.py
 
 record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv
@@ -50,7 +50,7 @@ clean:
 	rm -rf _build .pytest_cache .ruff_cache
 
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Cluster to Edge needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % v[:2])'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Cluster to Edge needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % v[:2]); v < (3, 14) or print("$(PYTHON) is %d.%d: the course is tested with 3.11 to 3.13. Newer ones have no LoadGen, and Lab 3.2 goes without it." % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(STAMP)

@@ -1,13 +1,11 @@
-"""A made-up machine for the tests: costs that follow a simple rule, so that nothing has to be calibrated."""
+"""A made-up machine for the tests: calibrations that follow a simple rule, so that nothing has to be calibrated."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 from labkit.machine import Machine
 from labkit.measure.probes import data_parallel as instrument
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration, now
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -18,26 +16,30 @@ _FLOP = {"conv32": lambda c: 54 * c * 16**2, "conv16": lambda c: 36 * c**2 * 8**
 _FASTER = {"fp64": 0.5, "fp32": 1.0, "bf16": 2.0, "fp16": 0.05, "int8": 4.0}
 
 
-def costs(curves: dict, **changes) -> Costs:
-    """Return steady costs of today; `changes` replace their fields."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Costs(**{"curves": curves, "pace": 2e-4, "drift": 1.05, "contention": 0.02, "date": now, **changes})
+def calibration(curves: dict, missing: dict | None = None, **changes) -> Calibration:
+    """Return a steady calibration of today; a key of one part may be given bare, and `changes` replace fields."""
+    fields = {"reference_seconds": 2e-4, "drift": 1.05, "contention": 0.02, "date": now(), **changes}
+    return Calibration(curves=_keyed(curves), missing=_keyed(missing or {}), **fields)
 
 
-def operators(passes: float = 3.0, **changes) -> Costs:
-    """Return costs as `instruments.operators` finds them; training takes `passes` times an inference."""
+def _keyed(values: dict) -> dict:
+    return {key if isinstance(key, tuple) else (key,): value for key, value in values.items()}
+
+
+def operators(passes: float = 3.0, **changes) -> Calibration:
+    """Return the calibration as `probes.operators` finds it; training takes `passes` times an inference."""
 
     def curve(kind, channels, factor):
         return [[b, factor * (START + b * _FLOP[kind](channels) / RATE)] for b in (1, 2, 8, 32, 128, 512)]
 
-    curves = {f"{mode} {kind} {c}": curve(kind, c, factor)
+    curves = {(mode, kind, c): curve(kind, c, factor)
               for mode, factor in (("infer", 1.0), ("train", passes)) for kind, cs in _LAYERS.items() for c in cs}
     optimiser = [[count, 1e-4 + count * 2e-9] for count in (1_000, 30_000, 1_000_000)]
-    return costs({**curves, "optimiser": optimiser}, **changes)
+    return calibration({**curves, "optimiser": optimiser}, **changes)
 
 
-def layers() -> Costs:
-    """Return costs as `instruments.layers` finds them: start, arithmetic, and weights from the cache or memory."""
+def layers() -> Calibration:
+    """Return the calibration as `probes.layers` finds it: start, arithmetic, and weights from the cache or memory."""
 
     def seconds(width, batch, weights):
         return START + 2 * batch * width**2 / RATE + 4 * width**2 / (NEAR if weights <= CACHE else FAR)
@@ -46,11 +48,11 @@ def layers() -> Costs:
         return [[batch, seconds(width, batch, weights)] for batch in (1, 2, 8, 16, 32, 128, 512)]
 
     widths = (64, 128, 256, 512, 1024, 2048)
-    near = {f"near {width}": curve(width, 4 * width**2) for width in widths}
-    far = {f"far {width}": curve(width, 2**27) for width in widths[2:]}
-    climb = {f"climb {width}": [[size, seconds(width, 1, size)] for size in (2**k for k in range(18, 28))
+    near = {("near", width): curve(width, 4 * width**2) for width in widths}
+    far = {("far", width): curve(width, 2**27) for width in widths[2:]}
+    climb = {("climb", width): [[size, seconds(width, 1, size)] for size in (2**k for k in range(18, 28))
                                 if size >= 4 * width**2] for width in widths[2:]}
-    return costs({**near, **far, **climb})
+    return calibration({**near, **far, **climb})
 
 
 def link(latency: float, bandwidth: float, sizes) -> list[list[float]]:
@@ -58,35 +60,35 @@ def link(latency: float, bandwidth: float, sizes) -> list[list[float]]:
     return [[size, latency + size / bandwidth] for size in sizes]
 
 
-def tour() -> dict[str, Costs]:
-    """Return what the instruments of Lab 1.1 find on a machine with one cache, a disk, and no GPU."""
+def tour() -> dict[str, Calibration]:
+    """Return what the probes of Lab 1.1 find on a machine with one cache, a disk, and no GPU."""
     sizes = tuple(4**k for k in range(2, 13))
     products = {form: [[2 * n**3, 1e-6 + 2 * n**3 / (RATE * factor)] for n in (16, 64, 256, 1024)]
                 for form, factor in _FASTER.items()}
     read = [[2**k, 2**k / (NEAR if 2**k <= CACHE else FAR)] for k in range(14, 29)]
     none = {"to the GPU": "There is no GPU.", "from the GPU": "There is no GPU."}
     return {
-        "products": costs(products, missing={"tf32": "It has none.", "fp8": "It has none."}),
-        "memory": costs({"read": read, "triad": [[2**28, 2**28 / FAR]]}),
-        "storage": costs({p: link(8e-5, 1e9, sizes[4:]) for p in ("random", "sequential")}),
-        "page_cache": costs({"random": link(2e-6, 2e10, sizes[4:])}),
-        "loopback": costs({"message": link(6e-5, 4e9, sizes)}),
-        "all_reduce": costs({"sum": link(2e-4, 1e9, sizes)}),
-        "copies": costs({}, missing=none),
+        "products": calibration(products, missing={"tf32": "It has none.", "fp8": "It has none."}),
+        "memory": calibration({"read": read, "triad": [[2**28, 2**28 / FAR]]}),
+        "storage": calibration({p: link(8e-5, 1e9, sizes[4:]) for p in ("random", "sequential")}),
+        "page_cache": calibration({"random": link(2e-6, 2e10, sizes[4:])}),
+        "loopback": calibration({"message": link(6e-5, 4e9, sizes)}),
+        "all_reduce": calibration({"sum": link(2e-4, 1e9, sizes)}),
+        "copies": calibration({}, missing=none),
     }
 
 
-def sessions() -> Costs:
-    """Return costs as `instruments.sessions` finds them: int8 pays from a width on, its dynamic form never."""
+def sessions() -> Calibration:
+    """Return the calibration as `probes.sessions` finds it: int8 pays from a width on, its dynamic form never."""
     start = {"fp32": 1e-5, "int8 static": 5e-5, "int8 dynamic": 9e-5}
     rate = {"fp32": RATE, "int8 static": 3 * RATE, "int8 dynamic": RATE / 4}
     flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (4, 8, 16, 32, 64)}
-    return costs({f"{form} {width}": [[b, start[form] + b * flop[width] / rate[form]] for b in (1, 2, 8, 64)]
+    return calibration({(form, width): [[b, start[form] + b * flop[width] / rate[form]] for b in (1, 2, 8, 64)]
                   for form in start for width in flop})
 
 
-def queries() -> Costs:
-    """Return costs as `instruments.queries` finds them: asking adds 10 µs, or 30 for eight, and a tail."""
+def queries() -> Calibration:
+    """Return the calibration as `probes.queries` finds it: asking adds 10 µs, or 30 for eight, and a tail."""
     more = {1: 1e-5, 8: 3e-5, 64: 2e-4}
     alone = {samples: 1e-5 + 2e-5 * samples for samples in more}
     usual = [[samples, alone[samples] + more[samples]] for samples in more]
@@ -94,74 +96,74 @@ def queries() -> Costs:
     def longer(factor, curve=usual):
         return [[samples, factor * seconds] for samples, seconds in curve]
 
-    return costs({"alone": [[samples, seconds] for samples, seconds in alone.items()], "p50": usual,
+    return calibration({"alone": [[samples, seconds] for samples, seconds in alone.items()], "p50": usual,
                   "p90": longer(1.2, usual[:2]), "p99": longer(1.5, usual[:2]), "turn": longer(1.1),
                   "deviation": longer(0.5, usual[:2])})
 
 
-def latency() -> Costs:
-    """Return costs as `instruments.latency` finds them: four threads share all but the starting, slow in eager."""
+def latency() -> Calibration:
+    """Return the calibration as `probes.latency` finds it: four threads share all but the starting, slow in eager."""
     flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (1, 4, 8, 16, 32, 64)}
     found = {"product": [[1e9, 1e9 / (8 * RATE)]], "read": [[2**20, 2**20 / (8 * NEAR)]]}
     for label, threads in (("on one thread", 1), ("on all threads", 4)):
         for kind in _FLOP:
             first = {"conv32": 1, "conv16": 1, "conv8": 2, "dense": 64}[kind]
             for channels in (first, 4 * first, 16 * first, 64 * first):
-                found[f"eager {label} {kind} {channels}"] = [
+                found["eager", label, kind, channels] = [
                     [b, START + b * _FLOP[kind](channels) / RATE / threads] for b in (1, 8, 64)]
         for width, work in flop.items():
-            found[f"runtime {label} {width}"] = [[b, START / 4 + b * work / RATE / threads] for b in (1, 8, 64)]
-    return costs(found)
+            found["runtime", label, width] = [[b, START / 4 + b * work / RATE / threads] for b in (1, 8, 64)]
+    return calibration(found)
 
 
-def precision(most: int = 4) -> Costs:
-    """Return costs as `instruments.precision` finds them: all threads share all but the starting; fp16 is slow."""
+def precision(most: int = 4) -> Calibration:
+    """Return the calibration as `probes.precision` finds it: all threads share all but the starting; fp16 is slow."""
     curves, missing, flop = {}, {}, {"conv32": (8, 16, 32), "conv16": (8, 16, 32), "conv8": (16, 32, 64),
                                      "dense": (512, 1024, 2048)}
     whys = {"tf32": "Only NVIDIA's GPUs have it.", "fp16": "It is slow."}
     for place, threads in (("on one thread", 1), ("on all threads", most), ("on the GPU", 0)):
         for form in ("fp64", "fp32", "tf32", "bf16", "fp16"):
-            names = {f"{place} {form} {kind} {c}": 3 * _FLOP[kind](c) for kind, cs in flop.items() for c in cs}
+            keys = {(place, form, kind, c): 3 * _FLOP[kind](c) for kind, cs in flop.items() for c in cs}
             if not threads or form in whys:
-                missing |= dict.fromkeys([*names, f"{place} {form} optimiser"],
+                missing |= dict.fromkeys([*keys, (place, form, "optimiser")],
                                          whys.get(form, "") if threads else "There is no GPU.")
                 continue
             rate = RATE * _FASTER[form] * threads
-            curves |= {name: [[b, START + b * work / rate] for b in (8, 64, 256)] for name, work in names.items()}
-            curves[f"{place} {form} optimiser"] = [[8_000, 1e-4], [200_000, 5e-4]]
+            curves |= {key: [[b, START + b * work / rate] for b in (8, 64, 256)] for key, work in keys.items()}
+            curves[place, form, "optimiser"] = [[8_000, 1e-4], [200_000, 5e-4]]
         if threads:
-            curves[f"{place} pace"] = [[1, 2e-4]]
+            curves[place, "reference"] = [[1, 2e-4]]
         else:
-            missing[f"{place} pace"] = "There is no GPU."
-    return costs(curves, missing=missing)
+            missing[place, "reference"] = "There is no GPU."
+    return calibration(curves, missing=missing)
 
 
-def serving() -> Costs:
-    """Return costs as `instruments.serving` finds them: a batch costs little more than a picture."""
+def serving() -> Calibration:
+    """Return the calibration as `probes.serving` finds it: a batch costs little more than a picture."""
     spread = [[5.0 + 10 * step, 6e-3 * (0.95 + 0.01 * step)] for step in range(10)]
-    return costs({"computing": [[b, 6e-3 + 3e-4 * (b - 1)] for b in (1, 2, 3, 4, 6, 8)], "spread": spread,
+    return calibration({"computing": [[b, 6e-3 + 3e-4 * (b - 1)] for b in (1, 2, 3, 4, 6, 8)], "spread": spread,
                   "handling": [[1, 5e-4]], "handing": [[1, 2e-4]], "rest": [[1, 3e-4]]})
 
 
-def data_parallel(**changes) -> Costs:
-    """Return costs as `instruments.data_parallel` finds them; `changes` replace its curves."""
+def data_parallel(changes: dict | None = None) -> Calibration:
+    """Return the calibration as `probes.data_parallel` finds it; `changes` replace its curves."""
 
     def curve(name, width, factor):
         flop = network.training_flop(instrument.layers(name, width))
         return [[batch, factor * (5e-4 + batch * flop / RATE)] for batch in instrument.BATCHES]
 
-    found = {f"{how} {name} {width}": curve(name, width, factor)
+    found = {(how, name, width): curve(name, width, factor)
              for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in instrument.WIDTHS.items()
              for width in widths}
     sums = link(4e-4, 1e9, instrument.SIZES)
-    found |= {f"sum {backend}": sums for backend in ("loopback", "namespaces", "hook")}
-    found |= {f"waiting {backend}": [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
+    found |= {("sum", backend): sums for backend in ("loopback", "namespaces", "hook")}
+    found |= {("waiting", backend): [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
               for backend in instrument.LINKS}
     longer = link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED])
-    found |= {"exchange loopback": longer} | {f"exchange {backend}": [
+    found |= {("exchange", "loopback"): longer} | {("exchange", backend): [
         [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for backend in instrument.LINKS}
-    found |= {"spread": [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
-    return costs(found | changes)
+    found |= {("spread",): [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
+    return calibration(found | (changes or {}))
 
 
 def machine(**changes) -> Machine:
@@ -169,4 +171,4 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), **tour()}
-    return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "costs": kept, **changes})
+    return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})

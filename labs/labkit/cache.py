@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -16,10 +17,35 @@ ABANDONED_S = 3600  # a half-written file this old belongs to a process that was
 def folder(name: str) -> Path:
     """Return the cache folder called `name`, without creating it.
 
-    It lies in the system's folder for caches, or in `CLUSTER_TO_EDGE_CACHE` where that is set.
+    It lies in `CLUSTER_TO_EDGE_CACHE` where that is set, else in the system's folder for caches, or, without a home
+    that can be written, in the one for temporary files: kept until the computer tidies up.
     """
-    root = os.environ.get("CLUSTER_TO_EDGE_CACHE") or platformdirs.user_cache_dir("cluster-to-edge")
-    return Path(root).expanduser() / name
+    return _root(os.environ.get("CLUSTER_TO_EDGE_CACHE", "")) / name
+
+
+@cache
+def _root(wanted: str) -> Path:
+    try:
+        root = Path(wanted or platformdirs.user_cache_dir("cluster-to-edge")).expanduser()
+    except RuntimeError:  # this process has no home at all
+        root = None
+    if wanted and root:
+        return root  # whoever asked for it is told where it cannot be written
+    if root and root.is_absolute() and _writable(root):
+        return root
+    return Path(tempfile.gettempdir()) / f"cluster-to-edge-{_user()}"
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else "user"
 
 
 def write_atomically(path: Path, content: bytes | Callable[[Path], None]) -> None:

@@ -53,10 +53,10 @@ def examine() -> dict:
         "labs": [{
             "number": lab.number,
             "title": lab.title,
-            "calibrated": all(probe in machine.costs for probe in lab.probes),
+            "calibrated": all(probe in machine.calibrations for probe in lab.probes),
             "without": [need for need in lab.uses if need in absent],
-            "left_out": list(dict.fromkeys(reason for probe in lab.probes if probe in machine.costs
-                                           for reason in machine.costs[probe].missing.values())),
+            "left_out": list(dict.fromkeys(reason for probe in lab.probes if probe in machine.calibrations
+                                           for reason in machine.calibrations[probe].missing.values())),
         } for lab in labs()],
     }
 

@@ -139,10 +139,11 @@ def fingerprint() -> str:
 
 def limits() -> tuple[Limit, ...]:
     """Return what limits this process, who set it and how to mend it; nothing on a computer that is free to use."""
-    return (*_processor_limits(), *_variables(), *_memory_limits(), *_file_limits())
+    return (*processor_limits(), *_variables(), *_memory_limits(), *_file_limits())
 
 
-def _processor_limits() -> Iterator[Limit]:
+def processor_limits() -> Iterator[Limit]:
+    """Yield what keeps this process from running on all processors at once."""
     usable, elsewhere = bound(), _bound_elsewhere()
     by = [name for name in BINDING if os.environ.get(name, "").lower() not in _UNBOUND]
     if by and usable < elsewhere:

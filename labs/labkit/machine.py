@@ -1,8 +1,9 @@
 """The machine that predictions are made for: this one, calibrated, or one from the catalogue.
 
-A calibrated profile holds what the instruments found. It is kept in the cache folder; what is older than `FRESH_DAYS`
-is measured again, and all of it when the machine or the framework has changed, or when the file is damaged. Only one
-process calibrates at a time.
+A calibrated profile holds what the probes measured. It is kept in the cache folder, each part as soon as it is
+measured. Measured again is what is older than `FRESH_DAYS`, what was measured with less effort than is asked now, and
+what was disturbed, once the machine is quiet; all of it when the machine or the framework has changed, or when the file
+is damaged. Only one process calibrates at a time.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -20,14 +23,18 @@ from types import ModuleType
 
 from filelock import FileLock, Timeout
 
-from labkit import cache
+from labkit import cache, effort
 from labkit.data import package_folder
-from labkit.specs.calibration import WANDERED, Costs
-from labkit.timing.clock import CONTENDED
+from labkit.progress import Cancelled
+from labkit.specs.calibration import CONTENDED, DRIFTED, Calibration
+from labkit.timing.clock import Contention
+from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 3  # raise it when an instrument changes: older profiles are then measured again
+PROFILE_VERSION = 4  # raise it when an instrument changes: older profiles are then measured again
 FRESH_DAYS = 30
+_LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
+_TRIES = 3  # times that a part is measured, where it was disturbed each time
 _PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most
 
 
@@ -46,7 +53,7 @@ class Machine:
         flops: peak rate in FLOP/s for 32-bit floats, from a datasheet; None for a calibrated machine.
         bandwidth: peak memory bandwidth in bytes/s, from a datasheet; None for a calibrated machine.
         formats: peak rates in FLOP/s (OP/s for int8) by number format, from a datasheet: `labkit.catalogue.FORMATS`.
-        costs: what each of `labkit.measure.probes` found, by its name; empty for a datasheet.
+        calibrations: what each of `labkit.measure.probes` found, by its name; empty for a datasheet.
         identity: what must be the same for the profile to hold: processor, cores, threads, system, framework.
         source: where the figures come from.
     """
@@ -57,7 +64,7 @@ class Machine:
     flops: float | None = None
     bandwidth: float | None = None
     formats: dict[str, float] = field(default_factory=dict)
-    costs: dict[str, Costs] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
     identity: dict = field(default_factory=dict)
     source: str = "measured on this machine"
 
@@ -71,43 +78,44 @@ class Machine:
     @property
     def calibrated(self) -> bool:
         """Whether any figure was measured here, not printed in a datasheet."""
-        return bool(self.costs)
+        return bool(self.calibrations)
 
     @property
     def date(self) -> str:
         """When it was calibrated last, ISO 8601; empty for a datasheet."""
-        return max((costs.date for costs in self.costs.values()), default="")
+        return max((calibration.date for calibration in self.calibrations.values()), default="")
 
-    def cost(self, instrument: str) -> Costs:
+    def calibration(self, instrument: str) -> Calibration:
         """Return what an instrument found; raises `ValueError` where it has not been asked."""
-        if instrument not in self.costs:
+        if instrument not in self.calibrations:
             raise ValueError(f"This needs what '{instrument}' measures, which the profile of {self.name} lacks: "
                              f"labkit.machine.this('{instrument}') measures it on the machine that you sit at.")
-        return self.costs[instrument]
+        return self.calibrations[instrument]
 
     @property
     def note(self) -> str:
         """What a reader must know of the profile, or nothing."""
-        return _note(self.costs)
+        return _note(self.calibrations)
 
 
-def _note(costs: dict[str, Costs]) -> str:
+def _note(calibrations: dict[str, Calibration]) -> str:
     """Say which instruments were disturbed, by what, and how to measure them again."""
     said = []
-    if busy := {name: found.contention for name, found in costs.items() if found.contention > CONTENDED}:
+    if busy := {name: found.contention for name, found in calibrations.items() if found.contention > CONTENDED}:
         said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
                     "close them.")
-    if drifts := {name: found.drift for name, found in costs.items() if found.drift > WANDERED}:
-        battery = any(costs[name].battery for name in drifts)
+    if drifts := {name: found.drift for name, found in calibrations.items() if found.drift > DRIFTED}:
+        battery = any(calibrations[name].battery for name in drifts)
         cause = "it ran on its battery: plug it in" if battery else "its clock or a neighbour changed it"
         said.append(f"The machine's pace changed by a factor of up to {max(drifts.values()):.2g} meanwhile ({cause}).")
     if not said:
         return ""
-    names = ", ".join(repr(name) for name in costs if name in busy or name in drifts)
+    names = ", ".join(repr(name) for name in calibrations if name in busy or name in drifts)
     return f"{' '.join(said)} Expect larger errors, or measure again: labkit.machine.this({names}, again=True)."
 
 
 _known: Machine | None = None  # this machine, once this process has found it
+_tried: set[str] = set()  # the disturbed parts that this process has measured again
 
 
 def this(*instruments: str, again: bool = False) -> Machine:
@@ -124,9 +132,29 @@ def this(*instruments: str, again: bool = False) -> Machine:
     """
     global _known
     modules = {name: _instrument(name) for name in instruments}
-    if again or _known is None or not modules.keys() <= _known.costs.keys():
+    if again or _known is None or any(_lacks(_known, name) for name in modules) or _again(_known, modules):
         _known = _find(modules, again)
     return _known
+
+
+def _lacks(machine: Machine, name: str) -> bool:
+    """Return whether a probe has not been asked, or with less effort than holds now."""
+    known = machine.calibrations.get(name)
+    return known is None or not effort.at_least(known.effort, effort.current())
+
+
+def _again(machine: Machine, names: Iterable[str]) -> list[str]:
+    """Return which parts were disturbed and are worth measuring again: the machine is quiet now."""
+    parts = {name: machine.calibrations[name] for name in names if name in machine.calibrations}
+    disturbed = [name for name, part in parts.items() if part.disturbed and part.tries < _TRIES and name not in _tried]
+    return disturbed if disturbed and _quiet() else []
+
+
+def _quiet() -> bool:
+    """Return whether other programs leave the processors alone at the moment."""
+    others = Contention()
+    time.sleep(_LOOK_S)
+    return others.share() <= CONTENDED
 
 
 def _instrument(name: str) -> ModuleType:
@@ -151,11 +179,14 @@ def _find(modules: dict[str, ModuleType], again: bool) -> Machine:
     path = cache.folder("machines") / f"{_digest(identity)}-v{PROFILE_VERSION}.json"
     with ExitStack() as stack:
         found = _found(path, identity)
-        if not again and modules.keys() <= found.costs.keys():
+        disturbed = _again(found, modules)
+        if not (again or disturbed or any(_lacks(found, name) for name in modules)):
             return found
         _wait_for_others(path, stack)
         found = _found(path, identity)  # another process may just have measured some
-        return _calibrate(path, found, {n: m for n, m in modules.items() if again or n not in found.costs})
+        _tried.update(disturbed)
+        return _calibrate(path, found, {name: module for name, module in modules.items()
+                                        if again or _lacks(found, name) or name in disturbed})
 
 
 def _found(path: Path, identity: dict) -> Machine:
@@ -168,8 +199,9 @@ def _found(path: Path, identity: dict) -> Machine:
         device = devices.best()
         kept = Machine(devices.name(device), device.type, devices.memory(device), identity=identity)
     known = known or kept
-    newest_last = sorted([*kept.costs.items(), *known.costs.items()], key=lambda item: _moment(item[1].date))
-    return replace(kept, costs=dict(newest_last))
+    both = [*kept.calibrations.items(), *known.calibrations.items()]
+    newest_last = sorted(both, key=lambda item: _moment(item[1].date))
+    return replace(kept, calibrations=dict(newest_last))
 
 
 def _kept(path: Path, identity: dict) -> Machine | None:
@@ -190,7 +222,8 @@ def _kept(path: Path, identity: dict) -> Machine | None:
         warnings.warn(f"The kept profile of this machine cannot be used: {trouble}. It {place}, and the machine is "
                       "measured again.", stacklevel=2)
         return None
-    return replace(machine, costs={name: costs for name, costs in machine.costs.items() if _fresh(costs.date)})
+    fresh = {name: calibration for name, calibration in machine.calibrations.items() if _fresh(calibration.date)}
+    return replace(machine, calibrations=fresh)
 
 
 def _fresh(date: str) -> bool:
@@ -226,23 +259,47 @@ def _calibrate(path: Path, kept: Machine, modules: dict[str, ModuleType]) -> Mac
         return kept
     device = devices.best()
     names = ", ".join(name.replace("_", "-") for name in modules)
-    seconds = sum(module.SECONDS for module in modules.values())
+    seconds = math.ceil(share() * sum(module.SECONDS for module in modules.values()))
     print(f"Calibrating {kept.name}: {names} (about {seconds} s; kept for {FRESH_DAYS} days) …")
-    found = {name: module.calibrate(device) for name, module in modules.items()}
-    machine = replace(kept, costs={**kept.costs, **found})
+    found, unkept, machine = {}, None, kept
+    for name, module in modules.items():
+        found[name] = _measured(name, module, device, kept.calibrations.get(name))
+        machine = replace(machine, calibrations={**machine.calibrations, name: found[name]})
+        try:
+            save(machine, path)
+        except OSError as trouble:
+            unkept = trouble
     if note := _note(found):
         warnings.warn(note, stacklevel=2)
-    try:
-        save(machine, path)
-    except OSError as trouble:
-        warnings.warn(f"The profile cannot be kept in {path.parent.name}/ ({trouble.strerror}): it holds until this "
+    if unkept:
+        warnings.warn(f"The profile cannot be kept in {path.parent.name}/ ({unkept.strerror}): it holds until this "
                       "notebook ends. Set CLUSTER_TO_EDGE_CACHE to a folder that can be written.", stacklevel=2)
     return machine
 
 
+def _measured(name: str, module: ModuleType, device, before: Calibration | None) -> Calibration:
+    """Return what a probe measures; where it fails for whatever reason, that it did, for this session alone."""
+    try:
+        found = replace(module.calibrate(device), effort=effort.current())
+    except Cancelled:
+        raise
+    except Exception as trouble:
+        reason = f"{type(trouble).__name__}: {trouble}".strip().rstrip(":")
+        warnings.warn(f"The probe '{name}' failed ({reason}). What needs it is left out in this session.", stacklevel=2)
+        if before is not None:
+            return before
+        return replace(Calibration.unavailable(module.KEYS, f"its probe failed ({reason})."), failed=True,
+                       effort=effort.current())
+    if not (found.disturbed and before is not None and before.disturbed):
+        return found
+    usable = [found, before] if effort.at_least(before.effort, found.effort) else [found]
+    return replace(min(usable, key=lambda part: part.widening), tries=before.tries + 1)
+
+
 def save(machine: Machine, path: Path) -> None:
     """Write a profile, whole or not at all; raises `OSError` when the folder cannot be written or is full."""
-    content = {"profile_version": PROFILE_VERSION, **asdict(machine)}
+    content = {"profile_version": PROFILE_VERSION, **vars(machine),
+               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.failed}}
     cache.write_atomically(path, json.dumps(content, indent=1).encode())
 
 
@@ -257,12 +314,13 @@ def load(path: Path) -> Machine:
         content = json.loads(path.read_bytes())
         if content.pop("profile_version") != PROFILE_VERSION:
             raise DamagedProfile("it was written by another version of labkit")
-        content["costs"] = {name: Costs(**costs) for name, costs in content["costs"].items()}
+        parts = content["calibrations"].items()
+        content["calibrations"] = {name: Calibration.from_json(part) for name, part in parts}
         machine = Machine(**content)
         if not (isinstance(machine.memory, (int, float)) and 0 < machine.memory < math.inf):
             raise DamagedProfile("it holds a memory that no machine can have")
-        for name, costs in machine.costs.items():
-            costs.check(_instrument(name).NAMES)
+        for name, calibration in machine.calibrations.items():
+            calibration.check(_instrument(name).KEYS)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
         if isinstance(trouble, DamagedProfile):
             raise

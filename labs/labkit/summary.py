@@ -9,7 +9,7 @@ from labkit import catalogue
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.roofline import ridge
-from labkit.specs.calibration import Curve
+from labkit.specs.calibration import CostCurve
 from labkit.units import quantity
 
 OTHERS = ("Apple A18 Pro", "Raspberry Pi 5 8GB", "NVIDIA Jetson Orin NX 16GB", "Apple M4 Max", "NVIDIA RTX 4090",
@@ -29,20 +29,20 @@ class Roof:
     kind: str
 
 
-def best(curve: Curve) -> float:
+def best(curve: CostCurve) -> float:
     """Return the best amount a second on a curve of seconds against amounts."""
     return max(amount / seconds for amount, seconds in curve)
 
 
 def memory(machine: Machine) -> float:
     """Return the measured bandwidth in bytes/s of reading the largest set, which no cache holds."""
-    size, seconds = machine.cost("memory").curve("read")[-1]
+    size, seconds = machine.calibration("memory").curve("read")[-1]
     return size / seconds
 
 
 def roofs(machine: Machine) -> list[Roof]:
     """Return this machine's roofs: in 32 bit, and in the fastest format where that is another."""
-    rates = {name: best(curve) for name, curve in machine.cost("products").curves.items()}
+    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
     fastest = max(rates, key=rates.get)
     return [Roof(machine.name, rates[name], memory(machine), f"{name}, measured")
             for name in dict.fromkeys(("fp32", fastest))]
@@ -74,7 +74,7 @@ def paragraph(machine: Machine) -> str:
 
 
 def _arithmetic(machine) -> str:
-    rate, bandwidth = best(machine.cost("products").curve("fp32")), memory(machine)
+    rate, bandwidth = best(machine.calibration("products").curve("fp32")), memory(machine)
     h100 = catalogue.machine("NVIDIA H100 SXM")
     each, theirs = (_FLOAT * ridge(*pair) for pair in ((rate, bandwidth), (h100.flops, h100.bandwidth)))
     suits = "this machine better than its peak suggests" if each < theirs else "neither, and this machine less"
@@ -85,7 +85,7 @@ def _arithmetic(machine) -> str:
 
 
 def _formats(machine) -> str:
-    rates = {name: best(curve) for name, curve in machine.cost("products").curves.items()}
+    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
     faster = [f"{name} ({rate / rates['fp32']:.1f} times as fast as 32 bit)" for name, rate in rates.items()
               if rate > _WORTH_IT * rates["fp32"]]
     slower = [f"{name} ({rates['fp32'] / rate:.0f} times as slow)" for name, rate in rates.items()
@@ -98,7 +98,7 @@ def _formats(machine) -> str:
 
 
 def _caches(machine) -> str:
-    bandwidths = {size: size / seconds for size, seconds in machine.cost("memory").curve("read")}
+    bandwidths = {size: size / seconds for size, seconds in machine.calibration("memory").curve("read")}
     slow = memory(machine)
     near = [size for size, bandwidth in bandwidths.items() if bandwidth > 2 * slow]
     if not near:
@@ -108,28 +108,28 @@ def _caches(machine) -> str:
 
 
 def _storage(machine) -> str:
-    cold, warm = machine.cost("storage"), machine.cost("page_cache")
-    if "random" not in cold.curves or "random" not in warm.curves:
-        return f"Its storage could not be measured: {cold.missing.get('random') or warm.missing.get('random')}"
-    wait, from_cache = (links.seconds(costs.curve("random"), _READ) for costs in (cold, warm))
-    flop = wait * best(machine.cost("products").curve("fp32"))
+    cold, warm = machine.calibration("storage"), machine.calibration("page_cache")
+    if reason := cold.reason("random") or warm.reason("random"):
+        return f"Its storage could not be measured: {reason}"
+    wait, from_cache = (links.seconds(calibration.curve("random"), _READ) for calibration in (cold, warm))
+    flop = wait * best(machine.calibration("products").curve("fp32"))
     return (f"A cold read of 4 KiB takes {quantity(wait, 's')}, {wait / from_cache:.0f} times as long as one from "
             f"memory: time for {quantity(flop, 'FLOP')}. In large pieces its storage delivers "
             f"{quantity(best(cold.curve('random')), 'B/s')}.")
 
 
 def _processes(machine) -> str:
-    message, both = machine.cost("loopback"), machine.cost("all_reduce")
+    message, both = machine.calibration("loopback"), machine.calibration("all_reduce")
     said = []
-    if "message" in message.curves:
+    if not message.reason("message"):
         said.append(f"A message between two processes takes {quantity(links.latency(message.curve('message')), 's')} "
                     "however short it is.")
-    if "sum" in both.curves:
+    if not (reason := both.reason("sum")):
         time = links.seconds(both.curve("sum"), _SUM)
         said.append(f"To add up the gradients of {_SUM // _FLOAT:,} parameters, two processes take "
                     f"{quantity(time, 's')}: shorter training steps would spend most of their time on that.")
     else:
-        said.append(f"Two processes that train together could not be tried: {both.missing['sum']}")
+        said.append(f"Two processes that train together could not be tried: {reason}")
     return " ".join(said)
 
 

@@ -17,7 +17,7 @@ def machine(monkeypatch):
     """A made-up machine that limits nothing, has everything, and is calibrated for all labs but 3.3."""
     known = fakes.machine()
     for name in ("serving",):
-        known.costs.pop(name, None)
+        known.calibrations.pop(name, None)
     monkeypatch.setattr(doctor, "this", lambda *_: known)
     monkeypatch.setattr(registry, "this", lambda *_: known)
     monkeypatch.setattr(host, "limits", lambda: ())

@@ -156,17 +156,17 @@ def test_sizes_caches_and_starts_are_what_the_instruments_found():
 
 
 def test_layers_alone_are_what_was_measured_and_wait_only_beyond_the_caches():
-    costs = fakes.layers()
+    calibration = fakes.layers()
     for width, batch in itertools.product(measured.WIDTHS, measured.BATCHES):
-        once = dict(costs.curve(f"near {width}"))[batch]
-        assert predicted.alone(width, 1, batch, costs) == pytest.approx(
+        once = dict(calibration.curve("near", width))[batch]
+        assert predicted.alone(width, 1, batch, calibration) == pytest.approx(
             {"layers alone": once, "weights from afar": 0}, rel=1e-9, abs=1e-15)
-        deep = predicted.alone(width, 32, batch, costs)
+        deep = predicted.alone(width, 32, batch, calibration)
         assert deep["layers alone"] == pytest.approx(32 * once)
         if 4 * 33 * width**2 + 8 * width * batch < fakes.CACHE:
             assert deep["weights from afar"] == pytest.approx(0, abs=1e-15)
         if width in measured.FAR_WIDTHS and 4 * 32 * width**2 >= 2**27:
-            assert sum(deep.values()) == pytest.approx(32 * dict(costs.curve(f"far {width}"))[batch], rel=0.01)
+            assert sum(deep.values()) == pytest.approx(32 * dict(calibration.curve("far", width))[batch], rel=0.01)
 
 
 def test_the_way_from_the_caches_to_memory_has_a_beginning_and_an_end():
@@ -174,7 +174,7 @@ def test_the_way_from_the_caches_to_memory_has_a_beginning_and_an_end():
     for width in (256, 300, 512, 1024):
         shares = [predicted.away(climb, width, 4 * width**2, 2**k) for k in range(10, 35)]
         assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
-    same = {"256": [[1, 2e-6], [100, 2e-6]]}
+    same = {256: [[1, 2e-6], [100, 2e-6]]}
     assert predicted.away(same, 256, 1, 50) == 0  # a machine that knows no difference
     disturbed = {"256": [[1, 3e-6], [100, 2e-6]]}
     assert predicted.away(disturbed, 256, 1, 50) == 0
@@ -230,7 +230,7 @@ def test_an_h100_is_predicted_by_its_datasheet_and_never_measured(nothing_runs):
 def test_a_machine_that_lacks_an_instrument_is_told_which():
     here = fakes.machine()
     for name in LAB.probes:
-        lacking = dataclasses.replace(here, costs={k: v for k, v in here.costs.items() if k != name})
+        lacking = dataclasses.replace(here, calibrations={k: v for k, v in here.calibrations.items() if k != name})
         with pytest.raises(ValueError, match=rf"labkit.machine.this\('{name}'\)"):
             experiments.time(lacking)
     with pytest.raises(ValueError, match="which the profile of NVIDIA H100 SXM lacks"):
@@ -282,12 +282,12 @@ def test_a_network_can_be_run_for_real_and_every_model_meets_the_same_measuremen
 def test_the_calibration_finds_what_it_promises(monkeypatch):
     """On few and small layers."""
     for name, small in {"WIDTHS": (16, 32), "FAR_WIDTHS": (32,), "BATCHES": (1, 4), "SETS": (2**20, 2**21),
-                        "_BUDGET": 0.01, "NAMES": ("near 16", "near 32", "far 32", "climb 32")}.items():
+                        "_BUDGET": 0.01, "KEYS": (("near", 16), ("near", 32), ("far", 32), ("climb", 32))}.items():
         monkeypatch.setattr(measured, name, small)
-    costs = measured.calibrate(best())
-    costs.check(measured.NAMES)
-    assert [batch for batch, _ in costs.curve("near 16")] == [1, 4]
-    assert [weights for weights, _ in costs.curve("climb 32")] == [4 * 32**2, 2**20, 2**21]
+    calibration = measured.calibrate(best())
+    calibration.check(measured.KEYS)
+    assert [batch for batch, _ in calibration.curve("near", 16)] == [1, 4]
+    assert [weights for weights, _ in calibration.curve("climb", 32)] == [4 * 32**2, 2**20, 2**21]
 
 
 # The self-checks of Lab 1.2
@@ -307,8 +307,8 @@ def test_the_parameters_are_those_of_the_network(sizes, capsys):
 @pytest.mark.parametrize("width", [64, 1024])
 @pytest.mark.parametrize("bandwidth", [2e8, 2e9, 2e10])
 def test_the_batch_that_keeps_the_arithmetic_busy_is_what_the_definition_says(width, bandwidth):
-    costs = {**fakes.machine().costs, "memory": fakes.costs({"read": [[2**28, 2**28 / bandwidth]]})}
-    here = dataclasses.replace(fakes.machine(), costs=costs)
+    slow = fakes.calibration({"read": [[2**28, 2**28 / bandwidth]]})
+    here = dataclasses.replace(fakes.machine(), calibrations={**fakes.machine().calibrations, "memory": slow})
     two = {batch: experiments.time(here).predict(width=width, depth=1, batch=batch, model=experiments.TWO).parts
            for batch in experiments.BATCHES}
     right = next((batch for batch, parts in two.items() if not parts["memory traffic"]), 0)

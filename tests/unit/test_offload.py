@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from labkit.checks import NOT_YET
+from labkit.experiment import Unavailable
 from labkit.labs.edge_cloud_or_both import checks as check
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.labs.edge_cloud_or_both import figures, testbed
@@ -38,17 +39,19 @@ FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "
          "dense": lambda c: 6 * c}
 
 
-def costs():
+def calibration():
     """Return what the instrument would find on a machine that follows simple rules."""
-    curves = {f"layer {kind}": [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
+    curves = {("layer", kind): [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
               for kind, flop in FLOPS.items()}
     messages = fakes.link(5e-4, 1e9, (16, 4112, 16400, 65552))
-    return fakes.costs({**curves, "waking": [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]], "relay": messages, "tunnel": messages})
+    waking = [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]
+    over = {("message", rung): messages for rung in ("relay", "tunnel")}
+    return fakes.calibration({**curves, **over, "waking": waking})
 
 
 @pytest.fixture(scope="module")
 def here():
-    return fakes.machine(costs={"offload": costs()})
+    return fakes.machine(calibrations={"offload": calibration()})
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +401,7 @@ def total(found) -> float:
 
 
 def test_an_answer_takes_the_sum_of_its_parts(here):
-    spec, found = LinkSpec(0.02, 1e6), here.cost("offload")
+    spec, found = LinkSpec(0.02, 1e6), here.calibration("offload")
     at = predicted.split(found, "relay", spec, 24, 2)
     layers = network.cats(24)
     assert at[predicted.EDGE] == pytest.approx(predicted.compute(found, layers[:2]))
@@ -411,7 +414,7 @@ def test_an_answer_takes_the_sum_of_its_parts(here):
 
 
 def test_more_of_anything_bad_takes_longer(here):
-    found = here.cost("offload")
+    found = here.calibration("offload")
 
     def seconds(trip=0.02, rate=1e6, loss=0.0, cut=1, slower=1):
         return total(predicted.split(found, "relay", LinkSpec(trip, rate, loss), 24, cut, slower))
@@ -423,7 +426,7 @@ def test_more_of_anything_bad_takes_longer(here):
 
 
 def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
-    found, spec = here.cost("offload"), LinkSpec(0.05, 1e6)
+    found, spec = here.calibration("offload"), LinkSpec(0.05, 1e6)
     own = predicted.alone(found, 4)
     whole = own + total(predicted.split(found, "relay", spec, 24, 0))
 
@@ -436,7 +439,7 @@ def test_a_cascade_pays_the_way_for_those_that_it_sends(here):
 
 
 def test_the_turn_is_where_the_deadline_is_just_kept(here):
-    found = here.cost("offload")
+    found = here.calibration("offload")
     for deadline in (0.033, 0.1, 1.0):
         turn = predicted.turning(predicted.split(found, "relay", LinkSpec(0.01, 1e6), 24, 0), deadline)
         at = predicted.split(found, "relay", LinkSpec(turn, 1e6), 24, 0)
@@ -507,7 +510,8 @@ def test_published_links_are_points_with_a_source():
 def test_a_machine_or_a_rung_without_a_measurement_is_refused(here, team):
     with pytest.raises(ValueError, match="This needs what 'offload'"):
         offload.time(fakes.machine(), team, "relay")
-    lacking = fakes.machine(costs={"offload": fakes.costs({}, missing=dict.fromkeys(instrument.NAMES, "Not here."))})
+    nothing = fakes.calibration({}, missing=dict.fromkeys(instrument.KEYS, "Not here."))
+    lacking = fakes.machine(calibrations={"offload": nothing})
     with pytest.raises(ValueError, match="Not here"):
         offload.time(lacking, team, "tunnel")
 
@@ -538,8 +542,9 @@ def test_the_measured_turn_lies_between_the_last_in_time_and_the_first_late():
 def test_the_figures_show_what_they_are_given():
     runs = {"edge": {50: 1e-3, 90: 2e-3, 99: 3e-3}, "cloud": {50: 0.02, 90: 0.03, 99: 0.2}}
     assert [label.get_text() for label in figures.percentiles(runs, 0.1).axes[0].get_yticklabels()] == list(runs)
-    drawn = figures.outage([0, 1, 2], {"a": [1e-3, None, None], "b": [None, 0.1, 0.2], "c": [None] * 3}, (0.5, 1.5))
-    assert len(drawn.axes[0].get_lines()) == 2
+    answers = Answer(0, EDGE, 1e-3), Answer(0, CLOUD, 0.1), Answer(0, CLOUD, 0.2)
+    assert len(figures.outage(testbed.Watch(answers, (0, 1, 2), (0.5, 1.5))).axes[0].get_lines()) == 2
+    assert not figures.outage(Unavailable("No link.")).axes[0].get_lines()
     assert figures.kept([0.05, 0.1], [100, 0], 0.08).axes[0].get_ylabel() == "answers in time (%)"
 
 
@@ -547,7 +552,7 @@ def test_the_figures_show_what_they_are_given():
 
 
 def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = testbed.Testbed(team)
+    over = testbed.EdgeTestbed(team)
     with over.open() as same, over.open():
         assert same is over
         answers = over.run(testbed.CASCADE, LinkSpec(0.005, 12.5e6), 20)
@@ -562,12 +567,12 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
     assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0
     assert watch.asked_cloud(*watch.down) == 0
     assert watch.recovery is not None
-    assert "cascade" in testbed.table(team, {testbed.CASCADE: answers})
+    assert "cascade" in str(testbed.table(team, {testbed.CASCADE: answers, testbed.CLOUD: Unavailable("No.")}))
 
 
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
-    made_up = fakes.machine(costs={"offload": costs()})
+    made_up = fakes.machine(calibrations={"offload": calibration()})
     times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
     usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
     with times.session():
@@ -586,11 +591,11 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
 def test_the_instrument_finds_all_that_it_names(quiet):
     before = torch.get_num_threads()
     found = instrument.calibrate(torch.device("cpu"))
-    found.check(instrument.NAMES)
+    found.check(instrument.KEYS)
     assert torch.get_num_threads() == before
-    assert "relay" in found.curves and not any(name.startswith("layer") for name in found.missing)
+    assert not found.reason("message", "relay") and not any(key[0] == "layer" for key in found.missing)
     for kind in instrument.KINDS:
-        assert len(found.curve(f"layer {kind}")) == len(instrument.WIDTHS)
+        assert len(found.curve("layer", kind)) == len(instrument.WIDTHS)
 
 
 # Exercises

@@ -9,7 +9,7 @@ import pytest
 
 from labkit import published as reading
 from labkit.pages import baselines, published_scaling, scaling_laws
-from labkit.predict import compute_optimal, convergence, scaling, scaling_fit
+from labkit.predict import compute_optimal, convergence, scaling
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
 BATCHES = (16, 64, 256, 1024, 4096)
@@ -127,21 +127,6 @@ def test_runs_that_nobody_can_have_made_are_refused(number):
         grown((1, 1, 1, 1), known=0)
 
 
-def test_a_fit_finds_constants_that_predict_better_than_those_it_starts_from():
-    rng, made = random.Random(2), []
-    for _ in range(30):
-        step, batch = 10 ** rng.uniform(-1, 1), tuple(512 for _ in SCALES)
-        stack = scaling.Stack([grown((1, 1, 1, 1), batch=batch, step=step)])
-        shape = scaling.step(stack, TYPICAL, math.exp(-0.6 * math.log(step) + rng.gauss(0, 0.3)))[0]
-        made.append(grown(tuple(float(t) for t in shape), batch=batch, step=step))
-
-    def miss(constants):
-        return sum(abs(math.log(t / s)) for found, one in zip(scaling.predict(made, constants), made, strict=True)
-                   for t, s in zip(found, one.times, strict=True))
-
-    assert miss(scaling_fit.fit(made, [1.0] * len(made))) < 0.8 * miss(scaling_fit.START)
-
-
 # How well published scaling is predicted
 
 
@@ -162,11 +147,6 @@ def test_the_goals_are_nearly_reached_held_out_and_every_rival_is_beaten(found):
         if score.goal:
             assert score.errors[published_scaling.HELD_OUT][0] < score.errors[published_scaling.MLSYSIM][0]
             assert score.errors[published_scaling.HELD_OUT][1] < score.errors[published_scaling.MLSYSIM][1]
-
-
-def test_the_constants_are_what_a_fit_to_the_table_gives():
-    again = published_scaling.fit(published_scaling.course())
-    assert list(again.vector) == pytest.approx(list(published_scaling.fitted()[""].vector), abs=0.02)
 
 
 def test_every_series_has_constants_that_were_fitted_without_it():

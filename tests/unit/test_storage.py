@@ -96,10 +96,10 @@ def test_reads_in_order_follow_each_other_and_random_ones_do_not(checked, disk):
 
 @pytest.mark.parametrize("instrument", [storage, page_cache])
 def test_a_calibration_holds_what_it_promises(instrument, disk):
-    costs = instrument.calibrate(CPU)
-    costs.check(instrument.NAMES)
-    assert not costs.missing
-    for curve in costs.curves.values():
+    calibration = instrument.calibrate(CPU)
+    calibration.check(instrument.KEYS)
+    assert not calibration.missing
+    for curve in calibration.curves.values():
         assert [size for size, _ in curve] == list(storage.BLOCKS)
         assert curve[-1][1] > curve[0][1]  # 1 MiB takes longer than 4 KiB
 
@@ -132,10 +132,11 @@ def test_a_folder_in_memory_has_nothing_cold(folder, monkeypatch):
         pytest.skip("too little memory for a file in it")
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as place:
         monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", place)
-        costs = storage.calibrate(CPU)
-        costs.check(storage.NAMES)
-        assert set(costs.missing) == set(storage.PATTERNS)
-        assert all("in memory (tmpfs)" in why and "CLUSTER_TO_EDGE_CACHE" in why for why in costs.missing.values())
+        calibration = storage.calibrate(CPU)
+        calibration.check(storage.KEYS)
+        assert set(calibration.missing) == set(storage.KEYS)
+        assert all("in memory (tmpfs)" in why and "CLUSTER_TO_EDGE_CACHE" in why
+                   for why in calibration.missing.values())
         assert not list(Path(place, "storage").iterdir())
         assert not page_cache.calibrate(CPU).missing
 
@@ -219,9 +220,9 @@ def test_where_the_memory_cannot_be_gone_around_it_says_so(answer, words, folder
     monkeypatch.setattr(storage, "_refuse_memory", lambda path: None)
     with storage.scratch() as path, pytest.raises(storage.NoColdReads, match=words), storage.reader(path, "cold"):
         pass
-    costs = storage.calibrate(CPU)
-    costs.check(storage.NAMES)
-    assert costs.missing["random"] == costs.missing["sequential"] and "no direct reads" in costs.missing["random"]
+    calibration = storage.calibrate(CPU)
+    calibration.check(storage.KEYS)
+    assert "no direct reads" in calibration.reason("random") == calibration.reason("sequential")
     assert len(os.listdir("/proc/self/fd")) == files
 
 
@@ -230,9 +231,9 @@ def test_a_system_without_any_way_says_so(folder, monkeypatch):
     for name in ("O_DIRECT", "RWF_NOWAIT"):
         monkeypatch.delattr(os, name, raising=False)
     monkeypatch.setattr(storage, "_refuse_memory", lambda path: None)
-    costs = storage.calibrate(CPU)
-    costs.check(storage.NAMES)
-    assert "cannot read past the page cache" in costs.missing["random"]
+    calibration = storage.calibrate(CPU)
+    calibration.check(storage.KEYS)
+    assert "cannot read past the page cache" in calibration.reason("random")
 
 
 @pytest.fixture
@@ -280,11 +281,11 @@ def test_where_no_file_can_be_written_reads_are_missing_with_the_reason(trouble,
     else:
         monkeypatch.setattr(tempfile, "mkstemp", refused)
         words = "Permission denied"
-    costs = instrument.calibrate(CPU)
-    costs.check(instrument.NAMES)
+    calibration = instrument.calibrate(CPU)
+    calibration.check(instrument.KEYS)
     monkeypatch.undo()
-    assert set(costs.missing) == set(instrument.NAMES)
-    assert all(words in why and "16 MiB" in why for why in costs.missing.values())
+    assert set(calibration.missing) == set(instrument.KEYS)
+    assert all(words in why and "16 MiB" in why for why in calibration.missing.values())
     assert not list(folder.parent.rglob("*.part")) and not list(folder.parent.rglob("*.bin"))
 
 

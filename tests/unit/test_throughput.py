@@ -26,7 +26,7 @@ from labkit.models.networks.cats import CatNet
 from labkit.predict import throughput as predicted
 from labkit.processes import Helper
 from labkit.runtimes import onnx_export
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 
 needs_loadgen = pytest.mark.skipif(bool(loadgen.missing()), reason=loadgen.missing())
 
@@ -146,9 +146,9 @@ def test_without_loadgen_everything_says_so_and_the_predictions_stay(hidden, mon
     assert "mlcommons-loadgen" in loadgen.missing() and "Arm" in loadgen.missing()
     with pytest.raises(loadgen.Failed, match="not installed"):
         loadgen.run(file, queries.pictures(), Settings(SINGLE))
-    costs = queries.calibrate(torch.device("cpu"))
-    costs.check(queries.NAMES)
-    here = fakes.machine(costs={**fakes.machine().costs, "queries": costs})
+    calibration = queries.calibrate(torch.device("cpu"))
+    calibration.check(queries.KEYS)
+    here = fakes.machine(calibrations={**fakes.machine().calibrations, "queries": calibration})
     found = compare(asked.latency(here), [dict(scenario=SINGLE, width=16, form="fp32")])
     assert found.rows[0].predicted and "LoadGen is not here" in found.rows[0].predicted.note
     assert not found.rows[0].measured and "mlcommons-loadgen" in found.rows[0].measured.reason
@@ -361,7 +361,7 @@ def here():
 
 def test_a_query_is_the_network_and_what_being_asked_costs(here):
     parts = asked.Plan(here, "fp32", 64).query(8)
-    assert parts["the network"] == pytest.approx(predicted.alone(here.cost("sessions"), "fp32", 64, 8))
+    assert parts["the network"] == pytest.approx(predicted.alone(here.calibration("sessions"), "fp32", 64, 8))
     assert parts["being asked"] == pytest.approx(3e-5)
     outcome = asked.latency(here).predict(scenario=MULTI, width=64, form="fp32")
     usual, narrow = sum(parts.values()), 2e-4  # the narrow network's median for eight; its p99 lies 1e-4 above
@@ -379,8 +379,9 @@ def test_rates_follow_from_who_asks(here):
 
 
 def test_a_deadline_below_one_answer_is_unavailable(here):
-    slow = {**here.costs, "sessions": fakes.costs({"fp32 64": [[1, 0.5], [8, 4.0]], "fp32 4": [[1, 0.5]]})}
-    outcome = asked.rates(fakes.machine(costs=slow)).predict(scenario=SERVER, batch=1, width=64, form="fp32",
+    sessions = fakes.calibration({("fp32", 64): [[1, 0.5], [8, 4.0]], ("fp32", 4): [[1, 0.5]]})
+    slow = {**here.calibrations, "sessions": sessions}
+    outcome = asked.rates(fakes.machine(calibrations=slow)).predict(scenario=SERVER, batch=1, width=64, form="fp32",
                                                               deadline=0.01)
     assert isinstance(outcome, Unavailable) and "no rate keeps" in outcome.reason
 
@@ -434,7 +435,7 @@ def test_points_are_measured_at_the_calibrated_pace(here):
     point = {**asked.rates(here).start, "scenario": OFFLINE, "width": 16}
     for outcome in (asked.rates(here, seconds=0.2).measure(**point),
                     asked.latency(here, seconds=0.2).measure(scenario=MULTI, width=16, form="fp32")):
-        assert isinstance(outcome, Outcome) and outcome.low <= outcome.value <= outcome.high and outcome.clock > 0
+        assert isinstance(outcome, Outcome) and outcome.low <= outcome.value <= outcome.high and outcome.speed > 0
 
 
 @needs_loadgen
@@ -442,13 +443,13 @@ def test_points_are_measured_at_the_calibrated_pace(here):
 def test_the_instrument_finds_that_being_asked_costs(monkeypatch):
     monkeypatch.setattr(queries, "_RUN_S", 0.2)
     monkeypatch.setattr(queries, "_TURNS", 1)
-    costs = queries.calibrate(torch.device("cpu"))
-    assert isinstance(costs, Costs)
-    costs.check(queries.NAMES)
-    for (_, alone), (_, median) in zip(costs.curve("alone"), costs.curve("p50"), strict=True):
+    calibration = queries.calibrate(torch.device("cpu"))
+    assert isinstance(calibration, Calibration)
+    calibration.check(queries.KEYS)
+    for (_, alone), (_, median) in zip(calibration.curve("alone"), calibration.curve("p50"), strict=True):
         assert median > 0.8 * alone
-    assert all(a <= b <= c for (_, a), (_, b), (_, c) in zip(costs.curve("p50"), costs.curve("p90"),
-                                                            costs.curve("p99"), strict=False))
+    assert all(a <= b <= c for (_, a), (_, b), (_, c) in zip(calibration.curve("p50"), calibration.curve("p90"),
+                                                            calibration.curve("p99"), strict=False))
 
 
 # Published
@@ -469,9 +470,21 @@ def test_what_this_machine_supplies_comes_from_its_profile(here):
     found = asked.bandwidths(here)
     assert found["memory"] == pytest.approx(fakes.FAR, rel=0.3)
     assert found["storage, a picture at a time"] < found["storage, in order"] <= 1.1e9
-    lacking = {**here.costs, "storage": Costs.unavailable(("random", "sequential"), "No.")}
-    assert set(asked.bandwidths(fakes.machine(costs=lacking))) == {"memory", "a message to another process"}
-    assert asked.one_read(fakes.machine(costs=lacking)) is None
+    lacking = {**here.calibrations, "storage": Calibration.unavailable((("random",), ("sequential",)), "No.")}
+    known = {name for name, rate in asked.bandwidths(fakes.machine(calibrations=lacking)).items() if rate}
+    assert known == {"memory", "a message to another process"}
+    assert asked.one_read(fakes.machine(calibrations=lacking)).reason == "No."
+    alone = fakes.machine(calibrations={probe: here.calibrations[probe] for probe in ("sessions", "queries")})
+    assert not any(asked.bandwidths(alone).values()) and not asked.floor(alone, 64, 1)
+    assert "Lab 1.1" in str(asked.supply_table(asked.bandwidths(alone), 1e6))
+    assert "Lab 1.1" in str(asked.with_storage(alone, "fp32", (64,)))
+
+
+def test_without_a_run_the_tables_say_so():
+    assert asked.table({}).rows and asked.counted_again({})[1] is None and asked.littles_law({})[1] is None
+    none = Unavailable("LoadGen is not here.")
+    assert "not here" in str(asked.search_table(none)) and asked.highest_valid(none) is none
+    assert not asked.highest_valid(asked.Peak([], 0.0, math.inf))
     assert set(asked.links()) >= {"10 GbE", "NVMe SSD, PCIe 4"} and asked.links()["10 GbE"] == 1.25e9
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,7 +25,9 @@ import psutil
 import torch
 
 from labkit import device as devices
+from labkit import host
 from labkit.distributed.job import History, Job
+from labkit.distributed.rendezvous import INTERFACE, interface_with
 from labkit.distributed.train import ORDERS
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
@@ -66,14 +67,14 @@ class WorkerPool:
     def __init__(self, workers: list[Helper], backend: str, reason: str = "", switch: hosts.Switch | None = None):
         self.backend, self.reason, self.processes = backend, reason, len(workers)
         self._workers, self._switch, self._over = workers, switch, ""
-        self._answers("ready", _START_S)
+        self._answers(range(self.processes), _START_S)
 
     @property
     def ids(self) -> list[int]:
         """The number of each rank's process."""
         return [worker.id for worker in self._workers]
 
-    def steps(self, job: Job, count: int, exchange: bool = True) -> list[list[float]]:
+    def steps(self, job: Job, count: int, exchange: bool = True, alone: bool = False) -> list[list[float]]:
         """Return the seconds of each of `count` steps of training on one random batch, for each rank.
 
         Args:
@@ -81,6 +82,7 @@ class WorkerPool:
             count: steps, after some that are not counted.
             exchange: whether the processes add up their gradients (`DistributedDataParallel`); else all compute at
                 once, each for itself.
+            alone: rank 0 computes by itself, and the others do nothing meanwhile.
 
         Raises:
             ValueError: a count that is no whole number from 1 up.
@@ -89,7 +91,8 @@ class WorkerPool:
         """
         _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
         whole(count=count)
-        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange))
+        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange) and not alone,
+                        alone=bool(alone))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
         """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
@@ -104,25 +107,25 @@ class WorkerPool:
         return [sum(each) / self.processes for each in zip(
             *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
 
-    def train(self, job: Job, steps: int, *, rate: float = 1e-3, every: int | None = None,
+    def train(self, job: Job, steps: int, *, lr: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
         """Train from the start and return how it went.
 
         Args:
             job: what one process does; a global batch is that of all processes together.
             steps: how many at most.
-            rate: Adam's learning rate.
+            lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy, 0 to 1, at which training ends; None: after all steps.
 
         Raises:
-            ValueError: steps or looks that are no whole numbers from 1 up, or a rate or target that cannot be.
+            ValueError: steps or looks that are no whole numbers from 1 up, or an lr or target that cannot be.
             MemoryError: the job needs more memory than is free.
             WorkerFailed: a process failed.
         """
         whole(steps=steps)
-        above_zero(rate=rate)
-        order = {"steps": int(steps), "rate": float(rate), "every": None, "target": None}
+        above_zero(lr=lr)
+        order = {"steps": int(steps), "lr": float(lr), "every": None, "target": None}
         if every is not None:
             whole(every=every)
             order["every"] = int(every)
@@ -147,23 +150,26 @@ class WorkerPool:
         if self._over:
             raise WorkerFailed(f"This worker pool has ended. {self._over}")
         try:
-            for worker in self._workers:
-                worker.tell({"do": what, **order})
+            ranks = range(1 if order.get("alone") else self.processes)
+            for rank in ranks:
+                self._workers[rank].tell({"do": what, **order})
         except HelperFailed:
             raise self._failure({}) from None
-        return self._answers(what, _SILENCE_S)
+        return self._answers(ranks, _SILENCE_S)
 
-    def _answers(self, what: str, patience: float) -> list:
-        """Return each rank's answer; whatever goes wrong ends the pool, for a late answer would be taken for another's.
+    def _answers(self, ranks: range, patience: float) -> list:
+        """Return the answer of each of some ranks.
+
+        Whatever goes wrong ends the pool, for a late answer would be taken for another's.
 
         Raises:
             WorkerFailed: a process failed, or was silent for `patience` seconds.
         """
         found, troubles, last = {}, {}, monotonic()
         try:
-            while len(found) < self.processes:
-                for rank, worker in enumerate(self._workers):
-                    message = None if rank in found else self._heard(rank, worker, troubles)
+            while len(found) < len(ranks):
+                for rank in ranks:
+                    message = None if rank in found else self._heard(rank, self._workers[rank], troubles)
                     if troubles:
                         raise self._failure(troubles)
                     if message is not None:
@@ -174,14 +180,14 @@ class WorkerPool:
                         else:
                             found[rank] = message
                 if monotonic() > last + patience:
-                    silent = [rank for rank in range(self.processes) if rank not in found]
+                    silent = [rank for rank in ranks if rank not in found]
                     raise WorkerFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
         except BaseException as trouble:
             self._over = str(trouble) or type(trouble).__name__
             for worker in self._workers:
                 worker.end()
             raise
-        return [found[rank] for rank in range(self.processes)]
+        return [found[rank] for rank in ranks]
 
     def _heard(self, rank: int, worker: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
         """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""
@@ -239,15 +245,17 @@ def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | 
                 if backend:
                     raise WorkerFailed(str(refusal)) from None
                 reason = str(refusal)
-        found = "namespaces" if switch else "hook" if emulated else "loopback"
-        found = WorkerPool(_workers(stack, processes, threads, switch, found), found, reason, switch)
+        backend = "namespaces" if switch else "hook" if emulated else "loopback"
+        pool = WorkerPool(_workers(stack, processes, threads, switch, backend), backend, reason, switch)
         if emulated:
-            found.set_link(link or LinkSpec())
-        yield found
+            pool.set_link(link or LinkSpec())
+        yield pool
 
 
 def room(processes: int, threads: int = 1) -> int | Unavailable:
     """Return the number of processes if this machine can run as many at once, else why it cannot.
+
+    One of one thread always can, with half a core too.
 
     Raises:
         ValueError: a number that is no whole number from 1 up.
@@ -256,33 +264,32 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     cores = devices.cores()
     if not torch.distributed.is_available():
         return Unavailable("This PyTorch was built without torch.distributed.")
-    if processes * threads > cores:
+    if processes * threads > max(cores, 1):
         each = "" if threads == 1 else f" of {threads} threads each"
-        return Unavailable(f"{processes} processes{each} need {processes * threads} processors, and this one may use "
-                           f"{cores:g}: they would only wait for each other's turn.")
+        limits = [f"{limit.words} {limit.mend}" for limit in host.processor_limits()]
+        return Unavailable(" ".join([f"{processes} processes{each} need {processes * threads} processors, and this one "
+                                     f"may use {cores:g}: they would only wait for each other's turn.", *limits]))
     return processes
 
 
 def _workers(stack: ExitStack, processes: int, threads: int, switch: hosts.Switch | None, backend: str) -> list[Helper]:
-    folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+    except OSError as trouble:
+        raise WorkerFailed(f"There is no place for the workers' rendezvous: {trouble}") from None
     environment = {"OMP_NUM_THREADS": str(threads),
-                   "GLOO_SOCKET_IFNAME": namespaces.DEVICE if switch else _loopback()}
-    ranks = []
+                   INTERFACE: namespaces.DEVICE if switch else interface_with("127.0.0.1") or "lo"}
+    workers = []
     for rank in range(processes):
         order = {"rank": rank, "processes": processes, "store": str(Path(folder) / "store"), "threads": threads,
                  "delayed": backend == "hook", "patience": JOIN_S}
-        ranks.append(stack.enter_context(Helper(
-            "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
-            within=switch.host(rank) if switch else ())))
-    return ranks
-
-
-def _loopback() -> str:
-    """Return the name of the loopback interface, by which gloo finds its way."""
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(a.family == socket.AF_INET and a.address == "127.0.0.1" for a in addresses):
-            return name
-    return "lo"
+        try:
+            workers.append(stack.enter_context(Helper(
+                "labkit.distributed.train", ORDERS, json.dumps(order), environment=environment,
+                within=switch.host(rank) if switch else ())))
+        except HelperFailed as refusal:
+            raise WorkerFailed(f"Rank {rank} could not start. {refusal}") from None
+    return workers
 
 
 def _fits(size: int, what: str) -> None:

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     try:
         job = Job(**{name: getattr(options, name) for name in asdict(Job())})
         whole(steps=options.steps, every=options.every)
-        above_zero(rate=options.rate, patience=options.patience, silence=options.silence)
+        above_zero(lr=options.lr, patience=options.patience, silence=options.silence)
         own = Rendezvous()
     except ValueError as wrong:
         _say(f"This cannot be run: {wrong}", sys.stderr)
@@ -58,12 +58,11 @@ def main(arguments: list[str]) -> int:
             _say(text)
 
     try:
-        store = own.store(options.patience)
-        worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals),
-                        patience=options.patience, silence=options.silence)
+        store = own.join(options.patience)
+        worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals), silence=options.silence)
         if own.local == 0:
             _say(f"Rank {own.rank} of {own.processes} is here and computes on {worker.device}.")
-        report = worker.train(job, options.steps, rate=options.rate, every=options.every, tell=tell)
+        report = worker.train(job, options.steps, lr=options.lr, every=options.every, tell=tell)
         reports = worker.gather(report)
     except Lost as lost:
         _say(f"Rank {own.rank}: {lost}", sys.stderr)
@@ -88,7 +87,7 @@ def _options(arguments):
         ("pictures", int, usual.pictures, "that the processes share out"),
         ("steps", int, 50, "of training"),
         ("every", int, 10, "steps after which rank 0 says how it goes"),
-        ("rate", float, 1e-3, "Adam's learning rate"),
+        ("lr", float, 1e-3, "Adam's learning rate"),
         ("patience", float, PATIENCE_S, "seconds that other ranks may come later"),
         ("silence", float, SILENCE_S, "seconds to wait for the others in the middle of the work"),
     ):
@@ -135,8 +134,9 @@ def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, pat
     try:
         devices.settle()
         torch.set_num_threads(threads)
-        worker = Worker(torch.distributed.FileStore(store, processes), rank, processes, delayed=delayed,
-                        device=torch.device("cpu"), patience=patience, silence=SILENCE_S)
+        shared = torch.distributed.FileStore(store, processes)
+        rendezvous.wait_for_ranks(shared, rank, processes, patience)
+        worker = Worker(shared, rank, processes, delayed=delayed, device=torch.device("cpu"), silence=SILENCE_S)
         say("ready")
         while True:
             say(_done(worker, json.loads(next(orders)), say))

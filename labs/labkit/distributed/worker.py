@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from labkit import device as devices
 from labkit.distributed.comm_hook import DelayedAllReduce
 from labkit.distributed.job import Job
-from labkit.distributed.rendezvous import Lost, short, together, wait_for_ranks
+from labkit.distributed.rendezvous import Lost, out_of_reach, together
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
@@ -26,37 +26,49 @@ _WARM = 3  # steps: DistributedDataParallel puts the gradients into their bucket
 _KEPT = 4  # networks that stay ready for the next call
 
 
+def data_parallel(network: nn.Module, link: DelayedAllReduce | None = None) -> nn.Module:
+    """Return a copy of the network that averages its gradients with all ranks' in every backward pass.
+
+    As soon as a bucket is full of gradients its all-reduce begins, while earlier layers still compute theirs.
+
+    Args:
+        network: the same on every rank.
+        link: an emulated one, which delays each all-reduce.
+    """
+    copies = DistributedDataParallel(network)
+    if link:
+        copies.register_comm_hook(None, link.hook)
+    return copies
+
+
 class Worker:
     """A process that has joined.
 
     Args:
-        store: of the rendezvous.
+        store: to which all ranks have come.
         rank: its number, from 0.
         processes: how many there are.
         device: on which it computes; a GPU makes NCCL carry the messages, else gloo does.
         delayed: whether an emulated link holds back every all-reduce.
-        patience: seconds that the others may come later.
         silence: seconds that it waits for the others in the middle of its work.
 
     Raises:
-        Lost: some did not come; the message names them.
+        Lost: they cannot reach each other; the message says what may be the reason.
     """
 
     def __init__(self, store: group.Store, rank: int, processes: int, *, device: torch.device,
-                 delayed: bool = False, patience: float, silence: float):
+                 delayed: bool = False, silence: float):
         self.rank, self.processes, self.device = rank, processes, device
-        wait_for_ranks(store, rank, processes, patience)
         if device.type == "cuda":
             torch.cuda.set_device(device)
         try:
             group.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank,
                                      world_size=processes, timeout=timedelta(seconds=silence))
         except (RuntimeError, OSError) as trouble:
-            raise Lost("All ranks came to the rendezvous, but they cannot reach each other: a firewall, or the wrong "
-                       f"network interface (GLOO_SOCKET_IFNAME); {short(trouble)}.") from trouble
+            raise Lost(out_of_reach(trouble)) from trouble
         self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
-        self._ready: dict[Job, tuple] = {}
+        self._ready: dict[tuple[Job, bool], tuple] = {}
         self._numbers = torch.zeros(0)
         with together(self._others):
             group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
@@ -78,7 +90,8 @@ class Worker:
                 taken.append(perf_counter() - begin)
         return taken
 
-    def steps(self, job: Job, count: int, exchange: bool, tell: Callable[[float], None]) -> list[float]:
+    def steps(self, job: Job, count: int, exchange: bool, tell: Callable[[float], None],
+              alone: bool = False) -> list[float]:
         """Train for so many steps on one random batch and return the seconds of each.
 
         Args:
@@ -86,14 +99,16 @@ class Worker:
             count: steps.
             exchange: whether the processes add up their gradients; else each computes alone, all at once.
             tell: is told the share that is done.
+            alone: whether the other ranks do nothing meanwhile.
         """
         taken = []
         with together(self._others):
-            network, adam, inputs, labels = self._prepared(job)
-            apart = not exchange and self.processes > 1
-            with network.no_sync() if apart else nullcontext():
+            network, adam, inputs, labels = self._prepared(job, alone)
+            copies = isinstance(network, DistributedDataParallel)
+            with network.no_sync() if copies and not exchange else nullcontext():
                 training.step(network, adam, inputs, labels)
-                group.barrier()
+                if not alone:
+                    group.barrier()
                 for done in range(count):
                     begin = perf_counter()
                     training.step(network, adam, inputs, labels)
@@ -102,7 +117,7 @@ class Worker:
                     tell((done + 1) / count)
         return taken
 
-    def train(self, job: Job, steps: int, *, rate: float, every: int | None, target: float | None = None,
+    def train(self, job: Job, steps: int, *, lr: float, every: int | None, target: float | None = None,
               tell: Callable[[float, str], None]) -> dict:
         """Train for so many steps, each on one global batch of which every rank takes its share.
 
@@ -112,7 +127,7 @@ class Worker:
         Args:
             job: the network and the batch of one process.
             steps: how many at most.
-            rate: Adam's learning rate.
+            lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy at which training ends; None: after all steps.
             tell: is told the share that is done and, where somebody looked, how it goes.
@@ -122,7 +137,7 @@ class Worker:
         """
         losses, accuracies, seconds = [], [], 0.0
         with together(self._others):
-            network, adam = self._built(job, rate)
+            network, adam = self._built(job, lr)
             batches, tests = self._shares(job)
             group.barrier()
             begin = perf_counter()
@@ -162,27 +177,24 @@ class Worker:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _built(self, job: Job, rate: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def _built(self, job: Job, lr: float, alone: bool = False) -> tuple[nn.Module, torch.optim.Optimizer]:
         network = training.to_device(job.build(), self.device).train()
-        adam = training.optimiser(network, rate)
-        if self.processes > 1:
-            network = DistributedDataParallel(network)
-            if self.link:
-                network.register_comm_hook(None, self.link.hook)
-        return network, adam
+        adam = training.optimiser(network, lr)
+        return (network if alone or self.processes == 1 else data_parallel(network, self.link)), adam
 
-    def _prepared(self, job: Job) -> tuple:
-        if job not in self._ready:
+    def _prepared(self, job: Job, alone: bool) -> tuple:
+        key = job, alone
+        if key not in self._ready:
             while len(self._ready) >= _KEPT:
                 del self._ready[next(iter(self._ready))]
-            network, adam = self._built(job, 1e-3)
+            network, adam = self._built(job, 1e-3, alone)
             inputs, labels = (values.to(self.device) for values in job.inputs(self.rank))
             if inputs.dim() == 4:
                 inputs = inputs.to(memory_format=devices.layout(self.device))
             for _ in range(_WARM):
                 training.step(network, adam, inputs, labels)
-            self._ready[job] = network, adam, inputs, labels
-        return self._ready[job]
+            self._ready[key] = network, adam, inputs, labels
+        return self._ready[key]
 
     def _shares(self, job: Job) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
         """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import perf_counter
 
-from labkit.experiment import Outcome
+from labkit.experiment import Comparison, Outcome, Row, Unavailable
 from labkit.machine import Machine
-from labkit.specs.calibration import Curve
+from labkit.specs.calibration import CostCurve
 from labkit.timing.clock import Timing
 
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
@@ -19,13 +20,36 @@ def most_threads(machine: Machine) -> int:
     return max(1, int(machine.identity.get("cores", 1)))
 
 
-def banded(parts: Mapping[str, float], unit: str = "s", note: str = "") -> Outcome:
+def within(seconds: float, measure: Callable[..., Outcome | Unavailable]) -> Callable[..., Outcome | Unavailable]:
+    """Return `measure` for as long as some seconds last from its first call on, and `Unavailable` afterwards."""
+    begin = None
+
+    def limited(**point) -> Outcome | Unavailable:
+        nonlocal begin
+        begin = perf_counter() if begin is None else begin
+        if perf_counter() - begin > seconds:
+            return Unavailable(f"The {seconds:.0f} s for these measurements were spent on the points before it.")
+        return measure(**point)
+
+    return limited
+
+
+def at(comparison: Comparison, **point) -> Row | None:
+    """Return the row of a comparison whose point has some values, None where there is none."""
+    return next((row for row in comparison.rows if point.items() <= row.point.items()), None)
+
+
+def banded(parts: Mapping[str, float], unit: str = "s", note: str = "", *, widening: float = 1.0) -> Outcome:
     """Return a prediction made of its parts, with the band that nine of ten such predictions keep.
 
-    A single part without a name is no breakdown.
+    Args:
+        parts: what it is made of; a single part without a name is no breakdown.
+        unit, note: of the outcome.
+        widening: of the calibration that it stands on, `labkit.specs.calibration.Calibration.widening`.
     """
     value = sum(parts.values())
-    return Outcome(value, unit, low=value / (1 + BAND), high=value / (1 - BAND), parts={} if "" in parts else parts,
+    high = value * (1 + widening * (1 / (1 - BAND) - 1))
+    return Outcome(value, unit, low=value / (1 + widening * BAND), high=high, parts={} if "" in parts else parts,
                    note=note)
 
 
@@ -45,7 +69,7 @@ def drifted(speed: float) -> str:
     return f"The machine ran at {speed:.2f} of its calibrated speed meanwhile." if abs(speed - 1) > 0.1 else ""
 
 
-def nearest(curve: Curve, work: float) -> tuple[float, float]:
+def nearest(curve: CostCurve, work: float) -> tuple[float, float]:
     """Return the work and the seconds of the calibrated point nearest to `work`: the pacemaker of a measurement there.
 
     Disks, memory and networks have neighbours of their own and do not keep the processor's pace, so that each point is
@@ -54,11 +78,11 @@ def nearest(curve: Curve, work: float) -> tuple[float, float]:
     return tuple(min(curve, key=lambda point: abs(math.log(point[0] / work))))
 
 
-def like(curves: Mapping[str, Curve], size: float, batch: float) -> tuple[int, int, float]:
+def like(curves: Mapping[int, CostCurve], size: float, batch: float) -> tuple[int, int, float]:
     """Return size, batch and seconds of the calibrated point nearest to a size and a batch, from curves by size."""
-    closest = min(curves, key=lambda name: abs(math.log(int(name) / size)))
+    closest = min(curves, key=lambda known: abs(math.log(known / size)))
     examples, seconds = nearest(curves[closest], batch)
-    return int(closest), int(examples), seconds
+    return closest, int(examples), seconds
 
 
 def measured_rate(amount: float, unit: str, timing: Timing, speed: float) -> Outcome:

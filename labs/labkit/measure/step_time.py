@@ -18,20 +18,21 @@ from labkit.timing import clock
 from labkit.timing.drift import timed
 
 
-def seconds(mode: str, width: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
+def seconds(mode: str, width: int, batch: int, *, reference_seconds: float,
+            budget: float = 0.4) -> tuple[clock.Timing, float]:
     """Time one step at the machine's calibrated pace; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         mode: `"inference"` or `"training step"`.
         width: channels after the first convolution.
         batch: pictures in the step.
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         budget: seconds to spend.
     """
     device = devices.best()
     devices.settle()
     step = clock.sampler(_runner(mode, *_setting(width, batch, device)), devices.sync(device))
-    return timed(step, operators.pacemaker(device), pace, budget)
+    return timed(step, operators.pacemaker(device), reference_seconds, budget)
 
 
 def peak_memory(mode: str, width: int, batch: int) -> int | None:

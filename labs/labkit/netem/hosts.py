@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from labkit.netem import door as doors
@@ -65,14 +65,15 @@ def switch(link: LinkSpec | None = None) -> Iterator[Switch]:
         raise BackendUnavailable("Networks in user space need Linux.")
     folder = Path(tempfile.mkdtemp(prefix="hosts-"))
     try:
-        with Helper("labkit.netem.hosts", str(folder / "door")) as helper:
+        with ExitStack() as stack:
             try:
+                helper = stack.enter_context(Helper("labkit.netem.hosts", str(folder / "door")))
                 helper.answer()
             except HelperFailed as trouble:
                 raise BackendUnavailable(f"This machine allows no networks in user space ({trouble}).") from None
-            found = Switch(helper, folder / "door")
-            found.set_link(link or LinkSpec())
-            yield found
+            made = Switch(helper, folder / "door")
+            made.set_link(link or LinkSpec())
+            yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -103,8 +103,8 @@ def _tunnel(stack: ExitStack) -> EmulatedLink:
         raise BackendUnavailable("A tunnel in user space needs Linux.")
     folder = Path(tempfile.mkdtemp(prefix="link-"))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    helper = stack.enter_context(Helper("labkit.netem.tunnel", str(folder)))
     try:
+        helper = stack.enter_context(Helper("labkit.netem.tunnel", str(folder)))
         helper.answer()
     except HelperFailed as trouble:
         raise BackendUnavailable(f"This machine allows no tunnel in user space ({trouble}).") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.experiment import Axis, Experiment, Outcome
-from labkit.predict.formats import lost
+from labkit.predict import formats as predicted
 from labkit.specs.number_format import FORMATS
 
 DRAWN = ("bf16", "fp16", "fp8 E5M2", "fp8 E4M3")  # a chart has four colours
@@ -17,7 +17,7 @@ def loss_scaling() -> Experiment:
 
     def predict(scale, median, spread, format):
         parts = {name: 100 * share for name, share in
-                 lost(FORMATS[format], MEDIANS[median], spread, scale).items()}
+                 predicted.lost(FORMATS[format], MEDIANS[median], spread, scale).items()}
         return Outcome(sum(parts.values()), "%", parts=parts)
 
     return Experiment(

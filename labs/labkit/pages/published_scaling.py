@@ -1,14 +1,12 @@
 """Published scaling, predicted: the errors of the model and of its rivals, and one series at a time on a slider.
 
-`python -m labkit.pages.published_scaling` fits the constants anew to the course's own table and writes them, with those
-of fits from which one collection, MLPerf benchmark or submitter was left out.
+`tools/refit.py` fits the constants anew to the course's own table and writes them, with those of fits from which one
+collection, MLPerf benchmark or submitter was left out.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +14,15 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from labkit import cache as files
 from labkit.data import data_folder
 from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable, nine_in_ten
 from labkit.pages import baselines
-from labkit.predict import scaling, scaling_fit
+from labkit.predict import scaling
 from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read, rows
 
 FOLDER = data_folder() / "published"
 TABLE, CONSTANTS = FOLDER / "training-scaling.csv", FOLDER / "scaling-constants.csv"
 MLSYSIM_RECORD = FOLDER / "mlsysim.csv"
-ONE_SCALE = 0.3  # what a series calibrated on one scale counts in the fit, beside 1 for two scales
 ALL_RATES = "all rates"
 GOALS = {ALL_RATES: (0.10, 0.25), TIME_TO_TRAIN: (0.15, 0.35)}  # median and 90th percentile
 MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM = "model", "held out", "linear", "Amdahl", "mlsysim"
@@ -43,12 +39,6 @@ def fitted() -> dict[str, scaling.Constants]:
     """Return the constants by what was left out of their fit: "" for nothing, else an origin or a submitter."""
     return {row["left_out"]: scaling.Constants(*(float(row[name]) for name in scaling.NAMES))
             for row in rows(CONSTANTS)}
-
-
-def fit(trainings: Sequence[Training]) -> scaling.Constants:
-    """Return the constants that predict some series best, calibrated on two scales and, with less weight, on one."""
-    series = [training.series(scales) for scales in (2, 1) for training in trainings]
-    return scaling_fit.fit(series, [1.0] * len(trainings) + [ONE_SCALE] * len(trainings))
 
 
 def predicted(trainings: Sequence[Training], calibrations: int = 2,
@@ -307,21 +297,3 @@ def explorer(chosen: Sequence[Training]) -> Experiment:
                              f"{scale:,.0f} accelerators", training.repository)
                    for name, training in names.items() for scale in training.scales],
     )
-
-
-def refit() -> str:
-    """Return the text of the file of constants, fitted anew: some minutes."""
-    found = {"": fit(course())}
-    for group in (lambda one: one.origin, lambda one: one.submitter):
-        for name in dict.fromkeys(group(training) for training in course()):
-            if name not in found:
-                found[name] = fit([one for one in course() if group(one) != name])
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["left_out", *scaling.NAMES])
-    table.writerows([name, *(f"{value:.4f}" for value in constants.vector)] for name, constants in found.items())
-    return text.getvalue()
-
-
-if __name__ == "__main__":
-    files.write_atomically(CONSTANTS, refit().encode())

@@ -17,7 +17,7 @@ import numpy as np
 
 from labkit.inputs import whole
 from labkit.predict import links
-from labkit.specs.calibration import Curve
+from labkit.specs.calibration import CostCurve
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def ring(size: float, processes: int, link: Link) -> float:
     return rounds(processes) * link.latency + traffic(size, processes) / link.bandwidth
 
 
-def around(curve: Curve, size: float, processes: int) -> float:
+def around(curve: CostCurve, size: float, processes: int) -> float:
     """Return the seconds of an all-reduce of `size` bytes among any number of processes, from the times of two.
 
     Two processes take two rounds with a chunk of half the bytes each. A round with the same chunk takes as long in a
@@ -90,6 +90,20 @@ def two_levels(size: float, nodes: int, each: int, inside: Link, between: Link) 
         between: from node to node; its bandwidth is that of all the node's ports together.
     """
     return max(ring(size, each, inside), ring(size, nodes, between))
+
+
+def through_all(size: float, nodes: int, each: int, inside: Link, between: Link) -> float:
+    """Return the seconds of an all-reduce of `size` bytes by one ring through every accelerator of every node.
+
+    Each accelerator is a hop, and the slower of the two kinds of link sets the rate. A hop is taken to be as late as
+    one between nodes.
+
+    Args:
+        size, nodes, each, inside, between: as in `two_levels`.
+    """
+    if nodes == 1:
+        return ring(size, each, inside)
+    return ring(size, nodes * each, Link(between.latency, min(inside.bandwidth, between.bandwidth)))
 
 
 def fit(points: Iterable[tuple[int, float, float]]) -> Link:

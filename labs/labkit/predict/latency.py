@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from labkit.predict import step
 from labkit.predict.operators import along, operation
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, EAGER, ONE
 
 FLOOR, START, REST = "the floor", "starting and calling", "the rest"
 NARROWEST = 1  # the width of the network that has next to nothing to compute
 
 
-def seconds(costs: Costs, way: str, width: int, batch: int, threads: int, most: int) -> float:
+def seconds(calibration: Calibration, way: str, width: int, batch: int, threads: int, most: int) -> float:
     """Return the seconds of one run.
 
     Args:
-        costs: what `labkit.measure.probes.latency` found.
+        calibration: what `labkit.measure.probes.latency` found.
         way: `EAGER` or `RUNTIME`.
         width: channels after the first convolution.
         batch: pictures in the run.
@@ -31,21 +31,21 @@ def seconds(costs: Costs, way: str, width: int, batch: int, threads: int, most: 
     """
     if not 1 <= threads <= most:
         raise ValueError(f"There are from 1 to {most} threads here, not {threads}.")
-    one = _on(costs, f"{way} {ONE}", way, width, batch)
+    one = _on(calibration, (way, ONE), width, batch)
     if threads == 1:
         return one
-    return along([[1, one], [most, _on(costs, f"{way} {ALL}", way, width, batch)]], threads)
+    return along([[1, one], [most, _on(calibration, (way, ALL), width, batch)]], threads)
 
 
-def _on(costs, prefix, way, width, batch) -> float:
-    if way == EAGER:
-        return step.layer_by_layer(costs, prefix, width, batch)
-    return operation(costs.group(prefix), width, batch)
+def _on(calibration, prefix, width, batch) -> float:
+    if prefix[0] == EAGER:
+        return step.layer_by_layer(calibration, prefix, width, batch)
+    return operation(calibration.group(*prefix), width, batch)
 
 
-def floor(costs: Costs, width: int, batch: int) -> float:
+def floor(calibration: Calibration, width: int, batch: int) -> float:
     """Return the least seconds of a run: each layer at the best rate of products, or of reading out of the caches."""
-    flops, bandwidth = (max(work / time for work, time in costs.curve(name)) for name in ("product", "read"))
+    flops, bandwidth = (max(work / time for work, time in calibration.curve(name)) for name in ("product", "read"))
     return sum(step.floor(flops, bandwidth, "inference", width, batch).values())
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from labkit.predict import roofline
 from labkit.predict.operators import along, operation
 from labkit.specs import network
-from labkit.specs.calibration import Costs, Curve
+from labkit.specs.calibration import Calibration, CostCurve
 
 OPERATIONS = 2  # that the framework starts for one layer: the product with the bias, and the ReLU
 
@@ -23,7 +23,7 @@ def datasheet(layers: list[network.Layer], batch: int, flops: float, bandwidth: 
     return roofline.bounds((batch * layer.flop / flops, layer.moved(batch) / bandwidth) for layer in layers)
 
 
-def caches(layers: list[network.Layer], batch: int, products: Curve, read: Curve) -> dict[str, float]:
+def caches(layers: list[network.Layer], batch: int, products: CostCurve, read: CostCurve) -> dict[str, float]:
     """Return the parts of an inference's time in seconds: the roofline with sizes, caches, and starts.
 
     A layer's arithmetic takes what a square matrix product of as many operations takes, or its bytes what reading
@@ -41,7 +41,7 @@ def caches(layers: list[network.Layer], batch: int, products: Curve, read: Curve
     return {"starting": OPERATIONS * len(layers) * start, **roofline.bounds(work)}
 
 
-def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
+def alone(width: int, depth: int, batch: int, calibration: Calibration) -> dict[str, float]:
     """Return the parts of an inference's time in seconds on a calibrated machine.
 
     Every layer takes what it took alone, and longer by what it has to wait for its weights, as far as the network
@@ -50,18 +50,18 @@ def alone(width: int, depth: int, batch: int, costs: Costs) -> dict[str, float]:
     Args:
         width, depth: of the network (`labkit.specs.network.deep`).
         batch: examples.
-        costs: what single layers cost (`labkit.measure.probes.layers`).
+        calibration: what single layers cost (`labkit.measure.probes.layers`).
     """
-    far = costs.group("far")
-    known = min(max(width, min(map(int, far))), max(map(int, far)))
-    wait = max(0.0, operation(far, known, batch) - operation(costs.group("near"), known, batch))
+    far = calibration.group("far")
+    known = min(max(width, min(far)), max(far))
+    wait = max(0.0, operation(far, known, batch) - operation(calibration.group("near"), known, batch))
     wait *= (width / known) ** 2  # beyond the measured widths: by the weights
-    share = away(costs.group("climb"), known, *(network.used(network.deep(width, n), batch) for n in (1, depth)))
-    near = operation(costs.group("near"), width, batch)
+    share = away(calibration.group("climb"), known, *(network.used(network.deep(width, n), batch) for n in (1, depth)))
+    near = operation(calibration.group("near"), width, batch)
     return {"layers alone": depth * near, "weights from afar": depth * wait * share}
 
 
-def away(climb: Mapping[str, Curve], width: int, one: float, used: float) -> float:
+def away(climb: Mapping[int, CostCurve], width: int, one: float, used: float) -> float:
     """Return which share of the way from the caches to memory a network has gone, 0 to 1.
 
     Args:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from labkit.specs.calibration import Curve
+from labkit.specs.calibration import CostCurve
 
 
-def seconds(curve: Curve, size: float) -> float:
+def seconds(curve: CostCurve, size: float) -> float:
     """Return the seconds that `size` bytes take, from measured times `[[bytes, seconds], …]`.
 
     Below the smallest measured size the time stays (the latency); above the largest, each byte costs what a byte of
@@ -34,16 +34,16 @@ def seconds(curve: Curve, size: float) -> float:
     return points[-1][1] * size / points[-1][0]
 
 
-def latency(curve: Curve) -> float:
+def latency(curve: CostCurve) -> float:
     """Return the seconds of the smallest message: what has to be paid however little is moved."""
     return min(time for _, time in curve)
 
 
-def bandwidth(curve: Curve) -> float:
+def bandwidth(curve: CostCurve) -> float:
     """Return the bytes per second that the best measured size reaches."""
     return max(size / time for size, time in curve)
 
 
-def half_size(curve: Curve) -> float:
+def half_size(curve: CostCurve) -> float:
     """Return the bytes at which latency and transfer take as long as each other, Hockney's n½."""
     return latency(curve) * bandwidth(curve)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from labkit.predict import links
 from labkit.predict.operators import along
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 
 HEAD, ANSWER = 16, 28  # bytes of a message's head, and of an answer (labkit.offload.wire; held by a test)
@@ -35,23 +35,23 @@ def payload(width: int, cut: int) -> int:
     return network.FLOAT * layers[cut - 1].written if cut < len(layers) else 0
 
 
-def compute(costs: Costs, layers: Sequence[network.Layer], times: int = 1) -> float:
+def compute(calibration: Calibration, layers: Sequence[network.Layer], times: int = 1) -> float:
     """Return the seconds of some layers for one picture on one core that was idle before.
 
     Args:
-        costs: what `labkit.measure.probes.offload` found.
+        calibration: what `labkit.measure.probes.offload` found.
         layers: in order; none take no time.
         times: how many times over they run.
     """
     if not layers:
         return 0.0
-    alone = sum(along(costs.curve(f"layer {layer.kind}"), _channels(layer)) for layer in layers)
-    return times * alone + along(costs.curve("waking"), len(layers))
+    alone = sum(along(calibration.curve("layer", layer.kind), _channels(layer)) for layer in layers)
+    return times * alone + along(calibration.curve("waking"), len(layers))
 
 
-def alone(costs: Costs, width: int, slower: int = 1) -> float:
+def alone(calibration: Calibration, width: int, slower: int = 1) -> float:
     """Return the seconds of an answer when the edge has the whole network; the arguments are those of `split`."""
-    return compute(costs, network.cats(width), slower)
+    return compute(calibration, network.cats(width), slower)
 
 
 def _channels(layer: network.Layer) -> int:
@@ -64,22 +64,22 @@ def floor(flops: float, bandwidth: float, layers: Sequence[network.Layer]) -> fl
     return sum(max(layer.flop / flops, layer.moved() / bandwidth) for layer in layers)
 
 
-def message(costs: Costs, backend: str, spec: LinkSpec, size: int) -> dict[str, float]:
+def message(calibration: Calibration, backend: str, spec: LinkSpec, size: int) -> dict[str, float]:
     """Return the parts of the seconds from sending `size` bytes to having the answer, without any computing."""
     return {
-        MESSAGES: links.seconds(costs.curve(backend), HEAD + size),
+        MESSAGES: links.seconds(calibration.curve("message", backend), HEAD + size),
         LATENCY: spec.round_trip,
         BYTES: spec.transfer(HEAD + size) + spec.transfer(ANSWER),
         LOSSES: spec.waiting(HEAD + size) + spec.waiting(ANSWER),
     }
 
 
-def split(costs: Costs, backend: str, spec: LinkSpec, width: int, cut: int, slower: int = 1,
+def split(calibration: Calibration, backend: str, spec: LinkSpec, width: int, cut: int, slower: int = 1,
           cloud: tuple[float, float] | None = None) -> dict[str, float]:
     """Return the parts of an answer's seconds, with the first `cut` layers of a network at the edge.
 
     Args:
-        costs: what `labkit.measure.probes.offload` found.
+        calibration: what `labkit.measure.probes.offload` found.
         backend: how the link is emulated.
         spec: the link.
         width: of the network.
@@ -88,16 +88,16 @@ def split(costs: Costs, backend: str, spec: LinkSpec, width: int, cut: int, slow
         cloud: FLOP/s and bytes/s of a cloud that is known from its datasheet; this machine unless given.
     """
     layers = network.cats(width)
-    parts = {EDGE: compute(costs, layers[:cut], slower)}
+    parts = {EDGE: compute(calibration, layers[:cut], slower)}
     if cut < len(layers):
         there = layers[cut:]
-        parts |= message(costs, backend, spec, payload(width, cut))
-        parts[CLOUD] = floor(*cloud, there) if cloud else compute(costs, there)
+        parts |= message(calibration, backend, spec, payload(width, cut))
+        parts[CLOUD] = floor(*cloud, there) if cloud else compute(calibration, there)
     return parts
 
 
-def cascade(costs: Costs, backend: str, spec: LinkSpec, widths: tuple[int, int], early: float, deadline: float,
-            slower: int = 1, cloud: tuple[float, float] | None = None) -> dict[str, float]:
+def cascade(calibration: Calibration, backend: str, spec: LinkSpec, widths: tuple[int, int], early: float,
+            deadline: float, slower: int = 1, cloud: tuple[float, float] | None = None) -> dict[str, float]:
     """Return the parts of an answer's seconds on average, when a small network asks the cloud where it is not sure.
 
     A cloud that cannot keep the deadline is not asked: then the small network's answer stands.
@@ -109,8 +109,8 @@ def cascade(costs: Costs, backend: str, spec: LinkSpec, widths: tuple[int, int],
         The others are those of `split`.
     """
     small, large = widths
-    parts = {EDGE: alone(costs, small, slower)}
-    asked = split(costs, backend, spec, large, 0, cloud=cloud)
+    parts = {EDGE: alone(calibration, small, slower)}
+    asked = split(calibration, backend, spec, large, 0, cloud=cloud)
     if parts[EDGE] + usual(asked) <= deadline:
         parts |= {name: (1 - early) * seconds for name, seconds in asked.items() if name != EDGE}
     return parts

@@ -7,13 +7,13 @@ of starting the operation), above the largest it grows with the work.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import pairwise
 
-Curve = Sequence[Sequence[float]]  # [[work, seconds], …], work rising
+from labkit.specs.calibration import CostCurve
 
 
-def along(curve: Curve, work: float) -> float:
+def along(curve: CostCurve, work: float) -> float:
     """Return the seconds that `work` (in the curve's own unit) takes; raises `ValueError` for an empty curve."""
     if not curve:
         raise ValueError("A curve without points predicts nothing: calibrate the machine again.")
@@ -25,18 +25,18 @@ def along(curve: Curve, work: float) -> float:
     return curve[-1][1] * work / curve[-1][0]
 
 
-def operation(curves: Mapping[str, Curve], channels: int, batch: float) -> float:
+def operation(curves: Mapping[int, CostCurve], channels: int, batch: float) -> float:
     """Return the seconds of an operation with `channels` on a `batch`.
 
     Between measured channel counts the times are interpolated; outside them the nearest count's curve is used.
     """
-    known = sorted(curves, key=int)
-    low = max((k for k in known if int(k) <= channels), key=int, default=known[0])
-    high = min((k for k in known if int(k) >= channels), key=int, default=known[-1])
+    known = sorted(curves)
+    low = max((k for k in known if k <= channels), default=known[0])
+    high = min((k for k in known if k >= channels), default=known[-1])
     fast, slow = along(curves[low], batch), along(curves[high], batch)
     if low == high:
         return fast
-    return _between(math.log(channels / int(low)) / math.log(int(high) / int(low)), fast, slow)
+    return _between(math.log(channels / low) / math.log(high / low), fast, slow)
 
 
 def _between(share: float, start: float, end: float) -> float:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from labkit.predict.operators import along
 from labkit.predict.step import layer_by_layer
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, ONE
 
 BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}  # of a number that a layer reads or writes
 
 
-def at(costs: Costs, place: str, form: str, width: int, batch: int) -> dict[str, float]:
+def at(calibration: Calibration, place: str, form: str, width: int, batch: int) -> dict[str, float]:
     """Return the parts of a training step's time in seconds at a place: `ONE`, `ALL` or `GPU`.
 
     Args:
-        costs: what `labkit.measure.probes.precision` found.
+        calibration: what `labkit.measure.probes.precision` found.
         place: where it runs.
         form: the number format.
         width: channels after the first convolution.
@@ -28,11 +28,12 @@ def at(costs: Costs, place: str, form: str, width: int, batch: int) -> dict[str,
     Raises:
         ValueError: the format could not be measured there; the message says why.
     """
-    update = along(costs.curve(f"{place} {form} optimiser"), network.parameters(network.cats(width)))
-    return {"layers": layer_by_layer(costs, f"{place} {form}", width, batch), "optimiser": update}
+    update = along(calibration.curve(place, form, "optimiser"), network.parameters(network.cats(width)))
+    return {"layers": layer_by_layer(calibration, (place, form), width, batch), "optimiser": update}
 
 
-def on_threads(costs: Costs, form: str, width: int, batch: int, threads: int, most: int) -> dict[str, float]:
+def on_threads(calibration: Calibration, form: str, width: int, batch: int, threads: int,
+               most: int) -> dict[str, float]:
     """Return the parts of a training step's time in seconds on the processor; the rest is as in `at`.
 
     Args:
@@ -43,10 +44,10 @@ def on_threads(costs: Costs, form: str, width: int, batch: int, threads: int, mo
     """
     if not 1 <= threads <= most:
         raise ValueError(f"There are from 1 to {most} threads here, not {threads}.")
-    one = at(costs, ONE, form, width, batch)
+    one = at(calibration, ONE, form, width, batch)
     if threads == 1:
         return one
-    every = at(costs, ALL, form, width, batch)
+    every = at(calibration, ALL, form, width, batch)
     return {part: amdahl(one[part], serial(one[part], every[part], most), threads) for part in one}
 
 

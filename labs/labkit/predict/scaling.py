@@ -20,7 +20,7 @@ series spread widely about it. Every strength on a grid is then weighed by how w
 batch of the published convergence tables where there is one, and adds a rest, evaluation and start, that does not
 shrink. The rest is weighed like the strength.
 
-The constants are the same for all series. `labkit.predict.scaling_fit` fits them.
+The constants are the same for all series. `tools/refit.py` fits them.
 """
 
 from __future__ import annotations

@@ -12,39 +12,39 @@ from itertools import pairwise
 from labkit.predict import roofline
 from labkit.predict.operators import along, operation
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration, Key
 
 MODES = ("inference", "training step")
 ADAM_MOMENTS = 2  # Kingma and Ba 2015, algorithm 1: a first and a second moment for each parameter
 
 
-def seconds(costs: Costs, mode: str, width: int, batch: int) -> dict[str, float]:
+def seconds(calibration: Calibration, mode: str, width: int, batch: int) -> dict[str, float]:
     """Return the parts of a step's time in seconds on a calibrated machine.
 
     Args:
-        costs: what the machine's layers cost (`labkit.measure.probes.operators`).
+        calibration: what the machine's layers cost (`labkit.measure.probes.operators`).
         mode: one of `MODES`.
         width: channels after the first convolution.
         batch: pictures in the step.
     """
     layers = network.cats(width)
-    inference = layer_by_layer(costs, "infer", width, batch)
+    inference = layer_by_layer(calibration, ("infer",), width, batch)
     if mode == "inference":
         return {"forward": inference}
-    both = layer_by_layer(costs, "train", width, batch)
-    update = along(costs.curve("optimiser"), network.parameters(layers))
+    both = layer_by_layer(calibration, ("train",), width, batch)
+    update = along(calibration.curve("optimiser"), network.parameters(layers))
     return {"forward": min(inference, both), "backward": max(both - inference, 0.0), "optimiser": update}
 
 
-def layer_by_layer(costs: Costs, prefix: str, width: int, batch: int) -> float:
+def layer_by_layer(calibration: Calibration, prefix: Key, width: int, batch: int) -> float:
     """Return the seconds of all layers of the cat network, one after the other.
 
     Args:
-        costs: curves of single layers, called by a prefix, the layer's kind and its channels.
-        prefix: `"infer"`, `"train"`, or what else the layers were timed for.
+        calibration: curves of single layers, by a prefix, the layer's kind and its channels.
+        prefix: `("infer",)`, `("train",)`, or how else the layers were timed.
         width, batch: as in `seconds`.
     """
-    return sum(operation(costs.group(f"{prefix} {layer.kind}"), _channels(layer), batch)
+    return sum(operation(calibration.group(*prefix, layer.kind), _channels(layer), batch)
                for layer in network.cats(width))
 
 

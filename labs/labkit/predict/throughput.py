@@ -12,18 +12,18 @@ from labkit.inputs import above_zero
 from labkit.predict import roofline
 from labkit.predict.operators import along, operation
 from labkit.specs import network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 
 PICTURE_224 = 3 * 224 * 224  # bytes of the picture that ResNet-50 reads (Reddi et al. 2020, table I)
 CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (its results.cc)
 
 
-def alone(sessions: Costs, form: str, width: int, samples: int) -> float:
+def alone(sessions: Calibration, form: str, width: int, samples: int) -> float:
     """Return the seconds in which a network answers `samples` at once, by `labkit.measure.probes.sessions`."""
     return operation(sessions.group(form), width, samples)
 
 
-def asked(sessions: Costs, queries: Costs, form: str, width: int, samples: int) -> dict[str, float]:
+def asked(sessions: Calibration, queries: Calibration, form: str, width: int, samples: int) -> dict[str, float]:
     """Return the parts of the median time of a query with some samples: the network's, and that of being asked.
 
     Being asked costs the same whatever the network: LoadGen's call, the pictures gathered, the answers handed back, and
@@ -36,7 +36,7 @@ def asked(sessions: Costs, queries: Costs, form: str, width: int, samples: int) 
     return {"the network": alone(sessions, form, width, samples), "being asked": more}
 
 
-def stretched(median: float, queries: Costs, name: str, samples: int) -> float:
+def stretched(median: float, queries: Calibration, name: str, samples: int) -> float:
     """Return another time of a query, from its median and from how far the two lay apart for the narrow network.
 
     The distance is taken to grow with the square root of the time: small delays that come at random, independently of
@@ -54,7 +54,7 @@ def stretched(median: float, queries: Costs, name: str, samples: int) -> float:
     return median + (along(queries.curve(name), samples) - usual) * math.sqrt(median / usual)
 
 
-def spread(queries: Costs) -> float:
+def spread(queries: Calibration) -> float:
     """Return the variance of the time of a turn over its mean squared; 0 where each takes the same."""
     if queries.missing:
         return 0.0

@@ -17,8 +17,8 @@ from time import perf_counter
 import psutil
 
 from labkit.progress import report
+from labkit.specs.calibration import CONTENDED
 
-CONTENDED = 0.15  # share of the machine's processor time, used by others, above which a sample is not clean
 _WINDOW = 0.12  # seconds: the processor's own counters tick every 10 ms, so a shorter window says little
 _TURN = 0.03  # seconds: long enough for caches to fill again after the other call's turn
 _NOT_BUSY = ("idle", "iowait", "guest", "guest_nice", "irq", "softirq", "interrupt", "dpc")  # or counted elsewhere too

@@ -7,19 +7,27 @@ pace that the machine kept in the median of the calibration.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+import math
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from statistics import median
+from time import perf_counter
 
-from labkit import host
-from labkit.specs.calibration import Costs, Curve
+from labkit import effort, host
+from labkit.specs.calibration import Calibration, CostCurve, Key, now
 from labkit.timing import clock
 
 _BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
 _SLOWEST = 2.5  # a pacemaker slower than its usual pace by more than this was disturbed itself, and says nothing
 _TRIES = 3  # while other programs disturb
 _LOOKS = 2  # at points that a disturbance must have slowed
+_HURRIED = 1e-3  # seconds for a call once the probe's time is over: it is taken once or twice
+_LONG = 0.02  # seconds of a call that is left out once the probe's time is over
+
+
+def share() -> float:
+    """Return the share of its full time that a calibration takes, by the effort that holds now."""
+    return effort.pick(quick=0.25, usual=0.6, long=1.8)
 
 
 class Paced:
@@ -27,48 +35,69 @@ class Paced:
 
     Args:
         pacemaker: returns the seconds that one pacemaker took.
-        budget: seconds for each measurement, and as many for the pacemaker beside it.
+        budget: seconds for each measurement at full effort, and as many for the pacemaker beside it.
+        seconds: that the whole may take at full effort; from then on calls are taken once, and long ones left out.
     """
 
-    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET):
-        self._pacemaker, self._budget = pacemaker, budget
+    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET, seconds: float = math.inf):
+        self._pacemaker, self._budget = pacemaker, budget * share()
+        self._end = perf_counter() + 1.5 * share() * seconds
         self._paces, self._shares = [], []
 
     def __call__(self, sample: Callable[[], float]) -> float:
         """Return what `sample` takes, in pacemakers; `sample` returns seconds."""
         for _ in range(_TRIES):
-            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=self._budget)
-            if timings["call"].clean:
+            budget = _HURRIED if self.hurried else self._budget
+            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=budget)
+            if timings["call"].clean or self.hurried:
                 break
         self._paces.append(timings["pace"].median)
         self._shares.append(timings["call"].contention)
         return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
 
-    def curve(self, samples: Mapping[float, Callable[[], float]]) -> Curve:
-        """Return what samples take against their work, which rises, in pacemakers; slow points are looked at again."""
-        found = [[work, self(sample)] for work, sample in samples.items()]
+    @property
+    def hurried(self) -> bool:
+        """Whether the probe's time is over."""
+        return perf_counter() > self._end
+
+    def curve(self, works: Iterable[float], sampler: Callable[[float], Callable[[], float]]) -> CostCurve:
+        """Return what calls take against their work, in pacemakers; points that look disturbed are looked at again.
+
+        Once the time of the probe is over, what follows in a curve is left out where it takes long.
+
+        Args:
+            works: amounts, rising.
+            sampler: returns, for an amount, the function that returns the seconds of such a call.
+        """
+        samples, found = {}, []
+        for work in works:
+            if found and self.hurried and found[-1][1] * self._paces[-1] * work / found[-1][0] > _LONG:
+                break
+            samples[work] = sampler(work)
+            found.append([work, self(samples[work])])
         for _ in range(_LOOKS):
             for i in suspects(found):
-                found[i][1] = min(found[i][1], self(samples[found[i][0]]))
+                if not self.hurried:
+                    found[i][1] = min(found[i][1], self(samples[found[i][0]]))
         return found
 
-    def costs(self, curves: Mapping[str, Curve], missing: Mapping[str, str] | None = None) -> Costs:
+    def calibration(self, curves: Mapping[Key, CostCurve], missing: Mapping[Key, str] | None = None) -> Calibration:
         """Return the costs in seconds, from `curves` in pacemakers."""
         paces = sorted(self._paces)
         tenth = len(paces) // 10
         pace = median(paces)
-        return Costs(
-            curves={name: [[work, times * pace] for work, times in curve] for name, curve in curves.items()},
-            pace=pace,
+        return Calibration(
+            curves={key: [[work, times * pace] for work, times in curve] for key, curve in curves.items()},
+            reference_seconds=pace,
             drift=paces[len(paces) - 1 - tenth] / paces[tenth],
             contention=sum(self._shares) / len(self._shares),
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            date=now(),
             missing=dict(missing or {}),
             battery=host.on_battery(),
         )
 
 
-def suspects(curve: Curve) -> list[int]:
+def suspects(curve: CostCurve) -> list[int]:
     """Return the points that a disturbance must have slowed.
 
     Less work cannot take longer than more, nor can more work take much longer than its share above less.
@@ -79,28 +108,28 @@ def suspects(curve: Curve) -> list[int]:
     return sorted({*slower, *steep})
 
 
-def timed(sample: Callable[[], float], pacemaker: Callable[[], float], pace: float,
+def timed(sample: Callable[[], float], pacemaker: Callable[[], float], reference_seconds: float,
           budget: float) -> tuple[clock.Timing, float]:
     """Time something, and look how fast the machine is meanwhile.
 
     Args:
         sample: returns the seconds that the thing took once.
         pacemaker: returns the seconds that one pacemaker took.
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         budget: seconds to spend, and as many for the pacemaker.
 
     Returns:
         The timing by the clock, and the machine's speed meanwhile as a fraction of its calibrated one.
     """
     timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
-    return timings["call"], speed_of(pace, timings["pace"].median)
+    return timings["call"], speed_of(reference_seconds, timings["pace"].median)
 
 
-def speed_of(pace: float, now: float) -> float:
+def speed_of(reference_seconds: float, now: float) -> float:
     """Return the machine's present speed as a fraction of its calibrated pace.
 
     Args:
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         now: seconds that it takes now.
     """
-    return max(pace / now, 1 / _SLOWEST)
+    return max(reference_seconds / now, 1 / _SLOWEST)

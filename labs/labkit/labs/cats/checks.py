@@ -24,7 +24,7 @@ def parameters(answer: int | None, width: int) -> bool | None:
 
 def large_enough_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
     """Check the smallest batch at which a picture costs at most a tenth more time than at the best batch."""
-    each = {b: sum(step.seconds(machine.cost("operators"), "inference", width, b).values()) / b for b in BATCHES}
+    each = {b: sum(step.seconds(machine.calibration("operators"), "inference", width, b).values()) / b for b in BATCHES}
     best = min(each.values())
 
     def fits(batch):

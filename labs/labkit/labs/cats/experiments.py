@@ -38,11 +38,11 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
     Raises:
         ValueError: a machine whose layers have not been measured, such as one of the catalogue.
     """
-    costs = machine.cost("operators")
+    calibration = machine.calibration("operators")
 
     def predict(batch, width, mode, where):
         if where == THIS:
-            return banded(predicted.seconds(costs, mode, width, batch))
+            return banded(predicted.seconds(calibration, mode, width, batch), widening=calibration.widening)
         name, devices = CATALOGUE[where]
         if batch < devices:
             return Unavailable(f"{devices} devices share the batch, so it must hold {devices} pictures or more.")
@@ -55,7 +55,7 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         if where != THIS:
             return Unavailable(f"{where} is only predicted here, from its data sheet.")
         too_large = _too_large(machine, mode, width, batch)
-        return _measured_time(costs, mode, width, batch, budget) if too_large is None else too_large
+        return _measured_time(calibration, mode, width, batch, budget) if too_large is None else too_large
 
     return Experiment(
         title="One training step against one inference: time",
@@ -117,10 +117,11 @@ def _too_large(machine, mode, width, batch) -> Unavailable | None:
     return None
 
 
-def _measured_time(costs, mode, width, batch, budget) -> Outcome:
+def _measured_time(calibration, mode, width, batch, budget) -> Outcome:
     from labkit.measure import step_time
 
-    return measured(*step_time.seconds(mode, width, batch, pace=costs.pace, budget=budget))
+    return measured(*step_time.seconds(mode, width, batch, reference_seconds=calibration.reference_seconds,
+                                       budget=budget))
 
 
 def _measured_memory(mode, width, batch) -> Outcome | Unavailable:

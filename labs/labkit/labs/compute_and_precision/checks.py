@@ -36,10 +36,10 @@ def fraction(answer: int | None, change: float) -> bool | None:
 
 def helpful_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
     """Check the smallest batch from which all threads make a step in fp32 at least 1.5 times as fast; 0 for none."""
-    costs, most = machine.cost("precision"), most_threads(machine)
+    calibration, most = machine.calibration("precision"), most_threads(machine)
     gains = {}
     for batch in BATCHES:
-        one, every = (sum(precision.on_threads(costs, "fp32", width, batch, n, most).values()) for n in (1, most))
+        one, every = (sum(precision.on_threads(calibration, "fp32", width, batch, n, most).values()) for n in (1, most))
         gains[batch] = one / every
 
     def fits(batch):

@@ -2,12 +2,14 @@
 
 Computing takes its operations at the usual share of the peak (`labs.compute_and_precision.training_time`). An
 all-reduce takes the ring's time over the data sheet's bandwidth, with the latency of a round fitted to published
-all-reduces. The longest that it may take is what published ones took beyond that formula.
+all-reduces. It is predicted for a library that adds up inside each node first (`BY_NODE`), and may take as long as one
+ring through every accelerator (`THROUGH_ALL`): published steps of a whole training lie near the first, published
+all-reduces near the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from statistics import NormalDist
 
@@ -33,6 +35,7 @@ MODELS = {"ResNet-50": (25.6e6, 3 * 2 * 4.1e9), "BERT-Large": (340e6, EACH * 340
 NODES = tuple(2**k for k in range(11))
 BATCHES = (512, 4096, 32_768)
 SPREADS = (0, 2, 10)  # % of a node's step: its standard deviation
+BY_NODE, THROUGH_ALL = collectives.two_levels, collectives.through_all  # how an all-reduce goes
 BACKWARD = 1 / 3  # of computing is over when the backward pass begins: it takes twice the forward one
 
 
@@ -44,7 +47,7 @@ def step() -> Experiment:
             return Unavailable(f"{ACCELERATORS * nodes:,} accelerators cannot share a batch of {batch:,}.")
         point = {"batch": batch, "scaling": scaling, "model": model, "link": link, "spread": spread}
         here = parts(nodes, **point)
-        value, worst = sum(here.values()), sum(parts(nodes, **point, slow=slower()).values())
+        value, worst = sum(here.values()), sum(parts(nodes, **point, way=THROUGH_ALL).values())
         return Outcome(value, "s", high=max(value, worst), parts=here, note=_note(nodes, point))
 
     return Experiment(
@@ -66,20 +69,19 @@ def step() -> Experiment:
 
 
 @cache
-def parts(nodes: int, batch: int, scaling: str, model: str, link: str, spread: float, slow: float = 1.0
-          ) -> Mapping[str, float]:
+def parts(nodes: int, batch: int, scaling: str, model: str, link: str, spread: float,
+          way: Callable[..., float] = BY_NODE) -> Mapping[str, float]:
     """Return the parts of a step's seconds.
 
     Args:
         nodes, batch, scaling, model, link, spread: a point of the axes of `step`.
-        slow: how many times as long as by the formula an exchange takes.
+        way: how an all-reduce goes, `BY_NODE` or `THROUGH_ALL`.
     """
     parameters, work = MODELS[model]
     each = data_parallel.share(batch, nodes, scaling) / ACCELERATORS
     computing = each * work / rate()
     count = max(1, round(network.FLOAT * parameters / data_parallel.BUCKET))  # equal buckets, evenly filled
-    bucket = slow * collectives.two_levels(network.FLOAT * parameters / count, nodes, ACCELERATORS, inside(),
-                                           between(link))
+    bucket = way(network.FLOAT * parameters / count, nodes, ACCELERATORS, inside(), between(link))
     filled = [((place + 1) / count, bucket) for place in range(count)]
     return data_parallel.parts(computing, filled, (BACKWARD, 1.0), nodes, _steps(spread))
 
@@ -121,7 +123,7 @@ def latency() -> float:
         row["payload_bytes"], int(row["nodes"])) / row["bytes_per_s"]) for row in rows).latency
 
 
-def published() -> dict[int, tuple[float, float]]:
+def published(way: Callable[..., float] = BY_NODE) -> dict[int, tuple[float, float]]:
     """Return the seconds of an all-reduce of 256 MB by nodes of eight H100: predicted, and published.
 
     The source does not say how it counts its bandwidth. It is taken as what each accelerator's links carry, the *bus
@@ -129,15 +131,14 @@ def published() -> dict[int, tuple[float, float]]:
     """
     rows = [row for name, row in _rows("collectives").items() if name.startswith("All-reduce") and "× H100" in name]
     return {int(row["nodes"]): (
-        collectives.two_levels(row["payload_bytes"], int(row["nodes"]), ACCELERATORS, inside(),
-                               between("8 × 400 Gbit InfiniBand")),
+        way(row["payload_bytes"], int(row["nodes"]), ACCELERATORS, inside(), between("8 × 400 Gbit InfiniBand")),
         collectives.traffic(row["payload_bytes"], int(row["accelerators"])) / row["bytes_per_s"]) for row in rows}
 
 
 @cache
-def slower() -> float:
-    """Return how many times as long as by the formula published all-reduces took between nodes, at most."""
-    return max(measured / formula for nodes, (formula, measured) in published().items() if nodes > 1)
+def slower(way: Callable[..., float] = BY_NODE) -> float:
+    """Return how many times as long as predicted published all-reduces between nodes took, at most."""
+    return max(measured / formula for nodes, (formula, measured) in published(way).items() if nodes > 1)
 
 
 def _note(nodes: int, point: Mapping) -> str:

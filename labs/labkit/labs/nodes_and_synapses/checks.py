@@ -26,7 +26,7 @@ def parameters(answer: int | None, sizes: list[int]) -> bool | None:
 
 def busy_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
     """Check the smallest batch at which two numbers say that a layer is bound by its arithmetic; 0 if there is none."""
-    flops, bandwidth = best(machine.cost("products").curve("fp32")), memory(machine)
+    flops, bandwidth = best(machine.calibration("products").curve("fp32")), memory(machine)
 
     def waits(batch, slack):
         return not predicted.datasheet(network.deep(width, 1), batch, flops * slack, bandwidth)["arithmetic"]
@@ -66,4 +66,4 @@ def same_count(answer, machine: Machine) -> bool | None:
 
 def _count_and_time(machine, width, depth) -> tuple[int, float]:
     layers = network.deep(width, depth)
-    return network.parameters(layers), sum(predicted.alone(width, depth, 1, machine.cost("layers")).values())
+    return network.parameters(layers), sum(predicted.alone(width, depth, 1, machine.calibration("layers")).values())

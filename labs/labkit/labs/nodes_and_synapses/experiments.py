@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from labkit import catalogue
+from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row, Unavailable
 from labkit.labs.common import banded, measured
 from labkit.machine import Machine
 from labkit.predict import layers as predicted
 from labkit.specs import network
 from labkit.summary import best, memory
-from labkit.units import quantity
+from labkit.units import percent, quantity
 
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 DEPTHS = (1, 2, 4, 8, 16, 32)
@@ -36,14 +39,14 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
     Raises:
         ValueError: a machine that lacks one of them, such as one of the catalogue.
     """
-    products, read = machine.cost("products").curve("fp32"), machine.cost("memory").curve("read")
-    flops, bandwidth = best(products), memory(machine)
-    costs, sheet = machine.cost("layers"), catalogue.machine(H100)
+    products, read = machine.calibration("products").curve("fp32"), machine.calibration("memory").curve("read")
+    flops, bandwidth = peak_and_bandwidth(machine)
+    calibration, sheet = machine.calibration("layers"), catalogue.machine(H100)
 
     def predict(width, depth, batch, model):
         layers = network.deep(width, depth)
         if model == ALONE:
-            return banded(predicted.alone(width, depth, batch, costs))
+            return banded(predicted.alone(width, depth, batch, calibration), widening=calibration.widening)
         parts = {
             TWO: lambda: predicted.datasheet(layers, batch, flops, bandwidth),
             CACHES: lambda: predicted.caches(layers, batch, products, read),
@@ -77,11 +80,12 @@ def shared(machine: Machine, budget: float = 0.3) -> Experiment:
 
     All are like this machine. It plays one of them: what is measured is the time of its share. Nothing travels.
     """
-    costs = machine.cost("layers")
+    calibration = machine.calibration("layers")
     batch, depth = BATCHES[-1], 4
 
     def predict(width, computers):
-        return banded(predicted.alone(width, depth, batch // computers, costs))
+        parts = predicted.alone(width, depth, batch // computers, calibration)
+        return banded(parts, widening=calibration.widening)
 
     def measure(width, computers):
         return _measured(machine, width, depth, batch // computers, budget)
@@ -126,6 +130,32 @@ def reached(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
+def peak_and_bandwidth(machine: Machine) -> tuple[float, float]:
+    """Return the two numbers: the best rate of products in 32 bit in FLOP/s, and memory's bandwidth in bytes/s."""
+    return best(machine.calibration("products").curve("fp32")), memory(machine)
+
+
+def errors_table(models: Mapping[str, Comparison]) -> TextTable:
+    """Return how far each model is off: at today's speed of the machine, for nine points in ten, and plainly."""
+    heads = ["predicted from", "off in the median", "nine points in ten", "without today's speed"]
+    return TextTable(heads, [[name, *(map(percent, (each.median_error, each.p90_error, each.plain_median_error))
+                                      if each.errors else [str(each), "", ""])] for name, each in models.items()])
+
+
+def counted(machine_counts: Mapping[str, Mapping[str, int]]) -> TextTable:
+    """Return the framework's counts of some networks, by name, as a table."""
+    heads = ["", "parameters", "operations", "in training", "bytes moved", "bytes kept"]
+    return TextTable(heads, [[name, *(f"{each[what]:,}" for what in (
+        "parameters", "operations", "operations in training")), *(quantity(each[what], "B") for what in (
+            "bytes moved", "bytes kept"))] for name, each in machine_counts.items()])
+
+
+def changes_table(changes: Mapping[str, Sequence[Outcome | Unavailable]]) -> TextTable:
+    """Return how many times as long each change makes it, by the model and measured."""
+    return TextTable(["change", "by the model", "measured"],
+                     [[name, *map(written, pair)] for name, pair in changes.items()])
+
+
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiment with the points that `labkit validate` measures.
 
@@ -147,4 +177,5 @@ def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:
     if needed > machine.memory / 2:
         return Unavailable(f"This network needs {quantity(needed, 'B')}, more than half of the "
                            f"{quantity(machine.memory, 'B')} here: choose fewer layers or neurons.")
-    return measured(*measure.seconds(width, depth, batch, pace=machine.cost("layers").pace, budget=budget))
+    reference = machine.calibration("layers").reference_seconds
+    return measured(*measure.seconds(width, depth, batch, reference_seconds=reference, budget=budget))

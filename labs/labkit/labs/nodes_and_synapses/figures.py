@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,16 +11,14 @@ from matplotlib.figure import Figure
 from labkit.figures import GREY, drawing
 from labkit.palette import COLOURS
 
-if TYPE_CHECKING:
-    pass
-
 
 def errors(found: Mapping[str, Sequence[float]]) -> Figure:
     """Show every error of some experiments as a dot, and their medians; `found` holds fractions by experiment."""
     with drawing(figsize=(5.6, 0.5 * len(found) + 0.8)) as (figure, axes):
         for row, values in enumerate(found.values()):
             axes.plot([100 * value for value in values], [row] * len(values), "o", color=COLOURS[0], alpha=0.35)
-            axes.plot([100 * float(np.median(values))] * 2, [row - 0.3, row + 0.3], color=COLOURS[1], linewidth=2)
+            if values:
+                axes.plot([100 * float(np.median(values))] * 2, [row - 0.3, row + 0.3], color=COLOURS[1], linewidth=2)
         axes.set_yticks(range(len(found)), [fill(title, 28) for title in found], fontsize=8)
         axes.set_xlim(0)
         axes.set_xlabel("error of the prediction (%)")
@@ -59,8 +56,8 @@ def reached(flops: float, bandwidth: float, found: Mapping[str, Sequence[tuple[f
         flops, bandwidth: the roof's peak in FLOP/s and slope in bytes/s.
         found: by label, the operations for each byte (FLOP/byte) and the rates (FLOP/s) of some programs.
     """
-    points = [point for group in found.values() for point in group]
-    intensity = np.geomspace(min(x for x, _ in points) / 2, max(*(x for x, _ in points), flops / bandwidth) * 2, 100)
+    reached = [x for group in found.values() for x, _ in group] or [flops / bandwidth]
+    intensity = np.geomspace(min(reached) / 2, max(*reached, flops / bandwidth) * 2, 100)
     with drawing(figsize=(5.6, 3.6)) as (figure, axes):
         axes.plot(intensity, np.minimum(flops, intensity * bandwidth), color=GREY, linewidth=2, label="the roof")
         for (label, group), marker in zip(found.items(), "osD^vP", strict=False):

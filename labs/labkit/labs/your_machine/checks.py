@@ -16,7 +16,7 @@ _ADDED = 2**24  # numbers in each array of exercise 5
 
 def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
     """Check how many fp32 operations the machine must do with each number from memory to stay busy."""
-    expected = 4 * ridge(best(machine.cost("products").curve("fp32")), memory(machine))
+    expected = 4 * ridge(best(machine.calibration("products").curve("fp32")), memory(machine))
     return number(answer, expected, tolerance=0.15, hint=(
         "Divide the best rate in 32 bit by the bandwidth of memory, the right end of the ladder: that is operations "
         "for each byte. A 32-bit number has four of them."))
@@ -24,7 +24,7 @@ def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
 
 def fastest_format(answer: str | None, machine: Machine) -> bool | None:
     """Check the name of the number format with the highest rate."""
-    rates = {name: best(curve) for name, curve in machine.cost("products").curves.items()}
+    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
     top = max(rates.values())
 
     def fits(name):
@@ -51,9 +51,9 @@ def cached(answer: int | None, machine: Machine) -> bool | None:
 
 def half_latency(answer: float | None, machine: Machine) -> bool | None:
     """Check the bytes of a message at which as much time goes into the bytes as into the latency."""
-    found = machine.cost("loopback")
-    if "message" in found.missing:
-        print(found.missing["message"])
+    found = machine.calibration("loopback")
+    if reason := found.reason("message"):
+        print(reason)
         return None
     expected = links.half_size(found.curve("message"))
     return holds(answer, lambda size: expected / FACTOR**2 <= size <= expected * FACTOR**2,

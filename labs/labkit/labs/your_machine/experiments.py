@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from labkit.experiment import Axis, Experiment, Point, Unavailable
+from labkit.display import TextTable
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded, measured, measured_rate, nearest
 from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.operators import along
+from labkit.summary import best, memory
+from labkit.units import quantity
 
 SIDES = (*(part * 2**k for k in range(4, 10) for part in (4, 5, 6, 7)), 4096)  # 64, 80, 96, 112, 128 … 4,096
 SETS = tuple(part * 2**k for k in range(12, 26) for part in (4, 5, 6, 7))  # 16 KiB, 20 KiB, 24 KiB … 224 MiB
 SIZES = tuple(2**k for k in range(12, 25))
+LONGEST = 0.3  # seconds of one product: it has to run six times and more to be measured
 
-# What moves bytes: the instrument that knows it, and its curve there.
+COLD, WARM = "a read from storage, random", "a read from memory's file cache"
+
+# What moves bytes: the probe that knows it, and its curve there.
 MOVES = {
-    "a read from memory's file cache": ("page_cache", "random"),
-    "a read from storage, random": ("storage", "random"),
+    WARM: ("page_cache", "random"),
+    COLD: ("storage", "random"),
     "a read from storage, in order": ("storage", "sequential"),
     "a message to another process": ("loopback", "message"),
     "an all-reduce of two processes": ("all_reduce", "sum"),
@@ -32,24 +38,27 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the rate of square matrix products, by number format and side."""
     from labkit.measure.probes import products as instrument
 
-    costs = machine.cost("products")
+    calibration = machine.calibration("products")
 
     def predict(form, side):
-        if form in costs.missing:
-            return Unavailable(costs.missing[form])
-        flop, curve = 2 * side**3, costs.curve(form)
+        if reason := calibration.reason(form):
+            return Unavailable(reason)
+        flop, curve = 2 * side**3, calibration.curve(form)
         if flop > 10 * curve[-1][0]:
             return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
-        return banded({"": flop / along(curve, flop)}, "FLOP/s")
+        return banded({"": flop / along(curve, flop)}, "FLOP/s", widening=calibration.widening)
 
     def measure(form, side):
         expected = predict(form, side)
         if not expected:
             return expected
-        device, (beside, pace) = _device(machine), nearest(costs.curve(form), 2 * side**3)
+        if (seconds := 2 * side**3 / expected.value) > LONGEST:
+            return Unavailable(f"One such product in {form} takes about {quantity(seconds, 's')} here: too long to be "
+                               "repeated.")
+        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve(form), 2 * side**3)
         pacemaker = instrument.sampler(form, round((beside / 2) ** (1 / 3)), device)
-        timing = _timed(instrument.sampler(form, side, device), pacemaker, pace, budget)
+        timing = _timed(instrument.sampler(form, side, device), pacemaker, reference_seconds, budget)
         return measured_rate(2 * side**3, "FLOP/s", *timing)
 
     return Experiment(
@@ -66,17 +75,17 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
 
 def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the bandwidth of reading a set of numbers again and again, by the set's size."""
-    costs = machine.cost("memory")
+    calibration = machine.calibration("memory")
 
     def predict(size):
-        return banded({"": size / along(costs.curve("read"), size)}, "B/s")
+        return banded({"": size / along(calibration.curve("read"), size)}, "B/s", widening=calibration.widening)
 
     def measure(size):
         from labkit.measure.probes import memory
 
-        device, (beside, pace) = _device(machine), nearest(costs.curve("read"), size)
+        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve("read"), size)
         pacemaker = memory.reader(beside, device)
-        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, pace, budget))
+        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, reference_seconds, budget))
 
     return Experiment(
         title="From the first-level cache to memory",
@@ -93,17 +102,17 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
     """Return the experiment on the time of moving bytes once, by what moves them and how many they are."""
     from labkit.processes import HelperFailed
 
-    costs = {instrument: machine.cost(instrument) for instrument, _ in MOVES.values()}
+    calibrations = {instrument: machine.calibration(instrument) for instrument, _ in MOVES.values()}
     session = Session()
 
     def predict(what, size):
         instrument, curve = MOVES[what]
-        if curve in costs[instrument].missing:
-            return Unavailable(costs[instrument].missing[curve])
-        points = costs[instrument].curve(curve)
+        if reason := calibrations[instrument].reason(curve):
+            return Unavailable(reason)
+        points = calibrations[instrument].curve(curve)
         value, start = links.seconds(points, size), links.latency(points)
         start = min(start, value)
-        return banded({"latency": start, "the bytes": value - start})
+        return banded({"latency": start, "the bytes": value - start}, widening=calibrations[instrument].widening)
 
     def measure(what, size):
         instrument, curve = MOVES[what]
@@ -112,8 +121,8 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
         try:
             with session.open():
                 once = session.start(instrument, lambda: _once(instrument, machine))
-                beside, pace = nearest(costs[instrument].curve(curve), size)
-                return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), pace, budget))
+                beside, seconds = nearest(calibrations[instrument].curve(curve), size)
+                return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), seconds, budget))
         except (OSError, HelperFailed) as trouble:
             session.drop(instrument)  # a late answer must not be taken for that of the next point
             return Unavailable(f"It cannot be run here at the moment: {trouble}")
@@ -159,15 +168,62 @@ def _device(machine: Machine):
     return torch.device(machine.device)
 
 
-def _timed(sample, pacemaker, pace, budget):
+def _timed(sample, pacemaker, reference_seconds, budget):
     from labkit.timing.drift import timed
 
-    return timed(sample, pacemaker, pace, budget)
+    return timed(sample, pacemaker, reference_seconds, budget)
+
+
+def rates(machine: Machine) -> dict[str, float]:
+    """Return the best rate of a product in FLOP/s by number format."""
+    return {form: best(curve) for form, curve in machine.calibration("products").group().items()}
+
+
+def large_over_small(machine: Machine) -> float:
+    """Return how many times the rate of the smallest product in 32 bit the largest reaches."""
+    (small, short), (large, long) = (machine.calibration("products").curve("fp32")[place] for place in (0, -1))
+    return (large / long) / (small / short)
+
+
+def bandwidths(machine: Machine) -> dict[str, float]:
+    """Return the bytes/s of the nearest cache, of memory, and of memory by STREAM's triad."""
+    calibration = machine.calibration("memory")
+    return {"nearest cache": best(calibration.curve("read")), "memory": memory(machine),
+            "memory, by STREAM's triad": best(calibration.curve("triad"))}
+
+
+def links_table(machine: Machine) -> TextTable:
+    """Return latency, bandwidth and Hockney's half size of everything that moves bytes, or why it is missing."""
+    rows = []
+    for what, (instrument, name) in MOVES.items():
+        calibration = machine.calibration(instrument)
+        if reason := calibration.reason(name):
+            rows.append([what, reason, "", ""])
+        else:
+            curve = calibration.curve(name)
+            rows.append([what, quantity(links.latency(curve), "s"), quantity(links.bandwidth(curve), "B/s"),
+                         quantity(links.half_size(curve), "B")])
+    return TextTable(["what moves them", "latency", "bandwidth", "n½"], rows)
+
+
+def ring(machine: Machine, nodes: int, size: float) -> Outcome | Unavailable:
+    """Return the seconds in which computers like this one add up `size` bytes around a ring, loopback as the network.
+
+    Each sends 2 (nodes - 1) messages, one after the other, of a part of the bytes each (Patarasuk and Yuan 2009). The
+    two processes that were measured send two, so one message costs half of their latency.
+    """
+    calibration = machine.calibration("all_reduce")
+    if reason := calibration.reason("sum"):
+        return Unavailable(reason)
+    curve, messages = calibration.curve("sum"), 2 * (nodes - 1)
+    parts = {"latency": messages * links.latency(curve) / 2,
+             "the bytes": messages / nodes * size / links.bandwidth(curve)}
+    return Outcome(sum(parts.values()), "s", parts=parts)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
-    forms = [form for form in machine.cost("products").curves]
+    forms = list(machine.calibration("products").group())
     return [
         (products(machine), [{"form": form, "side": side} for form in forms for side in (80, 160, 224, 448, 640)]),
         (reads(machine), [{"size": size} for size in SETS[1::4]]),

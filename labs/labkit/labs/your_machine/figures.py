@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def formats(machine: Machine) -> Figure:
     """Show the best measured rate of matrix products in each number format, with the factor over 32 bit."""
-    curves = machine.cost("products").curves
+    curves = machine.calibration("products").group()
     rates = {name: max(flop / seconds for flop, seconds in curve) for name, curve in curves.items()}
     with drawing(figsize=(5, 0.42 * len(rates) + 0.8)) as (figure, axes):
         bars = axes.barh(list(rates), list(rates.values()), height=0.6)
@@ -35,7 +35,7 @@ def formats(machine: Machine) -> Figure:
 
 def ladder(machine: Machine) -> Figure:
     """Show the measured bandwidth of reading a set of numbers again and again, against the set's size."""
-    sizes, seconds = zip(*machine.cost("memory").curve("read"), strict=True)
+    sizes, seconds = zip(*machine.calibration("memory").curve("read"), strict=True)
     with drawing(figsize=(5, 2.8)) as (figure, axes):
         rates = [size / time / 1e9 for size, time in zip(sizes, seconds, strict=True)]
         axes.plot(sizes, rates, marker="o", markersize=4)
@@ -79,7 +79,8 @@ def roofline(here: Sequence[Roof], others: Sequence[Roof]) -> Figure:
 def moving(machine: Machine, moves: Mapping[str, tuple[str, str]]) -> Figure:
     """Show the time of moving bytes against how many they are, for each of `moves`: {label: (instrument, curve)}."""
     with drawing(figsize=(5, 3.4)) as (figure, axes):
-        known = {label: machine.cost(instrument).curves.get(curve) for label, (instrument, curve) in moves.items()}
+        known = {label: machine.calibration(instrument).group().get(curve)
+                 for label, (instrument, curve) in moves.items()}
         for (label, curve), marker in zip(((n, c) for n, c in known.items() if c), "osD^vPX", strict=False):
             sizes, seconds = zip(*curve, strict=True)
             axes.plot(sizes, seconds, marker=marker, markersize=4, label=label)

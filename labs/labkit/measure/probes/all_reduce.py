@@ -14,12 +14,12 @@ import torch
 
 from labkit.distributed import pool
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing.drift import Paced
 
 SECONDS = 16  # about how long it takes
 PROCESSES = 2
-NAMES = ("sum",)
+KEYS = (("sum",),)
 SIZES = (16, *(4**k for k in range(6, 13)))  # bytes: 16 B, and 4 KiB to 16 MiB
 PACEMAKER = 4**8  # bytes of the all-reduce that tells how fast the machine runs at the moment
 _BUDGET = 0.5
@@ -27,20 +27,24 @@ _BLOCK_S = 0.12  # seconds of all-reduces back to back in one sample
 _FEWEST = 6  # all-reduces in a sample
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time all-reduces between two processes, one thread each: seconds against bytes.
+def calibrate(device: torch.device) -> Calibration:
+    """Time all-reduces between two processes, one thread each.
+
+    Returns:
+        `("sum",)`: seconds of one all-reduce; the work is bytes.
+
 
     On one processor the two processes would only wait for each other's turn, so there it is missing.
     """
     if not (there := pool.room(PROCESSES)):
-        return Costs.unavailable(NAMES, there.reason)
+        return Calibration.unavailable(KEYS, there.reason)
     try:
         with session() as all_reduce:
-            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET)
+            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: all-reduce between two processes")
-            return timed.costs({"sum": timed.curve({size: partial(all_reduce, size) for size in SIZES})})
+            return timed.calibration({("sum",): timed.curve(SIZES, lambda size: partial(all_reduce, size))})
     except (OSError, pool.WorkerFailed) as trouble:
-        return Costs.unavailable(NAMES, f"The two processes could not work together: {trouble}")
+        return Calibration.unavailable(KEYS, f"The two processes could not work together: {trouble}")
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import mean, median
@@ -18,13 +17,14 @@ from time import perf_counter
 
 import torch
 
+from labkit import effort
 from labkit.distributed.job import Job
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
 from labkit.specs import network
-from labkit.specs.calibration import Costs, Curve
+from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import Paced
+from labkit.timing.drift import Paced, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -43,17 +43,16 @@ ROUND_TRIPS = (0.001, 0.005, 0.02)
 SIZES = (16, 4**8, 4**10, 4**11, 4**12)  # bytes of an all-reduce over a link without limits
 DRAWS = 400  # steps from which it is read how much one step differs from another
 SPREAD = Job("cats", 16, batch=16)
-NAMES = ("spread", f"exchange {LOOPBACK}", f"sum {LOOPBACK}",
-         *(f"{kind} {backend}" for kind in OVER for backend in LINKS),
-         *(f"{how} {name} {width}" for how in ("alone", "together") for name, widths in WIDTHS.items()
-           for width in widths))
+KEYS = (("spread",), ("exchange", LOOPBACK), ("sum", LOOPBACK),
+        *((kind, backend) for kind in OVER for backend in LINKS),
+        *((how, name, width) for how in ("alone", "together") for name, widths in WIDTHS.items() for width in widths))
 TARGET = 0.9  # of the test pictures right: where training stops
-BASE_RATE, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
+BASE_LR, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
 _PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
-_BUDGET = 0.1
+_BUDGET = 0.1  # seconds of a measurement, at usual effort
 
 
 def job(name: str, width: int, batch: int) -> Job:
@@ -66,51 +65,58 @@ def layers(name: str, width: int) -> list[network.Layer]:
     return network.cats(width) if name == "cats" else network.deep(width, DEPTH)
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time steps against the examples of one process, `"alone cats 8"` and `"together cats 8"`; and the sorted times
-    of many equal steps, `"spread"`.
+def calibrate(device: torch.device) -> Calibration:
+    """Time steps, exchanges, and exchanges over emulated links.
 
-    Over the loopback and each emulated link: all-reduces against bytes where it has no limits, `"sum hook"`, and what
-    exchanging a bucket adds to a step against its bytes, `"exchange hook"`, where an emulated link is `TRIED`. Over
-    each emulated link: the shortest all-reduce against the link's round trip, `"waiting hook"`.
+    Returns:
+        `("alone", "cats", 8)` and `("together", "cats", 8)`: seconds of a step; the work is the examples of one
+        process. `("spread",)`: seconds of many equal steps, sorted; the work is the place in that order. Over the
+        loopback and each emulated link, `("sum", "hook")`: seconds of an all-reduce where the link has no limits, and
+        `("exchange", "hook")`: what exchanging a bucket adds to a step, where an emulated link is `TRIED`; the work of
+        both is bytes. Over each emulated link, `("waiting", "hook")`: seconds of the shortest all-reduce; the work is
+        the link's round trip in seconds.
     """
     if not torch.distributed.is_available():
-        return Costs.unavailable(NAMES, "This PyTorch was built without torch.distributed.")
-    if not (there := room(PROCESSES)):
-        return Costs.unavailable(NAMES, there.reason)
+        return Calibration.unavailable(KEYS, "This PyTorch was built without torch.distributed.")
+    room_for_two = room(PROCESSES)
     try:
-        with ExitStack() as stack:
-            pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
-            apart, both = (Paced(pacemaker(there), budget=_BUDGET) for there in (one, pair))
-            looks = [_exchange(both, pair)]
-            alone = apart.costs(_steps(apart, one, "alone"))
-            looks.append(_exchange(both, pair))
-            curves = _steps(both, pair, "together")
-            looks.append(_exchange(both, pair))
-            curves[f"exchange {LOOPBACK}"] = [[what.gradients(), median(seconds)]
-                                              for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
-            spread, sums = _spread(pair), _sums(pair)
+        with worker_pool(PROCESSES if room_for_two else 1) as pool:
+            apart, both = (Paced(pacemaker(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
+                           for alone in (True, False))
+            if not room_for_two:
+                alone = apart.calibration(_steps(apart, pool, "alone"))
+                rest = dict.fromkeys((key for key in KEYS if key not in alone.curves), room_for_two.reason)
+                return replace(alone, missing=rest)
+            looks = [_exchange(both, pool)]
+            alone = apart.calibration(_steps(apart, pool, "alone"))
+            curves = _steps(both, pool, "together")
+            for _ in range(effort.pick(quick=0, usual=2, long=2)):
+                looks.append(_exchange(both, pool))
+            curves["exchange", LOOPBACK] = [[what.gradients(), median(seconds)]
+                                            for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
+            spread, sums = _spread(pool), _sums(pool)
         found, missing = _links()
-        costs = both.costs(curves, missing)
+        calibration = both.calibration(curves, missing)
     except WorkerFailed as trouble:
-        return Costs.unavailable(NAMES, f"The processes could not work together: {trouble}")
-    found |= {"spread": spread, f"sum {LOOPBACK}": sums}
-    return replace(costs, curves={**alone.curves, **costs.curves, **found},
-                   drift=max(alone.drift, costs.drift), contention=max(alone.contention, costs.contention))
+        return Calibration.unavailable(KEYS, f"The processes could not work together: {trouble}")
+    found |= {("spread",): spread, ("sum", LOOPBACK): sums}
+    return replace(calibration, curves={**alone.curves, **calibration.curves, **found},
+                   drift=max(alone.drift, calibration.drift), contention=max(alone.contention, calibration.contention))
 
 
-def pacemaker(there: WorkerPool) -> Callable[[], float]:
+def pacemaker(there: WorkerPool, alone: bool = False) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
-    return sampler(there, _PACEMAKER, exchange=False)
+    return sampler(there, _PACEMAKER, exchange=False, alone=alone)
 
 
-def sampler(there: WorkerPool, job: Job, exchange: bool = True) -> Callable[[], float]:
-    """Return a function that runs some steps on all processes and returns the mean seconds of one."""
+def sampler(there: WorkerPool, job: Job, exchange: bool = True, alone: bool = False) -> Callable[[], float]:
+    """Return a function that runs some steps on all processes, or on rank 0 alone; it returns the mean seconds of one.
+    """
     count = 3
 
     def sample() -> float:
         nonlocal count
-        seconds = mean(chain(*there.steps(job, count, exchange)))
+        seconds = mean(chain(*there.steps(job, count, exchange, alone)))
         count = min(max(3, round(_BLOCK_S / seconds)), 200)
         return seconds
 
@@ -200,22 +206,23 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
     if batch % there.processes:
         raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
     job = Job("cats", width, batch=batch // there.processes, seed=seed)
-    found = there.train(job, max(MOST // batch, 1), rate=BASE_RATE * math.sqrt(batch / BASE_BATCH),
+    found = there.train(job, max(MOST // batch, 1), lr=BASE_LR * math.sqrt(batch / BASE_BATCH),
                         every=max(LOOK // batch, 1), target=target)
     reached = found.accuracies[-1][1] >= target
     return Lesson(batch, seed, found.samples if reached else None, found.seconds)
 
 
-def _steps(timed, there, how) -> dict[str, Curve]:
+def _steps(timed, there, how) -> dict[Key, CostCurve]:
     """Return the seconds of steps that exchange nothing, by network and width, against the examples of a process."""
     found = {}
     for name, widths in WIDTHS.items():
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            found[f"{how} {name} {width}"] = timed.curve({
-                batch: sampler(there, job(name, width, batch), exchange=False) for batch in BATCHES
-                if batch * flop <= LARGEST})
+            batches = [batch for batch in effort.pick(quick=BATCHES[::2] + BATCHES[-1:], usual=BATCHES, long=BATCHES)
+                       if batch * flop <= LARGEST]
+            found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
+                there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 
 
@@ -228,56 +235,57 @@ def _exchange(timed, pair) -> list[float]:
     return [timed(longer(pair, what)) for what in EXCHANGED]
 
 
-def _spread(pair) -> Curve:
-    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of three series."""
-    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(3)]
-    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[1])]
+def _spread(pair) -> CostCurve:
+    """Return sorted seconds of equal steps, by their place from 1 up: the middle one of some series."""
+    count = effort.pick(quick=1, usual=2, long=5)
+    series = [sorted(chain(*pair.steps(SPREAD, DRAWS // PROCESSES, exchange=False))) for _ in range(count)]
+    return [[place + 1, seconds] for place, seconds in enumerate(sorted(series, key=sum)[len(series) // 2])]
 
 
-def _links() -> tuple[dict[str, Curve], dict[str, str]]:
+def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
     """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
     found, missing = {}, {}
     for backend in LINKS:
         report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
             with worker_pool(PROCESSES, link=LinkSpec(), backend=backend) as pair:
-                found[f"sum {backend}"] = _sums(pair)
-                found[f"waiting {backend}"] = []
+                found["sum", backend] = _sums(pair)
+                found["waiting", backend] = []
                 for trip in ROUND_TRIPS:
                     pair.set_link(LinkSpec(trip))
-                    found[f"waiting {backend}"].append([trip, _cleanest(adding(pair, SIZES[0]))])
+                    found["waiting", backend].append([trip, _cleanest(adding(pair, SIZES[0]))])
                 pair.set_link(TRIED)
-                found[f"exchange {backend}"] = [[what.gradients(), _usual(longer(pair, what))]
+                found["exchange", backend] = [[what.gradients(), _usual(longer(pair, what))]
                                                for what in EXCHANGED[:3]]
         except WorkerFailed as refusal:
-            missing |= {f"{kind} {backend}": str(refusal) for kind in OVER}
+            missing |= {(kind, backend): str(refusal) for kind in OVER}
     return found, missing
 
 
 def _cleanest(sample) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
-    return min(_taken(sample, 0.2))
+    return min(_taken(sample, 2 * _BUDGET * share()))
 
 
 def _usual(sample) -> float:
     """Return the median of some samples, after a first one, at which networks are built."""
     sample()
-    return median(_taken(sample, 0.5))
+    return median(_taken(sample, 5 * _BUDGET * share()))
 
 
 def _taken(sample, budget: float) -> list[float]:
-    taken, end = [], perf_counter() + budget
+    taken, end = [], perf_counter() + share() * budget
     while len(taken) < 3 or perf_counter() < end:
         taken.append(sample())
     return taken
 
 
-def _sums(pair) -> Curve:
+def _sums(pair) -> CostCurve:
     """Return the seconds of an all-reduce against its bytes."""
     return _rising({size: _cleanest(adding(pair, size)) for size in SIZES})
 
 
-def _rising(times: dict[int, float]) -> Curve:
+def _rising(times: dict[int, float]) -> CostCurve:
     """Return times by size as a curve on which fewer bytes never take longer than more."""
     found, least = [], math.inf
     for size in sorted(times, reverse=True):

@@ -22,7 +22,7 @@ from labkit.models.networks.cats import CatNet
 from labkit.progress import report
 from labkit.runtimes import onnx_session
 from labkit.runtimes.onnx_export import write
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, EAGER, ONE, RUNTIME
 from labkit.timing import clock, drift
 
@@ -43,12 +43,11 @@ def _layers(width: int) -> list[tuple[str, int, int, int]]:
             ("dense", 64 * width, 3, 1)]
 
 
-_NAMES = {(threads, layer): f"{EAGER} {threads} {layer[0]} {operators.channels(*layer[:3])}"
-          for threads in (ONE, ALL) for width in WIDTHS for layer in _layers(width)}
+_LAYERS = {(EAGER, threads, layer[0], operators.channels(*layer[:3])): layer
+           for threads in (ONE, ALL) for width in WIDTHS for layer in _layers(width)}
 _PRODUCTS = (128, 256, 512, 1024)  # sides of the matrices whose product shows the peak rate
 _READS = tuple(2**k for k in range(15, 22))  # bytes that are read again and again, out of the caches
-NAMES = (*_NAMES.values(), *(f"{RUNTIME} {threads} {width}" for threads in (ONE, ALL) for width in WHOLE),
-         "product", "read")
+KEYS = (*_LAYERS, *((RUNTIME, threads, width) for threads in (ONE, ALL) for width in WHOLE), ("product",), ("read",))
 
 
 def all_threads() -> int:
@@ -56,35 +55,35 @@ def all_threads() -> int:
     return max(1, int(devices.cores()))
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time single layers in PyTorch and whole networks in ONNX Runtime, on the processor whatever the device.
 
     Returns:
-        Seconds of a run against the batch: `"eager on one thread conv16 4"` for a layer, and so on, by thread and by
-        channels as `labkit.measure.probes.operators` counts them; `"runtime on all threads 16"` for a network, by
-        its width. On a machine with one processor, all threads are missing. For the floor, on all threads: `"product"`,
-        seconds of a matrix product against its operations, and `"read"`, of reading against the bytes.
+        Seconds of a run; the work is the batch: `("eager", "on one thread", "conv16", 4)` for a layer, and so on, by
+        channels as `labkit.measure.probes.operators` counts them; `("runtime", "on all threads", 16)` for a network, by
+        its width. On a machine with one processor, all threads are missing. For the floor, on all threads:
+        `("product",)`, seconds of a matrix product, whose work is operations, and `("read",)`, of reading bytes.
     """
     devices.settle()
-    paced, curves, missing = drift.Paced(sessions.pacemaker(), _BUDGET), {}, {}
+    paced, curves, missing = drift.Paced(sessions.pacemaker(), _BUDGET, SECONDS), {}, {}
     for done, (label, threads) in enumerate({ONE: 1, ALL: all_threads()}.items()):
         if label == ALL and threads == 1:
-            missing = {name: "There is one processor: one thread is all." for name in NAMES if label in name}
+            missing = {key: "There is one processor: one thread is all." for key in KEYS if label in key}
             break
         report(done / 2, f"Calibrating: layers and networks {label}")
         with devices.threads(threads):
-            for (with_threads, layer), name in _NAMES.items():
-                if with_threads == label:
-                    curves[name] = paced.curve({
-                        batch: clock.sampler(operators.inference(*layer, batch, CPU)) for batch in BATCHES})
+            for key, layer in _LAYERS.items():
+                if label in key:
+                    curves[key] = paced.curve(
+                        BATCHES, lambda batch, layer=layer: clock.sampler(operators.inference(*layer, batch, CPU)))
         with tempfile.TemporaryDirectory() as folder:
             for width in WHOLE:
                 network = _network(width, threads, folder)
-                curves[f"{RUNTIME} {label} {width}"] = paced.curve({b: network.sampler(b) for b in BATCHES})
+                curves[RUNTIME, label, width] = paced.curve(BATCHES, network.sampler)
     with devices.threads(all_threads()):
-        curves["product"] = [[2 * side**3, paced(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
-        curves["read"] = [[size, paced(memory.reader(size, CPU))] for size in _READS]
-    return paced.costs(curves, missing)
+        curves["product",] = [[2 * side**3, paced(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
+        curves["read",] = [[size, paced(memory.reader(size, CPU))] for size in _READS]
+    return paced.calibration(curves, missing)
 
 
 def _network(width, threads, folder) -> onnx_session.Network:
@@ -138,18 +137,18 @@ def gpu() -> str | Unavailable:
     return devices.name(device) if device.type == "cuda" else "Apple's GPU"
 
 
-def seconds(way: str, width: int, batch: int, threads: int, *, calibrated: float,
+def seconds(way: str, width: int, batch: int, threads: int, *, reference_seconds: float,
             budget: float = 0.3) -> tuple[clock.Timing, float]:
     """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         way, width, batch, threads: as in `ready`.
-        calibrated: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         budget: seconds to spend.
     """
     devices.settle()
     with ready(way, width, threads=threads, batch=batch) as call:
-        return drift.timed(clock.sampler(call), sessions.pacemaker(), calibrated, budget)
+        return drift.timed(clock.sampler(call), sessions.pacemaker(), reference_seconds, budget)
 
 
 def each(call: Callable[[], object], count: int, *, limit: float = 20.0) -> list[float]:

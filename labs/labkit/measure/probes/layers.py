@@ -15,7 +15,7 @@ import torch
 from labkit import device as devices
 from labkit.models.networks.dense import DenseNet
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
 
@@ -24,22 +24,21 @@ WIDTHS = (64, 128, 256, 512, 1024, 2048)
 FAR_WIDTHS = WIDTHS[2:]  # the weights of smaller ones stay near, unless there are hundreds of layers
 BATCHES = (1, 2, 8, 16, 32, 128, 512)
 SETS = tuple(n * 2**20 for n in (1, 2, 4, 8, 12, 16, 24, 32, 128))  # bytes of weights used in turn
-NAMES = (*(f"near {width}" for width in WIDTHS), *(f"{place} {width}" for width in FAR_WIDTHS
-                                                   for place in ("far", "climb")))
+KEYS = (*(("near", width) for width in WIDTHS), *((place, width) for width in FAR_WIDTHS for place in ("far", "climb")))
 LARGEST = 1.5e9  # FLOP of a layer: more would take seconds on a small machine
 _PACEMAKER = (256, 64)  # width and batch of the layer that tells how fast the machine runs at the moment
 _BUDGET = 0.05
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time one layer and its ReLU.
 
     Returns:
-        `"near 256"` and `"far 256"`: seconds of an inference against the batch, for each width; `"climb 256"`:
-        seconds for a batch of 1 against the bytes of the weights that are used in turn, from one layer's on.
+        `("near", 256)` and `("far", 256)`, by width: seconds of an inference; the work is the batch. `("climb", 256)`:
+        seconds for a batch of 1; the work is the bytes of the weights that are used in turn, from one layer's on.
     """
     devices.settle()
-    paced = Paced(pacemaker(device), budget=_BUDGET)
+    paced = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
@@ -49,12 +48,12 @@ def calibrate(device: torch.device) -> Costs:
         def seconds(used, batch, width=width, layers=layers):
             return paced(_sampler(layers[:used], width, batch, device))
 
-        near = curves[f"near {width}"] = [[batch, seconds(1, batch)] for batch in batches]
+        near = curves["near", width] = [[batch, seconds(1, batch)] for batch in batches]
         if len(layers) > 1:
             climb = [[size, seconds(size // one, 1)] for size in SETS if size >= 2 * one]
-            curves[f"climb {width}"] = [[one, near[0][1]], *climb]
-            curves[f"far {width}"] = [[1, climb[-1][1]], *([batch, seconds(None, batch)] for batch in batches[1:])]
-    return paced.costs(curves)
+            curves["climb", width] = [[one, near[0][1]], *climb]
+            curves["far", width] = [[1, climb[-1][1]], *([batch, seconds(None, batch)] for batch in batches[1:])]
+    return paced.calibration(curves)
 
 
 def pacemaker(device: torch.device) -> Callable[[], float]:
@@ -63,19 +62,20 @@ def pacemaker(device: torch.device) -> Callable[[], float]:
     return _sampler([DenseNet(width).to(device)], width, batch, device)
 
 
-def seconds(width: int, depth: int, batch: int, *, pace: float, budget: float = 0.4) -> tuple[clock.Timing, float]:
+def seconds(width: int, depth: int, batch: int, *, reference_seconds: float,
+            budget: float = 0.4) -> tuple[clock.Timing, float]:
     """Time one inference of a whole network at the calibrated pace; the result is `labkit.timing.drift.timed`'s.
 
     Args:
         width, depth: of a `labkit.models.networks.dense.DenseNet`.
         batch: examples.
-        pace: seconds that the pacemaker took when the machine was calibrated.
+        reference_seconds: seconds that the reference kernel took when the machine was calibrated.
         budget: seconds to spend.
     """
     device = devices.best()
     devices.settle()
     network = _sampler([DenseNet(width, depth).to(device)], width, batch, device)
-    return timed(network, pacemaker(device), pace, budget)
+    return timed(network, pacemaker(device), reference_seconds, budget)
 
 
 def _sampler(networks, width, batch, device):

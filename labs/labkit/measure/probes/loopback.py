@@ -17,12 +17,12 @@ import torch
 
 from labkit.processes import Helper, HelperFailed, say
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
 SECONDS = 9  # about how long it takes
-NAMES = ("message",)
+KEYS = (("message",),)
 SIZES = tuple(4**k for k in range(14))  # bytes: 1 B to 64 MiB
 CHUNK = 2**20  # bytes that one call sends or receives at most
 PACEMAKER = 4**8  # bytes of the message that tells how fast the machine runs at the moment
@@ -32,18 +32,19 @@ _PATIENCE_S = 20
 _HEAD = struct.Struct("!Q")
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time messages that are sent, received whole, and acknowledged by one byte: seconds against bytes.
+def calibrate(device: torch.device) -> Calibration:
+    """Time messages that are sent, received whole, and acknowledged by one byte.
 
-    Where no connection can be had it is missing.
+    Returns:
+        `("message",)`: seconds of one message; the work is bytes. Where no connection can be had it is missing.
     """
     try:
         with session() as message:
-            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET)
+            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: messages over loopback TCP")
-            return timed.costs({"message": timed.curve({size: partial(message, size) for size in SIZES})})
+            return timed.calibration({("message",): timed.curve(SIZES, lambda size: partial(message, size))})
     except (OSError, HelperFailed) as trouble:
-        return Costs.unavailable(NAMES, f"Two processes cannot talk over the loopback interface ({trouble}). A "
+        return Calibration.unavailable(KEYS, f"Two processes cannot talk over the loopback interface ({trouble}). A "
                                         "firewall or a sandbox may forbid it.")
 
 

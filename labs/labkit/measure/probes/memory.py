@@ -12,12 +12,12 @@ import torch
 
 from labkit import device as devices
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
 SECONDS = 7  # about how long it takes
-NAMES = ("read", "triad")
+KEYS = (("read",), ("triad",))
 SETS = tuple(part * 2**k for k in range(13, 30) for part in (2, 3))  # bytes: 16 KiB, 24 KiB … 1.5 GiB
 LARGEST = {"cpu": 2**28, "cuda": 2**32, "mps": 2**29}  # bytes of the triad's three arrays, far beyond the caches
 _PASSES = {"cpu": 2**25, "mps": 2**27, "cuda": 2**31}  # bytes read in one call: long against the cost of starting it
@@ -26,21 +26,21 @@ _PACEMAKER = 2**19  # bytes of the read that tells how fast the processor runs a
 _BUDGET = 0.07
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time reading and the triad.
 
     Returns:
-        `"read"`: seconds to read a set once when it has just been read, against its bytes; `"triad"`: seconds of
-        STREAM's triad against the bytes of its three arrays together.
+        `("read",)`: seconds to read a set once when it has just been read; the work is its bytes. `("triad",)`:
+        seconds of STREAM's triad; the work is the bytes of its three arrays together.
     """
     devices.settle()
-    timed = Paced(pacemaker(device), budget=_BUDGET)
+    timed = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
     report(0, "Calibrating: caches and memory")
     sets = [size for size in SETS if size <= devices.memory(device) * _SHARE]
     numbers = torch.rand(sets[-1] // 4, device=device)
-    curve = timed.curve({size: reader(size, device, numbers) for size in sets})
+    curve = timed.curve(sets, lambda size: reader(size, device, numbers))
     largest = _fitting(device)
-    return timed.costs({"read": curve, "triad": [[largest, timed(triad(largest, device))]]})
+    return timed.calibration({("read",): curve, ("triad",): [[largest, timed(triad(largest, device))]]})
 
 
 def pacemaker(device: torch.device) -> Callable[[], float]:

@@ -13,6 +13,7 @@ from time import perf_counter, sleep
 import torch
 
 from labkit import device as devices
+from labkit import effort
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link
 from labkit.offload import cloud, parts, wire
@@ -20,7 +21,7 @@ from labkit.offload.edge import PATIENCE_S, Line
 from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import Paced
@@ -32,7 +33,7 @@ SIZES = (0, 2**12, 2**14, 2**16)  # bytes of a message
 LINK = LinkSpec(round_trip=0.01, rate=12.5e6)  # over which messages are timed
 PAUSE_S = 0.02  # between two pictures
 AWAKE = (1, 2, 3)  # layers in a row that are timed after a pause
-NAMES = (*(f"layer {kind}" for kind in KINDS), "waking", *link.BACKENDS)
+KEYS = (*(("layer", kind) for kind in KINDS), ("waking",), *(("message", backend) for backend in link.BACKENDS))
 _LEAST = 1e-3  # pacemakers: what is measured as a difference may come out below nothing
 _BUDGET = 0.06  # seconds for a probe
 _SAMPLES = 25  # after pauses
@@ -40,35 +41,36 @@ _YAWNS = 4  # pacemakers, until the core is awake
 _WARM_UP = 5  # messages, until TCP sends them at once
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time on one core of the processor, whatever the device: edge devices have no more.
 
     Returns:
-        `"layer conv16"` and so on: seconds for one picture against the channels that the layer reads (the first: that
-        it writes). `"waking"`: how many seconds longer some layers in a row take after a pause, against their number.
-        `"tunnel"`, `"relay"`: seconds of a message of so many bytes and its short answer, less what the link takes.
+        `("layer", "conv16")` and so on: seconds for one picture; the work is the channels that the layer reads (the
+        first: that it writes). `("waking",)`: how many seconds longer some layers in a row take after a pause; the work
+        is their number. `("message", "tunnel")`, `("message", "relay")`: seconds of a message and its short answer,
+        less what the link takes; the work is the message's bytes.
     """
     devices.settle()
     with devices.threads(1):
-        paced = Paced(pacemaker(), budget=_BUDGET)
-        curves = {f"layer {kind}": [] for kind in KINDS}
+        paced = Paced(pacemaker(), budget=_BUDGET, seconds=SECONDS)
+        curves = {("layer", kind): [] for kind in KINDS}
         for done, width in enumerate(WIDTHS):
             report(done / 8, f"Calibrating: layers of width {width}")
             for kind, (channels, layer) in zip(KINDS, _layers(width), strict=True):
-                curves[f"layer {kind}"].append([channels, paced(clock.sampler(layer))])
-        curves["waking"] = []
+                curves["layer", kind].append([channels, paced(clock.sampler(layer))])
+        curves["waking",] = []
         for count in AWAKE:
             some = _first(count)
             longer = _rarely(lambda some=some: _seconds(some)) - paced(clock.sampler(some))
-            curves["waking"].append([count, max(longer, _LEAST)])
+            curves["waking",].append([count, max(longer, _LEAST)])
         missing = {}
         for done, backend in enumerate(link.BACKENDS):
             report(0.5 + done / 4, f"Calibrating: messages over the {backend}")
             try:
-                curves[backend] = list(_messages(backend))
+                curves["message", backend] = list(_messages(backend))
             except (OSError, link.BackendUnavailable, HelperFailed, NoAnswer) as trouble:
-                missing[backend] = str(trouble)
-    return paced.costs(curves, missing)
+                missing["message", backend] = str(trouble)
+    return paced.calibration(curves, missing)
 
 
 def pacemaker() -> Callable[[], float]:
@@ -82,11 +84,11 @@ def _rarely(sample: Callable[[], float]) -> float:
 
     The core idles nearly all the time: were anything timed in turn with it, it would wake up sooner.
     """
-    pace, times, paces = pacemaker(), [], []
-    for _ in range(_SAMPLES):
+    reference_seconds, times, paces = pacemaker(), [], []
+    for _ in range(effort.pick(quick=_SAMPLES // 2, usual=_SAMPLES, long=2 * _SAMPLES)):
         sleep(PAUSE_S)
         times.append(sample())
-        paces.append(pace())
+        paces.append(reference_seconds())
     return median(times) / median(paces)
 
 

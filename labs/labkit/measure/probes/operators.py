@@ -14,7 +14,7 @@ from torch import nn
 from labkit import device as devices
 from labkit.models import autocast, training
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
@@ -37,26 +37,31 @@ def channels(kind: str, read: int, written: int) -> int:
     return written if kind == "conv32" else read
 
 
-NAMES = ("optimiser", *(f"{mode} {kind} {channels(kind, read, written)}"
-                        for mode in ("infer", "train") for kind, read, written, _ in _PROBES))
+KEYS = (("optimiser",), *((mode, kind, channels(kind, read, written))
+                         for mode in ("infer", "train") for kind, read, written, _ in _PROBES))
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time every layer, for inference (`"infer conv16 4"`) and for training, forward and backward together
-    (`"train conv16 4"`), against the batch; and the optimiser's step against the number of parameters.
+def calibrate(device: torch.device) -> Calibration:
+    """Time every layer, and the optimiser's step.
+
+    Returns:
+        `("infer", "conv16", 4)`, an inference of a layer by kind and channels, and `("train", "conv16", 4)`, forward
+        and backward together: seconds; the work is the batch. `("optimiser",)`: seconds of a step; the work is
+        parameters.
     """
     devices.settle()
     sync = devices.sync(device)
-    timed = Paced(pacemaker(device))
+    timed = Paced(pacemaker(device), seconds=SECONDS)
     curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
         for mode, call in (("infer", inference), ("train", learning)):
             batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
-            curves[f"{mode} {kind} {channels(kind, read, written)}"] = timed.curve({
-                batch: clock.sampler(call(kind, read, written, side, batch, device), sync) for batch in batches})
-    curves["optimiser"] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
-    return timed.costs(curves)
+            curves[mode, kind, channels(kind, read, written)] = timed.curve(
+                batches, lambda batch, call=call, layer=(kind, read, written, side): clock.sampler(
+                    call(*layer, batch, device), sync))
+    curves["optimiser",] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
+    return timed.calibration(curves)
 
 
 def pacemaker(device: torch.device) -> Callable[[], float]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 
 from labkit.measure.probes import storage
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 
 SECONDS = 4  # about how long it takes
-NAMES = ("random",)
+KEYS = (("random",),)
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time single reads as `labkit.measure.probes.storage.calibrate` does, of a file that has just been read."""
-    return storage.calibrate(device, "warm", NAMES)
+    return storage.calibrate(device, "warm", ("random",))

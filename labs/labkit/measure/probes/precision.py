@@ -17,11 +17,12 @@ from labkit.measure.probes import operators
 from labkit.measure.probes.latency import all_threads
 from labkit.models import autocast
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, GPU, ONE
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
 
+REFERENCE = "reference"
 SECONDS = 22  # about how long it takes
 PLACES = (ONE, ALL, GPU)
 BATCHES = (8, 64, 256)
@@ -35,38 +36,39 @@ _TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, chan
 _LAYERS = tuple(layer for width in WIDTHS for layer in (
     ("conv32", 3, width, 32), ("conv16", width, 2 * width, 16), ("conv8", 2 * width, 4 * width, 8),
     ("dense", 64 * width, 3, 1)))
-_COSTS = ("optimiser", *(f"{kind} {operators.channels(kind, read, written)}" for kind, read, written, _ in _LAYERS))
-NAMES = (*(f"{place} {form} {cost}" for place, form, cost in product(PLACES, autocast.FORMS, _COSTS)),
-         *(f"{place} pace" for place in PLACES))
+_RESTS = (("optimiser",), *((kind, operators.channels(kind, read, written)) for kind, read, written, _ in _LAYERS))
+KEYS = (*((place, form, *rest) for place, form, rest in product(PLACES, autocast.FORMS, _RESTS)),
+        *((place, REFERENCE) for place in PLACES))
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time every layer, forward and backward together.
 
     Returns:
-        Seconds against the batch: `"on all threads bf16 conv16 8"`, and so on by place, format, kind and channels as
-        `labkit.measure.probes.operators` counts them; `"on all threads bf16 optimiser"` against the parameters;
-        and what the pacemaker took at a place, `"on all threads pace"`, against 1.
+        Seconds of a layer forward and backward, by place, format, kind and channels as
+        `labkit.measure.probes.operators` counts them: `("on all threads", "bf16", "conv16", 8)`; the work is the batch.
+        `("on all threads", "bf16", "optimiser")`: seconds of a step; the work is parameters. `("on all threads",
+        "reference")`: seconds of 1 reference kernel.
     """
     devices.settle()
     found, missing = [], {}
     for done, place in enumerate(PLACES):
         report(done / len(PLACES), f"Calibrating: training {place}")
         if why := _absent(place, device):
-            missing |= {name: why for name in NAMES if name.startswith(place)}
+            missing |= {key: why for key in KEYS if key[0] == place}
             continue
         with devices.threads(1 if place == ONE else all_threads()):
-            costs = _at(place, device if place == GPU else CPU)
-        found.append(costs)
-        missing |= costs.missing
-    return Costs(
-        curves={name: curve for costs in found for name, curve in costs.curves.items()},
-        pace=found[0].pace,
-        drift=max(costs.drift for costs in found),
-        contention=max(costs.contention for costs in found),
+            calibration = _at(place, device if place == GPU else CPU)
+        found.append(calibration)
+        missing |= calibration.missing
+    return Calibration(
+        curves={name: curve for calibration in found for name, curve in calibration.curves.items()},
+        reference_seconds=found[0].reference_seconds,
+        drift=max(calibration.drift for calibration in found),
+        contention=max(calibration.contention for calibration in found),
         date=found[-1].date,
         missing=missing,
-        battery=any(costs.battery for costs in found),
+        battery=any(calibration.battery for calibration in found),
     )
 
 
@@ -76,23 +78,23 @@ def _absent(place, device) -> str:
     return "There is no GPU here that PyTorch can use." if place == GPU and device.type == "cpu" else ""
 
 
-def _at(place, device) -> Costs:
-    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET)
+def _at(place, device) -> Calibration:
+    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET, SECONDS / 2)
     curves, missing = {}, {}
     for form in autocast.FORMS:
         with autocast.tf32_for(form, device):
             if why := refusal(form, device):
-                missing |= {f"{place} {form} {cost}": why for cost in _COSTS}
+                missing |= {(place, form, *rest): why for rest in _RESTS}
                 continue
             for kind, read, written, side in _LAYERS:
-                curves[f"{place} {form} {kind} {operators.channels(kind, read, written)}"] = paced.curve({
-                    batch: clock.sampler(operators.learning(kind, read, written, side, batch, device, form), sync)
-                    for batch in BATCHES})
-            curves[f"{place} {form} optimiser"] = [
+                curves[place, form, kind, operators.channels(kind, read, written)] = paced.curve(
+                    BATCHES, lambda batch, layer=(kind, read, written, side), form=form: clock.sampler(
+                        operators.learning(*layer, batch, device, form), sync))
+            curves[place, form, "optimiser"] = [
                 [count, paced(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
-    costs = paced.costs(curves, missing)
-    costs.curves[f"{place} pace"] = [[1, costs.pace]]
-    return costs
+    calibration = paced.calibration(curves, missing)
+    calibration.curves[place, REFERENCE] = [[1, calibration.reference_seconds]]
+    return calibration
 
 
 def refusal(form: str, device: torch.device) -> str:
@@ -119,7 +121,7 @@ def _quickest(form, device) -> float:
     return min(clock.sampler(call, devices.sync(device))() for _ in range(3))
 
 
-def seconds(form: str, width: int, batch: int, threads: int | None, costs: Costs, *,
+def seconds(form: str, width: int, batch: int, threads: int | None, calibration: Calibration, *,
             budget: float = 0.4) -> tuple[clock.Timing, float]:
     """Time one training step at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
 
@@ -128,7 +130,7 @@ def seconds(form: str, width: int, batch: int, threads: int | None, costs: Costs
         width: channels after the first convolution.
         batch: pictures in the step.
         threads: of the processor; None for the GPU.
-        costs: what `calibrate` found.
+        calibration: what `calibrate` found.
         budget: seconds to spend.
 
     Raises:
@@ -145,8 +147,8 @@ def seconds(form: str, width: int, batch: int, threads: int | None, costs: Costs
         if place == ONE:  # the pace of one thread, whatever the step runs on
             with devices.threads(1):
                 beside = operators.pacemaker(device)
-            return timed(_on(threads, call), _on(1, beside), costs.curve(f"{ONE} pace")[0][1], budget)
-        return timed(call, operators.pacemaker(device), costs.curve(f"{place} pace")[0][1], budget)
+            return timed(_on(threads, call), _on(1, beside), calibration.curve(ONE, REFERENCE)[0][1], budget)
+        return timed(call, operators.pacemaker(device), calibration.curve(place, REFERENCE)[0][1], budget)
 
 
 def _on(threads, sample):

@@ -11,13 +11,13 @@ import torch
 
 from labkit import device as devices
 from labkit.progress import report
-from labkit.specs.calibration import Costs, Curve
+from labkit.specs.calibration import Calibration, CostCurve
 from labkit.timing import clock
 from labkit.timing.drift import Paced
 
 SECONDS = 10  # about how long it takes
 FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
-NAMES = FORMATS
+KEYS = tuple((name,) for name in FORMATS)
 SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
          "mps": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
          "cuda": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)}
@@ -27,32 +27,33 @@ _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, 
            "fp16": torch.float16, "fp8": torch.float8_e4m3fn, "int8": torch.int8}
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time products of square matrices: for each format, seconds against the operations (2 side³).
+def calibrate(device: torch.device) -> Calibration:
+    """Time products of square matrices, whose sides grow up to the largest that the format's speed allows.
 
-    The sides grow up to the largest that the format's speed allows. A format that the device or the framework lacks is
-    missing, with what it said.
+    Returns:
+        `("fp32",)` and so on: seconds of one product; the work is its operations (2 side³). A format that the device or
+        the framework lacks is missing, with what it said.
     """
     devices.settle()
-    timed = Paced(sampler("fp32", _PACEMAKER, device))
+    timed = Paced(sampler("fp32", _PACEMAKER, device), seconds=SECONDS)
     curves, missing = {}, {}
     for done, name in enumerate(FORMATS):
         report(done / len(FORMATS), f"Calibrating: matrix products in {name}")
         try:
-            curves[name] = _curve(name, device, timed)
+            curves[name,] = _curve(name, device, timed)
         except (RuntimeError, TypeError, ValueError, NotImplementedError) as refusal:
-            missing[name] = _reason(name, device, refusal)
-    return timed.costs(curves, missing)
+            missing[name,] = _reason(name, device, refusal)
+    return timed.calibration(curves, missing)
 
 
-def _curve(name, device, timed) -> Curve:
+def _curve(name, device, timed) -> CostCurve:
     samples, before, taken = {}, 1, 0.0
     for side in SIDES[device.type]:
         if taken * (side / before) ** 3 > LONGEST:
             break
         sample = samples[2 * side**3] = sampler(name, side, device)
         before, taken = side, sample()
-    return timed.curve(samples)
+    return timed.curve(samples, samples.get)
 
 
 def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:

@@ -11,25 +11,25 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
+from labkit import effort
 from labkit.measure import open_loop
 from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
 from labkit.runtimes.onnx_export import write
 from labkit.runtimes.onnx_session import Network
-from labkit.serving import process
-from labkit.specs.calibration import Costs
+from labkit.serving import server
+from labkit.specs.calibration import Calibration, now
 from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
 
 SECONDS = 14  # about how long it takes
-NAMES = ("computing", "spread", "handling", "handing", "rest")
+KEYS = (("computing",), ("spread",), ("handling",), ("handing",), ("rest",))
 WIDTH = 4096  # of the network: its weights take 120 MB, far more than a core's caches
 SIZES = (1, 2, 3, 4, 6, 8)  # pictures in a batch
 _SHARES = [(step + 0.5) / 20 for step in range(20)]  # of a spread: twentieths
@@ -40,49 +40,50 @@ _LEAST = 1e-6  # seconds: differences may come out below nothing
 
 
 @contextmanager
-def standing(width: int | None = None, **settings) -> Iterator[tuple[process.Server, open_loop.Generator]]:
+def standing(width: int | None = None, **settings) -> Iterator[tuple[server.Server, open_loop.Generator]]:
     """Run the web service with a network that has learned nothing, which takes as long, and a load generator.
 
     Args:
         width: of the network; `WIDTH` unless given.
-        settings: of `labkit.serving.process.running`.
+        settings: of `labkit.serving.server.running`.
     """
     torch.manual_seed(0)
     pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, *PICTURE), np.uint8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = write(DenseCats(width or WIDTH), Path(folder) / "dense.onnx")
         choices = Network(path).answers(pictures)
-        with process.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
+        with server.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
             yield service, generator
 
 
-def pace(service: process.Server, generator: open_loop.Generator) -> float:
+def pace(service: server.Server, generator: open_loop.Generator) -> float:
     """Return the seconds that the network takes for a picture alone, one after the other: the pacemaker."""
-    service.settle(limit=1)
+    service.configure(max_batch=1)
     return median(generator.closed(service.port, 1, _PACE_S).computed.tolist())
 
 
-def calibrate(device: torch.device) -> Costs:
+def calibrate(device: torch.device) -> Calibration:
     """Time the server on the processor, whatever the device.
 
     Returns:
-        `"computing"`: seconds of the network against the pictures in a batch, on a straight line through the medians:
-        it fetches its weights once, and computes for each picture. `"spread"`: how long a picture alone would take,
-        from the fastest twentieth of the batches to the slowest. `"handling"`: the event loop's processor time for a
-        request. `"handing"`: between the loop and the network, there and back, for a batch. `"rest"`: what else a
-        request takes, from the fastest twentieth to the slowest.
+        `("computing",)`: seconds of the network, on a straight line through the medians, for it fetches its weights
+        once and computes for each picture; the work is the pictures in a batch. `("spread",)`: how long a picture alone
+        would take, from the fastest twentieth of the batches to the slowest; the work is the percentile. `("rest",)`:
+        what else a request takes, in the same way. `("handling",)`: the event loop's processor time for 1 request.
+        `("handing",)`: between the loop and the network, there and back, for 1 batch.
     """
     with standing() as (service, generator):
         generator.closed(service.port, 8, _PACE_S)  # warm
         contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
         before = pace(service, generator)
-        for done in range(_ROUNDS):
+        rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
+        for done in range(rounds):
             for size in SIZES:
-                report(done / _ROUNDS, f"Calibrating: batches of {size}")
-                service.settle(limit=size)
-                spent = service.spent()
+                report(done / rounds, f"Calibrating: batches of {size}")
+                service.configure(max_batch=size)
+                spent = service.cpu_seconds()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
-                spent = service.spent() - spent
+                spent = service.cpu_seconds() - spent
                 after = pace(service, generator)
                 paces.append((before * after) ** 0.5)
                 before = after
@@ -90,7 +91,7 @@ def calibrate(device: torch.device) -> Costs:
                 ratios[size].append(median(full) / paces[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
                 handling.append(spent / len(load.due) / paces[-1])
-        service.settle(limit=SIZES[-1])
+        service.configure(max_batch=SIZES[-1])
         steady = generator.open(service.port, _MEANWHILE / pace(service, generator), _STEADY_S, even=True)
         share = contention.share()
     usual = median(paces)
@@ -98,14 +99,14 @@ def calibrate(device: torch.device) -> Costs:
     handing = float(np.nanmean(steady.handed))
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - each
     line = np.polyfit(SIZES, [median(found) for found in ratios.values()], 1)
-    return Costs(
+    return Calibration(
         curves={
-            "computing": [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
-            "spread": [[100 * share, ratio * usual]
+            ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
+            ("spread",): [[100 * share, ratio * usual]
                        for share, ratio in zip(_SHARES, np.median(spreads, 0).tolist(), strict=True)],
-            "handling": [[1, each]],
-            "handing": [[1, handing]],
-            "rest": [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
+            ("handling",): [[1, each]],
+            ("handing",): [[1, handing]],
+            ("rest",): [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
         },
-        pace=usual, drift=max(paces) / min(paces), contention=share,
-        date=datetime.now(UTC).isoformat(timespec="seconds"))
+        reference_seconds=usual, drift=max(paces) / min(paces), contention=share,
+        date=now())

@@ -16,7 +16,7 @@ from labkit.models.networks.cats import CatNet
 from labkit.progress import report
 from labkit.runtimes.onnx_export import in_format
 from labkit.runtimes.onnx_session import SIDE, Network
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
 from labkit.timing.drift import Paced, timed
@@ -24,24 +24,23 @@ from labkit.timing.drift import Paced, timed
 SECONDS = 12  # about how long it takes
 WIDTHS = (4, 8, 16, 32, 64)
 BATCHES = (1, 2, 8, 64)
-NAMES = tuple(f"{name} {width}" for name in ONNX_FORMATS for width in WIDTHS)
+KEYS = tuple((name, width) for name in ONNX_FORMATS for width in WIDTHS)
 _PACEMAKER = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
 
 
-def calibrate(device: torch.device) -> Costs:
-    """Time networks on one thread of the processor, whatever the device: seconds of a run against the batch.
+def calibrate(device: torch.device) -> Calibration:
+    """Time networks on one thread of the processor, whatever the device.
 
     Returns:
-        `"int8 static 16"` and so on, by format and width.
+        `("int8 static", 16)` and so on, by format and width: seconds of a run; the work is the batch.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paced, curves = Paced(pacemaker()), {}
-        for done, name in enumerate(NAMES):
-            report(done / len(NAMES), f"Calibrating: ONNX Runtime, {name} channels")
-            form, width = name.rsplit(" ", 1)
-            network = Network(file(form, int(width), folder))
-            curves[name] = [[batch, paced(network.sampler(batch))] for batch in BATCHES]
-        return paced.costs(curves)
+        paced, curves = Paced(pacemaker(), seconds=SECONDS), {}
+        for done, (form, width) in enumerate(KEYS):
+            report(done / len(KEYS), f"Calibrating: ONNX Runtime, {form}, {width} channels")
+            network = Network(file(form, width, folder))
+            curves[form, width] = paced.curve(BATCHES, network.sampler)
+        return paced.calibration(curves)
 
 
 def pacemaker() -> Callable[[], float]:
@@ -49,7 +48,7 @@ def pacemaker() -> Callable[[], float]:
     return _sampler("fp32", *_PACEMAKER)
 
 
-def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace: float,
+def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], reference_seconds: float,
             budget: float = 0.3) -> tuple[clock.Timing, float]:
     """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
 
@@ -61,7 +60,7 @@ def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], pace:
         pace: seconds that it took when the machine was calibrated.
         budget: seconds to spend.
     """
-    return timed(_sampler(form, width, batch), _sampler(form, *beside), pace, budget)
+    return timed(_sampler(form, width, batch), _sampler(form, *beside), reference_seconds, budget)
 
 
 def _sampler(form, width, batch):

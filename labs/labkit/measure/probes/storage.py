@@ -30,12 +30,12 @@ import torch
 
 from labkit import cache
 from labkit.progress import report
-from labkit.specs.calibration import Costs
+from labkit.specs.calibration import Calibration
 from labkit.timing.drift import Paced
 
 SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
-NAMES = PATTERNS
+KEYS = tuple((pattern,) for pattern in PATTERNS)
 BLOCKS = tuple(4**k for k in range(6, 13))  # bytes of one read: 4 KiB to 16 MiB
 FILE = 2**28  # bytes: enough that a device's own small caches do not hold it
 PACEMAKER = 4**8  # bytes of the read that tells how fast the device is at the moment
@@ -48,8 +48,8 @@ class NoColdReads(OSError):
     """The page cache cannot be gone around here; the message says why."""
 
 
-def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str] = PATTERNS) -> Costs:
-    """Time single reads, one after the other: for each pattern, seconds against the bytes of the read.
+def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str] = PATTERNS) -> Calibration:
+    """Time single reads, one after the other.
 
     What this file system or this operating system does not allow is missing, with the reason.
 
@@ -57,18 +57,22 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
         device: of the framework; it has no part in this.
         state: `"cold"`, or `"warm"` for reads out of the page cache.
         patterns: which of `PATTERNS` to measure.
+
+    Returns:
+        `("random",)` and `("sequential",)`: seconds of one read; the work is bytes.
     """
+    keys = [(pattern,) for pattern in patterns]
     try:
         with session(state) as read:
-            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET)
+            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET, seconds=SECONDS)
             report(0, f"Calibrating: {state} reads")
-            return timed.costs({pattern: timed.curve({size: partial(read, size, pattern) for size in BLOCKS})
-                                for pattern in patterns})
+            return timed.calibration({(pattern,): timed.curve(BLOCKS, partial(partial, read, pattern=pattern))
+                                      for pattern in patterns})
     except NoColdReads as trouble:
-        return Costs.unavailable(patterns, str(trouble))
+        return Calibration.unavailable(keys, str(trouble))
     except OSError as trouble:
-        return Costs.unavailable(patterns, f"A file of {FILE >> 20} MiB cannot be written to the cache folder and read "
-                                           f"again: {trouble.strerror or trouble}.")
+        return Calibration.unavailable(keys, f"A file of {FILE >> 20} MiB cannot be written to the cache folder and "
+                                             f"read again: {trouble.strerror or trouble}.")
 
 
 @contextmanager

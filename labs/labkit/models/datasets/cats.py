@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from numbers import Real
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import psutil
@@ -29,10 +30,10 @@ from labkit.models.datasets import scenes
 from labkit.models.datasets.painter import Canvas
 from labkit.models.datasets.scenes import MANY_COLOURED, ONE_COLOUR
 from labkit.progress import report
-from labkit.specs.network import SIDE
+from labkit.specs.network import CLASS_NAMES, SIDE
 from labkit.units import quantity
 
-CLASSES = ("cat", "car", "bicycle")
+CLASSES = CLASS_NAMES
 COATS = ONE_COLOUR + MANY_COLOURED
 GENERATOR_VERSION = 1  # to be raised with every change to the pictures, so that no cache serves old ones
 
@@ -77,6 +78,7 @@ def draw(
     seed: int = 0,
     balance: Sequence[float] = (1, 1, 1),
     label_noise: float = 0.0,
+    seconds: float = math.inf,
 ) -> Pictures:
     """Draw pictures of cats, cars and bicycles.
 
@@ -89,12 +91,14 @@ def draw(
         seed: which pictures; 0 or more.
         balance: how often cats, cars and bicycles come, in proportion to each other.
         label_noise: the share of the labels, 0 to 1, that name one of the other two classes.
+        seconds: after which those that are done are returned, `BLOCK` at least, and the rest is not drawn.
 
     Raises:
         ValueError: an argument outside what is allowed; the message says what is.
         MemoryError: the pictures need more memory than is free.
     """
     n, size, coats, seed, balance, label_noise = _check(n, size, coats, seed, balance, label_noise)
+    begin = perf_counter()
     needed, free = 3 * n * size * size, psutil.virtual_memory().available
     if needed > free:
         raise MemoryError(f"{n:,} pictures of {size} × {size} take {quantity(needed, 'B')} of memory, and "
@@ -120,26 +124,33 @@ def draw(
         try:
             for done, _ in enumerate(pool.map(block, starts), 1):
                 report(done / len(starts), "Drawing pictures")
+                if perf_counter() - begin > seconds:
+                    stopped.set()
+                    pool.shutdown(cancel_futures=True)
+                    break
         except BaseException:  # also a cancelled or interrupted cell: nothing goes on, and nothing begins
             stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
-    return Pictures(*map(torch.from_numpy, (images, labels, truth, worn)))
+    return Pictures(*map(torch.from_numpy, (images, labels, truth, worn)))[:done * BLOCK]
 
 
-def load(n: int, *, folder: str | Path | None = None, **arguments) -> Pictures:
+def load(n: int, *, folder: str | Path | None = None, seconds: float = math.inf, **arguments) -> Pictures:
     """Return what `draw(n, **arguments)` draws, from disk where it was drawn before.
 
     A file that is damaged is drawn anew, and a folder that cannot be written is done without, each with a warning.
+    Fewer pictures than n, for want of time, are not kept.
 
     Args:
         folder: where the pictures are kept; the cache folder unless given.
+        seconds: as in `draw`.
 
     Raises:
         ValueError: as for `draw`.
     """
     drawn = inspect.signature(draw).bind(n, **arguments)
     drawn.apply_defaults()
+    drawn.arguments.pop("seconds", None)
     n, size, *_ = checked = _check(**drawn.arguments)
     digest = hashlib.sha256(json.dumps([GENERATOR_VERSION, *checked]).encode()).hexdigest()
     folder = cache.folder("pictures") if folder is None else Path(folder)
@@ -153,7 +164,9 @@ def load(n: int, *, folder: str | Path | None = None, **arguments) -> Pictures:
         pass
     except (OSError, SafetensorError, TypeError, ValueError) as error:
         warnings.warn(f"The stored pictures {path} cannot be read ({error}); drawing them again.", stacklevel=2)
-    pictures = draw(n, **arguments)
+    pictures = draw(n, seconds=seconds, **arguments)
+    if len(pictures) < n:
+        return pictures
     tensors = {f.name: getattr(pictures, f.name) for f in fields(pictures)}
     try:
         cache.write_atomically(path, lambda part: save_file(tensors, part))

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from playwright.sync_api import sync_playwright
 
-TESTS = Path(__file__).parent
-ROOT = TESTS.parent
+ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 import field  # noqa: E402
@@ -82,11 +82,12 @@ def training() -> None:
 
 
 def predictions() -> None:
-    for lab, comparison in validate.validate(validate.calibrated()):
+    everything = validate.chosen(())
+    for lab, comparison in validate.validate(validate.calibrated(everything), everything):
         score = validate.score(lab, comparison)
         if score.errors:
             line(f"error of {score.title[:40].lower()}, median and p90", f"{score.median:.0%}, {score.p90:.0%}",
-                 "{:.0%}, {:.0%}".format(*score.goal), score.reached)
+                 f"{score.goal.median:.0%}, {score.goal.p90:.0%}", score.reached)
 
 
 def pages() -> None:

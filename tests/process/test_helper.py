@@ -150,9 +150,9 @@ def test_without_a_connection_the_message_is_missing_with_the_reason(monkeypatch
         raise ConnectionRefusedError(111, "Connection refused")
 
     monkeypatch.setattr(socket, "create_connection", refused)
-    costs = loopback.calibrate(CPU)
-    costs.check(loopback.NAMES)
-    assert "Connection refused" in costs.missing["message"] and "firewall" in costs.missing["message"]
+    calibration = loopback.calibrate(CPU)
+    calibration.check(loopback.KEYS)
+    assert "Connection refused" in calibration.reason("message") and "firewall" in calibration.reason("message")
 
 
 def test_a_receiver_that_cannot_listen_says_why(monkeypatch, module):
@@ -164,9 +164,9 @@ from labkit.measure.probes import loopback
 loopback.receive()
 """)
     starts(monkeypatch, loopback, name)
-    costs = loopback.calibrate(CPU)
-    costs.check(loopback.NAMES)
-    assert "Operation not permitted" in costs.missing["message"]
+    calibration = loopback.calibrate(CPU)
+    calibration.check(loopback.KEYS)
+    assert "Operation not permitted" in calibration.reason("message")
 
 
 def test_a_receiver_that_is_killed_ends_the_exchange():
@@ -200,24 +200,24 @@ train.obey(**rank)
 """)
     starts(monkeypatch, pool, name)
     begin = time.monotonic()
-    costs = all_reduce.calibrate(CPU)
+    calibration = all_reduce.calibrate(CPU)
     assert time.monotonic() - begin < 40  # not the minute that they have to find each other
-    costs.check(all_reduce.NAMES)
-    assert words in costs.missing["sum"]
+    calibration.check(all_reduce.KEYS)
+    assert words in calibration.reason("sum")
 
 
 def test_on_one_processor_there_is_no_all_reduce(monkeypatch):
     monkeypatch.setattr(devices, "cores", lambda: 1.5)
-    costs = all_reduce.calibrate(CPU)
-    costs.check(all_reduce.NAMES)
-    assert "may use 1.5" in costs.missing["sum"]
+    calibration = all_reduce.calibrate(CPU)
+    calibration.check(all_reduce.KEYS)
+    assert "may use 1.5" in calibration.reason("sum")
 
 
 def test_without_the_framework_for_it_there_is_no_all_reduce(monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_available", lambda: False)
-    costs = all_reduce.calibrate(CPU)
-    costs.check(all_reduce.NAMES)
-    assert "torch.distributed" in costs.missing["sum"]
+    calibration = all_reduce.calibrate(CPU)
+    calibration.check(all_reduce.KEYS)
+    assert "torch.distributed" in calibration.reason("sum")
 
 
 # A parent that is gone
