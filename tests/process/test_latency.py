@@ -19,6 +19,7 @@ import labkit
 from labkit.labs.latency import experiments as lab
 from labkit.measure import cold_start, noisy_neighbour
 from labkit.measure.probes import latency
+from labkit.models.networks import resnet
 from labkit.models.networks.cats import CatNet
 from labkit.runtimes import compiled, onnx_export, onnx_session
 from labkit.specs import network
@@ -221,3 +222,7 @@ def test_this_processor_answers_resnet_50():
     assert found.value > network.RESNET_50_FLOP / 1e13 and found.low <= found.value <= found.high
 
 
+def test_resnet_50_gives_numbers():
+    with torch.inference_mode():
+        scores = resnet.ResNet50().eval()(torch.rand(1, *resnet.PICTURE))
+    assert scores.isfinite().all() and scores.std() > 0

@@ -319,10 +319,10 @@ def test_the_model_has_a_band_and_grows_with_time_and_threads():
 
 
 def test_resnet_50_has_the_published_operations_and_weights():
-    net = resnet.ResNet50().eval()
+    with torch.device("meta"):  # shapes alone are counted
+        net, picture = resnet.ResNet50().eval(), torch.empty(1, *resnet.PICTURE)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        scores = net(torch.rand(1, *resnet.PICTURE))
-    assert scores.shape == (1, resnet.CLASSES) and scores.isfinite().all() and scores.std() > 0
+        assert net(picture).shape == (1, resnet.CLASSES)
     assert counter.get_total_flops() == pytest.approx(network.RESNET_50_FLOP, rel=0.01)
     assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(network.RESNET_50_PARAMETERS, rel=0.01)
 
