@@ -167,7 +167,7 @@ def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
 
 def test_more_pictures_or_channels_never_take_less():
     times, memory = small.time(fakes.machine()), small.memory(200 * MIB, 30 * MIB)
-    for form, width in itertools.product(small.FORMATS, small.WIDTHS):
+    for form, width in itertools.product(ONNX_FORMATS, small.WIDTHS):
         found = [times.predict(batch=b, width=width, form=form, device=small.THIS).value for b in small.BATCHES]
         assert found == sorted(found)
     for job, batch in itertools.product(("train", "infer"), small.TRAINING_BATCHES):
@@ -220,7 +220,7 @@ def test_the_largest_batch_is_the_last_that_fits():
 def test_points_to_validate_were_not_calibrated(monkeypatch):
     monkeypatch.setattr(limited_jobs, "need", lambda job: 100 * MIB)
     (times, points), (memory, jobs) = small.validation(fakes.machine())
-    assert len(points) >= 24 and {p["form"] for p in points} == set(small.FORMATS)
+    assert len(points) >= 24 and {p["form"] for p in points} == set(ONNX_FORMATS)
     assert not any(p["width"] in sessions.WIDTHS and p["batch"] in sessions.BATCHES for p in points)
     assert {j["job"] for j in jobs} == {"train", "infer"} and not any(j["batch"] == 1 == j["width"] for j in jobs)
     for experiment, chosen in ((times, points), (memory, jobs)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from labkit import effort, host
@@ -51,6 +52,13 @@ def play(server: Service, queue: Queue) -> Played:
     return queueing.play(server, queue, count)
 
 
+@lru_cache(maxsize=8192)
+def _percentile(server: Service, queue: Queue, place: float, level: str) -> tuple[float, dict[str, float], float]:
+    """Return a percentile of the answers in seconds, its parts, and the share of requests that are turned away."""
+    played = play(server, queue)
+    return *played.percentile(place), played.shed
+
+
 def answers(machine: Machine, testbed: ServerTestbed | None = None, *, title: str = "Answers under load") -> Experiment:
     """Return the experiment on the time of an answer, by arrivals, batches, replicas and the network between.
 
@@ -65,9 +73,9 @@ def answers(machine: Machine, testbed: ServerTestbed | None = None, *, title: st
     server, testbed = service(machine), testbed or ServerTestbed(machine)
 
     def predict(rate, max_batch, window, replicas, trip, percentile):
-        played = play(server, Queue(rate, max_batch, window, MAX_QUEUE, replicas))
-        seconds, parts = played.percentile(PERCENTILES[percentile])
-        note = f"{percent(played.shed)} of the requests are turned away." if played.shed > 0.005 else ""
+        queue = Queue(rate, max_batch, window, MAX_QUEUE, replicas)
+        seconds, parts, shed = _percentile(server, queue, PERCENTILES[percentile], effort.current())
+        note = f"{percent(shed)} of the requests are turned away." if shed > 0.005 else ""
         value = seconds + trip
         return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts={**parts, "the link": trip},
                        note=note)
