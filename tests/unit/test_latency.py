@@ -186,7 +186,7 @@ def test_there_is_a_gpu_or_a_reason():
     assert (devices.best().type == "cpu") == isinstance(found, Unavailable)
 
 
-# The instrument and the prediction
+# The probe and the prediction
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ def test_points_of_the_validation_were_not_calibrated():
         assert point["width"] not in latency.WHOLE or point["batch"] not in latency.BATCHES
 
 
-def test_a_time_is_at_the_calibrated_pace():
+def test_a_time_is_taken_beside_the_reference_kernel():
     timing, speed = latency.seconds("runtime", 4, 1, 1, calibrated=1e-3, budget=0.05)
     assert isinstance(timing, clock.Timing) and timing.median > 0 and speed > 0
 

@@ -19,7 +19,7 @@ from labkit.experiment import Unavailable, compare
 from labkit.labs.more_nodes import checks as check
 from labkit.labs.more_nodes import experiments as more_nodes
 from labkit.labs.more_nodes.figures import exchange, samples_needed, steps, until_learned
-from labkit.measure.probes import data_parallel as instrument
+from labkit.measure.probes import data_parallel as probe
 from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
@@ -190,7 +190,7 @@ TRAINED = tuple(more_nodes.NETWORKS)
 
 
 def test_the_made_up_costs_are_what_the_instrument_promises():
-    fakes.data_parallel().check(instrument.KEYS)
+    fakes.data_parallel().check(probe.KEYS)
 
 
 def test_one_node_neither_talks_nor_waits(time):
@@ -228,7 +228,7 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
 
 
-@pytest.mark.parametrize("backend", instrument.LINKS)
+@pytest.mark.parametrize("backend", probe.LINKS)
 def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(backend):
     usual = fakes.data_parallel()
     slower = fakes.data_parallel({("exchange", backend): [
@@ -327,14 +327,14 @@ def test_real_processes_run_what_is_predicted_and_learn():
     with bench.open():
         pair = bench.worker_pool(2)
         assert bench.worker_pool(2) is pair
-        small, large = instrument.exchanges(pair, [16, 2**24], budget=0.05)
+        small, large = probe.exchanges(pair, [16, 2**24], budget=0.05)
         assert 0 < small.fastest <= small.usual and large.fastest > 3 * small.fastest
         found = more_nodes._timed(bench, fakes.data_parallel(), TRAINED[0], 16, 2, LinkSpec(), budget=0.1)
         assert 0 < found.low <= found.value <= found.high
-        few, many = (mean(instrument.sampler(pair, instrument.job("cats", 8, batch))() for _ in range(3))
+        few, many = (mean(probe.sampler(pair, probe.job("cats", 8, batch))() for _ in range(3))
                      for batch in (4, 256))
         assert many > 2 * few
-        lesson = instrument.learn(pair, width=8, batch=64, seed=0, target=0.5)
+        lesson = probe.learn(pair, width=8, batch=64, seed=0, target=0.5)
         assert lesson.samples is not None and lesson.samples % 64 == 0 and lesson.seconds > 0
         with pytest.raises(ValueError, match="evenly"):
-            instrument.learn(pair, width=8, batch=33, seed=0)
+            probe.learn(pair, width=8, batch=33, seed=0)

@@ -25,7 +25,7 @@ from labkit.labs.serving_under_load import checks as check
 from labkit.labs.serving_under_load import experiments as serving
 from labkit.labs.serving_under_load import figures
 from labkit.measure import open_loop
-from labkit.measure.probes import serving as instrument
+from labkit.measure.probes import serving as probe
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.networks.dense import DenseCats, DenseNet
@@ -44,7 +44,7 @@ PATIENCE = 1.0
 @pytest.fixture(scope="module")
 def small():
     """A quick service whose clients must hurry, and a generator."""
-    with instrument.standing(width=16, patience=PATIENCE) as (service, generator):
+    with probe.standing(width=16, patience=PATIENCE) as (service, generator):
         yield service, generator
 
 
@@ -271,7 +271,7 @@ def children() -> set[int]:
 
 def test_nothing_runs_on_after_an_error(small):
     before = children()
-    with pytest.raises(ZeroDivisionError), instrument.standing(width=8):
+    with pytest.raises(ZeroDivisionError), probe.standing(width=8):
         assert len(children()) == len(before) + 2
         raise ZeroDivisionError
     assert children() <= before
@@ -357,7 +357,7 @@ def test_an_open_loop_counts_from_when_a_request_was_due_and_a_closed_loop_hides
 def test_a_wrong_answer_is_counted(tmp_path):
     path = write(DenseCats(8), tmp_path / "net.onnx")
     pictures = np.random.default_rng(0).integers(0, 256, (5, 3, 32, 32), np.uint8)
-    right = instrument.Network(path).answers(pictures)
+    right = probe.Network(path).answers(pictures)
     with server.running(path) as service:
         for shift, wrong in ((0, 0), (1, 50)):
             with open_loop.running(pictures, (right + shift) % 3) as generator:
@@ -412,7 +412,7 @@ def test_a_server_that_talks_nonsense_has_answered_nothing(behave, small):
 
 
 def test_replicas_get_requests_in_turn(small):
-    with instrument.standing(width=16) as (other, _):
+    with probe.standing(width=16) as (other, _):
         load = small[1].open([small[0].port, other.port], 200, 0.5)
     assert load.count(200) == 100 and load.wrong == 0
 
@@ -422,7 +422,7 @@ def test_replicas_get_requests_in_turn(small):
 
 @pytest.mark.slow
 def test_ten_thousand_requests_then_twice_the_capacity_then_recovery():
-    with instrument.standing(width=2048, limit=2, room=5_000) as (service, generator):
+    with probe.standing(width=2048, limit=2, room=5_000) as (service, generator):
         generator.closed(service.port, 6, 0.5)
         for _ in range(3):  # a machine that slows down meanwhile has less capacity, and sheds
             capacity = min(generator.closed(service.port, 6, 1.0).rate for _ in range(3))
@@ -572,7 +572,7 @@ def test_what_cannot_be_measured_says_why(here, monkeypatch):
 
 
 def test_a_real_point_is_measured_once_for_all_percentiles(here, monkeypatch):
-    monkeypatch.setattr(instrument, "WIDTH", 16)
+    monkeypatch.setattr(probe, "WIDTH", 16)
     experiment = serving.answers(here, 1.0, tries=1)
     before = children()
     rows = compare(experiment, serving.points(here, (0.5,))).rows

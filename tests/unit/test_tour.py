@@ -26,7 +26,7 @@ EXPERIMENTS = (tour.products, tour.reads, tour.moves)
 
 
 def with_costs(**calibration):
-    """The made-up machine with other costs of some instruments."""
+    """The made-up machine with other costs of some probes."""
     here = fakes.machine()
     return dataclasses.replace(here, calibrations={**here.calibrations, **calibration})
 
@@ -125,7 +125,7 @@ def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
 # What is missing
 
 
-@pytest.mark.parametrize("what", [what for what, (instrument, _) in tour.MOVES.items() if instrument == "copies"])
+@pytest.mark.parametrize("what", [what for what, (probe, _) in tour.MOVES.items() if probe == "copies"])
 def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_runs):
     experiment = tour.moves(fakes.machine())
     for half in (experiment.predict, experiment.measure):
@@ -146,8 +146,8 @@ def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkey
     for module in (storage, loopback, all_reduce):
         monkeypatch.setattr(module, "session", session)
     experiment = tour.moves(fakes.machine(), budget=0.02)
-    for what, (instrument, _) in tour.MOVES.items():
-        if instrument != "copies":
+    for what, (probe, _) in tour.MOVES.items():
+        if probe != "copies":
             outcome = experiment.measure(what=what, size=2**16)
             assert isinstance(outcome, Unavailable) and str(trouble) in outcome.reason
 
@@ -258,8 +258,8 @@ def here(quiet, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("experiment", "point"), [
     (tour.products, {"form": "fp32", "side": 96}),
     (tour.reads, {"size": 3 * 2**15}),
-    *((tour.moves, {"what": what, "size": 2**13}) for what, (instrument, _) in tour.MOVES.items()
-      if instrument != "copies"),
+    *((tour.moves, {"what": what, "size": 2**13}) for what, (probe, _) in tour.MOVES.items()
+      if probe != "copies"),
 ])
 def test_a_point_can_be_run_for_real(experiment, point, here):
     experiment = experiment(here, budget=0.05)

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from labkit.inputs import above_zero
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 
 ARRIVALS = 6_000  # requests that a prediction plays through
 SEED = 33
@@ -46,7 +46,7 @@ class Service:
 
     def batch(self, pictures: int) -> float:
         """Return the seconds that a batch occupies the network, on average."""
-        return along(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
+        return interpolate(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
 
     @property
     def idle(self) -> float:
@@ -127,7 +127,7 @@ def _play(service, rate, limit, window, room, replicas, count, seed) -> Played:
     arrivals = np.cumsum(gaps)[::replicas].tolist()  # those of one of the replicas, which fare alike
     lengths = np.array(service.spread)[random.integers(0, len(service.spread), count)].tolist()
     rest = np.array(service.rest)[random.integers(0, len(service.rest), count)].tolist()
-    usual = [0.0, *(along(service.computing, n) for n in range(1, limit + 1))]
+    usual = [0.0, *(interpolate(service.computing, n) for n in range(1, limit + 1))]
     half, handing = service.handling / 2, service.handing
 
     seconds, computing = [math.nan] * count, [math.nan] * count

@@ -24,7 +24,7 @@ from labkit.labs.edge_cloud_or_both.testbed import (
     Testbed,
 )
 from labkit.machine import Machine
-from labkit.measure.probes import offload as instrument
+from labkit.measure.probes import offload as probe
 from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
@@ -49,13 +49,13 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     """Return the experiment on the mean time of an answer, by strategy and link.
 
     Args:
-        machine: this machine, with what the instrument `offload` finds.
+        machine: this machine, with what the probe `offload` finds.
         team: the networks and the pictures.
         backend: how the link is emulated: `labkit.netem.link.BACKENDS`.
         budget: seconds to spend on measuring a point, about.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the backend.
+        ValueError: a machine that lacks the probe, or the backend.
     """
     calibration, site = machine.calibration("offload"), Testbed(team, backend)
     calibration.curve("message", backend)
@@ -209,7 +209,7 @@ def _whole_way(site, strategy, spec, deadline, reference_seconds, budget) -> Out
 def _timed(site, strategy, spec, deadline, slower, reference_seconds, budget, groups) -> Outcome:
     """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
     site.link.set_link(spec)
-    pacemaker, paces = instrument.pacemaker(), []
+    reference, references = probe.reference(), []
     found: list[list[float]] = [[] for _ in groups]
     with site.device(slower) as device:
         site.warm_up(device, strategy, deadline)
@@ -221,9 +221,9 @@ def _timed(site, strategy, spec, deadline, slower, reference_seconds, budget, gr
                 if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
                     device.seek(WITHOUT_END)
                 answer = site.paused(device, strategy, site.team.shown.images[next(turn)], deadline)
-                paces.append(pacemaker())
+                references.append(reference())
                 times.append(answer.seconds)
-    speed = reference_seconds / median(paces)
+    speed = reference_seconds / median(references)
     value = reach = 0.0
     for (weight, _), seconds in zip(groups, found, strict=True):
         value += weight * mean(seconds)

@@ -40,7 +40,7 @@ def time(machine: Machine, budget: float = 0.3) -> Experiment:
         budget: seconds to spend on measuring a point.
 
     Raises:
-        ValueError: a machine that lacks the instrument, such as one of the catalogue.
+        ValueError: a machine that lacks the probe, such as one of the catalogue.
     """
     calibration, most = machine.calibration("latency"), most_threads(machine)
 

@@ -14,12 +14,12 @@ from labkit.experiment import Axis, Experiment, Outcome, Point, Published, Unava
 from labkit.labs.common import banded, measured, nearest
 from labkit.labs.more_nodes import cluster
 from labkit.machine import Machine
-from labkit.measure.probes import data_parallel as instrument
+from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes.data_parallel import LINKS, LOOPBACK
 from labkit.netem import gloo_ring
 from labkit.predict import collectives, convergence, data_parallel, links
 from labkit.predict.data_parallel import STRONG, WEAK
-from labkit.predict.operators import operation
+from labkit.predict.operators import layer_time
 from labkit.predict.training_time import EACH
 from labkit.progress import report
 from labkit.published import rows
@@ -53,12 +53,12 @@ def time(machine: Machine, backend: str = LOOPBACK, budget: float = 0.4) -> Expe
     """Return the experiment on the time of one step.
 
     Args:
-        machine: this machine, with what the instrument `data_parallel` finds.
+        machine: this machine, with what the probe `data_parallel` finds.
         backend: how the link is emulated where one is measured: `labkit.distributed.pool.BACKENDS`.
         budget: seconds to spend on measuring a point.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the backend.
+        ValueError: a machine that lacks the probe, or the backend.
     """
     calibration, bench = machine.calibration("data_parallel"), Bench(backend)
     values = CLUSTER if backend == LOOPBACK else EMULATED
@@ -146,20 +146,20 @@ def adding(machine: Machine, size: int, nodes: int, backend: str = LOOPBACK, spe
     return Line(machine.calibration("data_parallel"), backend, nodes, spec or LinkSpec()).alone(size)
 
 
-def fitted(found: Sequence[instrument.Exchange]) -> collectives.Link:
+def fitted(found: Sequence[probe.Exchange]) -> collectives.Link:
     """Return the latency and the bandwidth of a round, of measured all-reduces between two processes.
 
     Short ones count by the fastest, for a process that is set aside costs more than they take; long ones, which are set
     aside often enough to show what is usual, by the median.
     """
-    return collectives.fit((instrument.PROCESSES, one.size, one.fastest if one.size <= SHORT else one.usual)
+    return collectives.fit((probe.PROCESSES, one.size, one.fastest if one.size <= SHORT else one.usual)
                            for one in found if one.size <= BEND)
 
 
-def misfit(found: Sequence[instrument.Exchange], link: collectives.Link) -> list[float]:
+def misfit(found: Sequence[probe.Exchange], link: collectives.Link) -> list[float]:
     """Return how far the fit is off at each size, as a fraction of what was measured."""
     measured = [one.fastest if one.size <= SHORT else one.usual for one in found]
-    return [collectives.ring(one.size, instrument.PROCESSES, link) / seconds - 1
+    return [collectives.ring(one.size, probe.PROCESSES, link) / seconds - 1
             for one, seconds in zip(found, measured, strict=True)]
 
 
@@ -167,7 +167,7 @@ class Line:
     """What exchanging costs the processes of this machine.
 
     Args:
-        calibration: what the instrument `data_parallel` found.
+        calibration: what the probe `data_parallel` found.
         backend: how the link is emulated.
         nodes: processes, two or more.
         spec: what the link is.
@@ -217,7 +217,7 @@ def _parts(calibration: Calibration, backend: str, what: str, each: int, nodes: 
 
 def _computing(calibration: Calibration, what: str, each: int, nodes: int) -> float:
     name, width = NETWORKS[what]
-    return operation(calibration.group(_how(nodes), name), width, each)
+    return layer_time(calibration.group(_how(nodes), name), width, each)
 
 
 def _how(nodes: int) -> str:
@@ -227,7 +227,7 @@ def _how(nodes: int) -> str:
 def handling(calibration: Calibration, size: int) -> float:
     """Return the seconds that a bucket of `size` bytes adds to a step beyond what its all-reduce takes by itself."""
     longer = _fit(tuple(map(tuple, calibration.curve("exchange", LOOPBACK))))
-    return max(collectives.ring(size, instrument.PROCESSES, longer)
+    return max(collectives.ring(size, probe.PROCESSES, longer)
                - links.seconds(calibration.curve("sum", LOOPBACK), size), 0.0)
 
 
@@ -238,7 +238,7 @@ def waking(calibration: Calibration, backend: str) -> float:
     """
     if backend == LOOPBACK:
         return 0.0
-    tried = Line(calibration, backend, instrument.PROCESSES, instrument.TRIED)
+    tried = Line(calibration, backend, probe.PROCESSES, probe.TRIED)
     return max(median(seconds - tried.alone(size) for size, seconds in calibration.curve("exchange", backend)), 0.0)
 
 
@@ -251,17 +251,17 @@ def asked(calibration: Calibration, backend: str) -> float:
     if not (curve := next(filter(None, found), None)):
         return 1.0
     (short, fast), (long, slow) = curve[0], curve[-1]
-    return max((slow - fast) / (long - short), 0.0) / gloo_ring.round_trips(instrument.SIZES[0], instrument.PROCESSES)
+    return max((slow - fast) / (long - short), 0.0) / gloo_ring.round_trips(probe.SIZES[0], probe.PROCESSES)
 
 
 @cache
 def _fit(curve: tuple[tuple[float, float], ...]) -> collectives.Link:
-    return collectives.fit((instrument.PROCESSES, *point) for point in curve)
+    return collectives.fit((probe.PROCESSES, *point) for point in curve)
 
 
 @cache
 def _buckets(what: str) -> list[tuple[float, int]]:
-    return data_parallel.buckets(instrument.layers(*NETWORKS[what]))
+    return data_parallel.buckets(probe.layers(*NETWORKS[what]))
 
 
 def _large(nodes: int, each: int, round_trip: float, rate: float) -> Outcome:
@@ -342,14 +342,14 @@ def _timed(bench: Bench, calibration: Calibration, what: str, each: int, nodes: 
     if nodes > 1 and bench.backend != LOOPBACK:
         there.set_link(spec)
     name, width = NETWORKS[what]
-    near = min(instrument.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
+    near = min(probe.WIDTHS[name], key=lambda known: abs(math.log(known / width)))
     beside, reference_seconds = nearest(calibration.curve(_how(nodes), name, near), each)
-    own = instrument.job(name, width, each)
-    samples = {"step": instrument.sampler(there, own),
-               "computing": instrument.sampler(there, instrument.job(name, near, int(beside)), exchange=False)}
+    own = probe.job(name, width, each)
+    samples = {"step": probe.sampler(there, own),
+               "computing": probe.sampler(there, probe.job(name, near, int(beside)), exchange=False)}
     if nodes > 1 and bench.backend == LOOPBACK:
-        like = min(instrument.EXCHANGED, key=lambda known: abs(math.log(known.gradients() / own.gradients())))
-        samples["exchange"] = instrument.longer(there, like)
+        like = min(probe.EXCHANGED, key=lambda known: abs(math.log(known.gradients() / own.gradients())))
+        samples["exchange"] = probe.longer(there, like)
     for sample in samples.values():  # networks are built at the first call
         sample()
     if nodes == 1:

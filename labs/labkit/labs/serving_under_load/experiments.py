@@ -21,11 +21,11 @@ SHARES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
 LOADS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the capacity with batches of `LIMIT`
 LIMIT, ROOM = 4, 64
 BAND = 0.3  # nine predictions in ten are within it up to 80 % of the capacity
-WANDERED = 0.1  # a pace that changes by more than this spoils a point
+WANDERED = 0.1  # a speed that changes by more than this spoils a point
 
 
 def service(machine: Machine) -> queueing.Service:
-    """Return what the instrument found of this machine's server."""
+    """Return what the probe found of this machine's server."""
     calibration = machine.calibration("serving")
     alone = calibration.curve("computing")[0][1]
     return queueing.Service(
@@ -86,7 +86,7 @@ class Bench:
     Args:
         machine: calibrated.
         seconds: for which requests come, at each setting.
-        tries: for a setting, where the machine changes its pace meanwhile.
+        tries: for a setting, where the machine changes its speed meanwhile.
     """
 
     def __init__(self, machine: Machine, seconds: float, tries: int = 3):
@@ -101,9 +101,9 @@ class Bench:
 
     def pairs(self, replicas: int = 1) -> list:
         """Return so many servers, each with a generator."""
-        from labkit.measure.probes import serving as instrument
+        from labkit.measure.probes import serving as probe
 
-        return [self._session.start(place, instrument.standing) for place in range(replicas)]
+        return [self._session.start(place, probe.standing) for place in range(replicas)]
 
     def sweep(self, rate: float, limit: int, window: float, replicas: int = 1) -> Sweep:
         """Let requests come at random for a while; a setting that was met in this block is not met twice."""
@@ -111,7 +111,7 @@ class Bench:
         return self._session.start(setting, lambda: nullcontext(self._measured(*setting)))
 
     def _measured(self, rate, limit, window, replicas) -> Sweep:
-        """Measure between two looks at the machine's pace; again, a few times, where it changed or others disturbed."""
+        """Measure between two looks at the machine's speed; again, a few times, where it changed or others worked."""
         pairs = self.pairs(replicas)
         self._settings += 1
         for attempt in range(self._tries):
@@ -128,9 +128,9 @@ class Bench:
         return Sweep(load, (before * after) ** 0.5, busy)
 
     def _slow(self, pairs) -> float:
-        from labkit.measure.probes import serving as instrument
+        from labkit.measure.probes import serving as probe
 
-        return instrument.pace(*pairs[0]) / self.calibration.reference_seconds
+        return probe.reference(*pairs[0]) / self.calibration.reference_seconds
 
 
 def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: str = "Answers under load") -> Experiment:
@@ -139,11 +139,11 @@ def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: st
     Args:
         machine: this machine, with what its lab's probes find on it.
         seconds: for which requests come at a measured point.
-        tries: for a point, where the machine changes its pace meanwhile.
+        tries: for a point, where the machine changes its speed meanwhile.
         title: of the experiment.
 
     Raises:
-        ValueError: a machine that lacks the instrument.
+        ValueError: a machine that lacks the probe.
     """
     server, bench = service(machine), Bench(machine, seconds, tries)
 

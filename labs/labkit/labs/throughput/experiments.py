@@ -19,7 +19,7 @@ from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER
 from labkit.measure.mlperf_log import Log
 from labkit.predict import percentiles
 from labkit.predict import throughput as predicted
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 from labkit.predict.small_machine import PICTURE
 from labkit.progress import report
 from labkit.specs.execution import ONNX_FORMATS
@@ -29,7 +29,7 @@ from labkit.units import quantity
 WIDTHS = (4, 8, 16, 32, 48, 64)
 BATCHES = tuple(2**k for k in range(9))
 DEADLINES = (0.002, 0.005, 0.01, 0.015, 0.03, 0.1)
-_PACE_S = 0.15  # to see how fast the machine runs at the moment
+_REFERENCE_S = 0.15  # to see how fast the machine runs at the moment
 _AMPLE = 1.2  # times as many queries as are predicted, so that LoadGen does not run out of them
 FEWEST = 100  # queries in a run; in MultiStream as many as its percentile needs, 662, which `mlperf.conf` asks for too
 MOST = 40_000  # samples in a run: beyond them a log takes longer to read than the run took
@@ -68,7 +68,7 @@ class Plan:
         form, width: of the network.
 
     Raises:
-        ValueError: a machine that lacks an instrument, or LoadGen.
+        ValueError: a machine that lacks a probe, or LoadGen.
     """
 
     machine: Machine
@@ -278,12 +278,12 @@ def inputs(rate: float) -> dict[str, float]:
 
 
 def bandwidths(machine: Machine) -> dict[str, float]:
-    """Return what this machine's parts deliver in bytes a second, as far as Lab 1.1's instruments know them."""
+    """Return what this machine's parts deliver in bytes a second, as far as Lab 1.1's probes know them."""
     found = {"memory": summary.memory(machine)}
-    for name, instrument, curve in (("a message to another process", "loopback", "message"),
+    for name, probe, curve in (("a message to another process", "loopback", "message"),
                                     ("storage, in order", "storage", "sequential")):
-        if not machine.calibration(instrument).reason(curve):
-            found[name] = summary.best(machine.calibration(instrument).curve(curve))
+        if not machine.calibration(probe).reason(curve):
+            found[name] = summary.best(machine.calibration(probe).curve(curve))
     if (read := one_read(machine)) is not None:
         found["storage, a picture at a time"] = PICTURE / read
     return found
@@ -292,7 +292,7 @@ def bandwidths(machine: Machine) -> dict[str, float]:
 def one_read(machine: Machine) -> float | None:
     """Return the seconds in which storage reads one picture from anywhere, None where that cannot be measured."""
     calibration = machine.calibration("storage")
-    return None if calibration.reason("random") else along(calibration.curve("random"), PICTURE)
+    return None if calibration.reason("random") else interpolate(calibration.curve("random"), PICTURE)
 
 
 def links() -> dict[str, float]:
@@ -334,16 +334,16 @@ def _without(machine: Machine) -> str:
 
 
 def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
-    """Return what a run gives, the machine's speed around it as a fraction of the calibrated pace, and a note.
+    """Return what a run gives, the machine's speed around it as a fraction of the calibrated speed, and a note.
 
     A run is repeated, up to so many tries, while other programs keep the processors busy.
     """
     from labkit.measure.probes import sessions
 
-    pacemaker = sessions.pacemaker()
+    reference = sessions.reference()
 
     def now() -> float:
-        return clock.rounds({"pace": pacemaker}, budget=_PACE_S)["pace"].median
+        return clock.rounds({"reference": reference}, budget=_REFERENCE_S)["reference"].median
 
     before = now()
     try:

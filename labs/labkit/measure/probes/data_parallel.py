@@ -25,7 +25,7 @@ from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import Paced, share
+from labkit.timing.drift import DriftCorrected, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -50,7 +50,7 @@ KEYS = (("spread",), ("exchange", LOOPBACK), ("sum", LOOPBACK),
 TARGET = 0.9  # of the test pictures right: where training stops
 BASE_LR, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
-_PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
+_REFERENCE = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
 _BUDGET = 0.1
@@ -84,7 +84,8 @@ def calibrate(device: torch.device) -> Calibration:
     try:
         with ExitStack() as stack:
             pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
-            apart, both = (Paced(pacemaker(there), budget=_BUDGET, seconds=SECONDS / 2) for there in (one, pair))
+            apart, both = (DriftCorrected(reference(there), budget=_BUDGET, seconds=SECONDS / 2)
+                           for there in (one, pair))
             looks = [_exchange(both, pair)]
             alone = apart.calibration(_steps(apart, one, "alone"))
             looks.append(_exchange(both, pair))
@@ -102,9 +103,9 @@ def calibrate(device: torch.device) -> Calibration:
                    drift=max(alone.drift, calibration.drift), contention=max(alone.contention, calibration.contention))
 
 
-def pacemaker(there: WorkerPool) -> Callable[[], float]:
+def reference(there: WorkerPool) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
-    return sampler(there, _PACEMAKER, exchange=False)
+    return sampler(there, _REFERENCE, exchange=False)
 
 
 def sampler(there: WorkerPool, job: Job, exchange: bool = True) -> Callable[[], float]:
@@ -239,7 +240,7 @@ def _spread(pair) -> CostCurve:
 
 
 def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
-    """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
+    """Measure the emulated links; their times are mostly waiting, which keeps no speed."""
     found, missing = {}, {}
     for backend in LINKS:
         report(0.8, f"Calibrating: all-reduce over {backend}")
