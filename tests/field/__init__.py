@@ -4,25 +4,7 @@ LoadGen.
 Ours and theirs run in turn, A B A B …, in one run, and are compared pair by pair, so that a machine that changes its
 speed changes it for both. A tool that is missing is skipped, with the command that installs it.
 
-What was found on a virtual machine with two Zen 4 cores, where a ratio leaves its bar:
-
-- Products. PyTorch calls MKL, and NumPy brings OpenBLAS. A profiler shows MKL in `mkl_blas_def_sgemm_kernel_0_zen`,
-  which computes on 256 bits at a time, and OpenBLAS in `sgemm_kernel_SKYLAKEX`, on 512. Called by hand, MKL is as fast
-  as our instrument says; and OpenBLAS, held to 256 bits (`OPENBLAS_CORETYPE=Zen`), multiplies fp64 at MKL's rate.
-- Triad. A profiler shows PyTorch in `at::native::AVX2::VectorizedLoop2d`: it adds 256 bits at a time even where there
-  are 512. Over the same arrays the C program compiled for 256 bits is as fast (0.99 to 1.01), for 128 faster by 5 %,
-  and for 512, as GCC 12 does by itself, slower by 7 %. So it is compiled for 256. The same program in two processes
-  can differ by 5 %, by where its arrays lie.
-- Storage. The device takes one piece of a read after the other. A read of 1 MiB went into 1, 128 or 256 separate
-  pieces of physical memory in 0.41, 0.73 or 1.01 ms (`/proc/self/pagemap` tells the pieces). Every run of fio, and
-  every `storage.reader`, has its luck with its buffer, so each pair opens a new one; the range shows the luck.
-- Small reads. The same read from a C program is faster by what Python needs to leave and take up its work again after
-  a wait, about 2 µs of 55.
-- Loopback. A message ends when the receiver has confirmed it, and the next then starts a pipe that has run dry: one
-  message after the other reaches 0.80 of iperf3, whose stream never ends, and messages of 1 GiB 0.96. So one message
-  of as many bytes as iperf3's stream is what compares; and the fastest of several, which the instrument gives, compares
-  with iperf3's best tenth of a second. With both sides held to one processor each the ratio is 0.95; left to the
-  system it is 0.92, and the pairs in which a sender and its receiver shared a processor run at half the rate.
+What is known of the ratios that leave their bar stands in `data/measured/README.md`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ LAYERS = [  # from the bottom
     {"labs"},
     {"pages", "plan"},
     {"validate", "verdicts", "doctor"},
-    {"book", "book_verdicts", "__main__"},
+    {"book", "book_verdicts", "book_glossary", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from labkit import device as devices
 from labkit.experiment import Outcome
+from labkit.labs.compute_and_precision import accuracy, experiments, figures
 from labkit.labs.compute_and_precision import checks as check
-from labkit.labs.compute_and_precision import experiments
 from labkit.measure.probes import operators, precision
 from labkit.models import autocast, training
 from labkit.models.datasets import cats
@@ -302,7 +302,7 @@ def test_every_point_is_predicted_or_says_why_not(here):
 
 def test_what_is_shared_and_what_it_gains_fit_together(here):
     share = experiments.shared(here, 16, 256)
-    expected = experiments.factors(experiments.time(here).predict, (1, 2, 4, 8), {"a": {
+    expected = experiments.speed_ups(experiments.time(here).predict, (1, 2, 4, 8), {"a": {
         **{k: v for k, v in experiments.time(here).start.items() if k != "threads"}, "batch": 256}})["a"]
     assert set(expected) == {1, 2, 4}
     assert expected[4] == pytest.approx(1 / (1 - share + share / 4))
@@ -370,15 +370,34 @@ def test_tf32_is_switched_and_put_back():
 
 def test_differences_are_seed_by_seed_and_the_narrowest_loses_little():
     found = {"fp32": [0.8, 0.7, 0.9], "same": [0.8, 0.7, 0.9], "less": [0.79, 0.68, 0.9]}
-    apart = experiments.differences(found, "fp32")
+    apart = accuracy.differences(found, "fp32")
     assert set(apart) == {"same", "less"} and apart["same"].value == 0
     assert apart["less"].value == pytest.approx(-1) and apart["less"].low < -1 < apart["less"].high
     full, sweep = [0.8, 0.8], {1: [0.3, 0.3], 3: [0.79, 0.8], 5: [0.8, 0.8]}
-    assert experiments.narrowest(sweep, full, 2) == 3
-    assert experiments.narrowest({5: [0.3, 0.3]}, full, 2) is None
-    assert experiments.narrowest({1: [0.8, 0.8], 3: [0.3, 0.3], 5: [0.8, 0.8]}, full, 2) == 5
-    lines = experiments.table(experiments.means(found), {"fp32": Outcome(2.0, "s")}).splitlines()
-    assert len(lines) == 4 and "2 s" in lines[1] and lines[2].rstrip().endswith("-")
+    assert accuracy.narrowest(sweep, full, 2).value == 3
+    assert not accuracy.narrowest({5: [0.3, 0.3]}, full, 2)
+    assert accuracy.narrowest({1: [0.8, 0.8], 3: [0.3, 0.3], 5: [0.8, 0.8]}, full, 2).value == 5
+    lines = str(accuracy.table(found, {"fp32": Outcome(2.0, "s")})).splitlines()
+    assert len(lines) == 4 and "2 s" in lines[1] and "-1.00 points" in lines[3]
+
+
+def test_what_this_machine_had_no_time_for_is_said_and_breaks_nothing():
+    cut = {"fp32": [0.8], "fp64": [0.7], "late": []}
+    gains = accuracy.differences(cut, "fp32")
+    assert not gains["fp64"] and "two seeds" in gains["late"].reason
+    assert not accuracy.largest(gains) and not accuracy.resolution(cut)
+    assert "80.0 %" in str(accuracy.table(cut, {}))
+    assert not accuracy.narrowest({1: [], 3: []}, cut["fp32"], 5) and not accuracy.right([])
+    assert not accuracy.lost([], cut["fp32"]) and accuracy.lost([0.7], cut["fp32"]).value == pytest.approx(10)
+    assert accuracy.enough_bits({1: 0.9, 3: 0.8}) == 3
+    figures.by_seed(cut, accuracy.means(cut))
+    figures.breaking({"a": {1: 0.9, 3: 0.1}}, {"a": {1: [], 3: [0.5]}}, None, "bits")
+    figures.speed_ups({"a": {1: 1.0}}, {"a": {}}, 2)
+
+
+def test_no_training_is_begun_that_would_not_end_in_time(pictures):
+    shares = sweep_seeds({"a": Recipe("fp32"), "b": Recipe("fp32")}, 5, *pictures, epochs=1, seconds=0.05)
+    assert [len(values) for values in shares.values()] == [1, 0]
 
 
 # Exercises

@@ -435,7 +435,7 @@ def test_points_are_measured_at_the_calibrated_pace(here):
     point = {**asked.rates(here).start, "scenario": OFFLINE, "width": 16}
     for outcome in (asked.rates(here, seconds=0.2).measure(**point),
                     asked.latency(here, seconds=0.2).measure(scenario=MULTI, width=16, form="fp32")):
-        assert isinstance(outcome, Outcome) and outcome.low <= outcome.value <= outcome.high and outcome.clock > 0
+        assert isinstance(outcome, Outcome) and outcome.low <= outcome.value <= outcome.high and outcome.speed > 0
 
 
 @needs_loadgen
@@ -471,8 +471,20 @@ def test_what_this_machine_supplies_comes_from_its_profile(here):
     assert found["memory"] == pytest.approx(fakes.FAR, rel=0.3)
     assert found["storage, a picture at a time"] < found["storage, in order"] <= 1.1e9
     lacking = {**here.calibrations, "storage": Calibration.unavailable((("random",), ("sequential",)), "No.")}
-    assert set(asked.bandwidths(fakes.machine(calibrations=lacking))) == {"memory", "a message to another process"}
-    assert asked.one_read(fakes.machine(calibrations=lacking)) is None
+    known = {name for name, rate in asked.bandwidths(fakes.machine(calibrations=lacking)).items() if rate}
+    assert known == {"memory", "a message to another process"}
+    assert asked.one_read(fakes.machine(calibrations=lacking)).reason == "No."
+    alone = fakes.machine(calibrations={probe: here.calibrations[probe] for probe in ("sessions", "queries")})
+    assert not any(asked.bandwidths(alone).values()) and not asked.floor(alone, 64, 1)
+    assert "Lab 1.1" in str(asked.supply_table(asked.bandwidths(alone), 1e6))
+    assert "Lab 1.1" in str(asked.with_storage(alone, "fp32", (64,)))
+
+
+def test_without_a_run_the_tables_say_so():
+    assert asked.table({}).rows and asked.counted_again({})[1] is None and asked.littles_law({})[1] is None
+    none = Unavailable("LoadGen is not here.")
+    assert "not here" in str(asked.search_table(none)) and asked.highest_valid(none) is none
+    assert not asked.highest_valid(asked.Peak([], 0.0, math.inf))
     assert set(asked.links()) >= {"10 GbE", "NVMe SSD, PCIe 4"} and asked.links()["10 GbE"] == 1.25e9
 
 

@@ -26,7 +26,7 @@ HERE = fakes.machine()
 TIMES = (tour.products, tour.reads, tour.moves, layers.time, step.time, latency.time, throughput.latency,
          throughput.rates, precision.time, small_machine.time)
 BANDS = {experiment(HERE).title: common.BAND for experiment in TIMES}
-BANDS |= {more_nodes.time(HERE, backend).title: common.BAND for backend in BACKENDS}
+BANDS |= {more_nodes.step_time(HERE, backend).title: common.BAND for backend in BACKENDS}
 BANDS |= {f"From a picture to its answer, over the {backend}": common.BAND for backend in ("tunnel", "relay")}
 BANDS[small_machine.memory(0, 0).title] = small_machine.MEMORY_BAND
 BANDS["Answers up to 80 % of the capacity"] = serving.BAND

@@ -67,14 +67,14 @@ class WorkerPool:
     def __init__(self, workers: list[Helper], backend: str, reason: str = "", switch: hosts.Switch | None = None):
         self.backend, self.reason, self.processes = backend, reason, len(workers)
         self._workers, self._switch, self._over = workers, switch, ""
-        self._answers("ready", _START_S)
+        self._answers(range(self.processes), _START_S)
 
     @property
     def ids(self) -> list[int]:
         """The number of each rank's process."""
         return [worker.id for worker in self._workers]
 
-    def steps(self, job: Job, count: int, exchange: bool = True) -> list[list[float]]:
+    def steps(self, job: Job, count: int, exchange: bool = True, alone: bool = False) -> list[list[float]]:
         """Return the seconds of each of `count` steps of training on one random batch, for each rank.
 
         Args:
@@ -82,6 +82,7 @@ class WorkerPool:
             count: steps, after some that are not counted.
             exchange: whether the processes add up their gradients (`DistributedDataParallel`); else all compute at
                 once, each for itself.
+            alone: rank 0 computes by itself, and the others do nothing meanwhile.
 
         Raises:
             ValueError: a count that is no whole number from 1 up.
@@ -90,7 +91,8 @@ class WorkerPool:
         """
         _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
         whole(count=count)
-        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange))
+        return self._do("steps", job=job.as_dict(), count=int(count), exchange=bool(exchange) and not alone,
+                        alone=bool(alone))
 
     def all_reduce(self, size: int, times: int = 1) -> list[float]:
         """Return the seconds of each of some all-reduces of `size` bytes, back to back, in the mean of the ranks.
@@ -148,23 +150,26 @@ class WorkerPool:
         if self._over:
             raise WorkerFailed(f"This worker pool has ended. {self._over}")
         try:
-            for worker in self._workers:
-                worker.tell({"do": what, **order})
+            ranks = range(1 if order.get("alone") else self.processes)
+            for rank in ranks:
+                self._workers[rank].tell({"do": what, **order})
         except HelperFailed:
             raise self._failure({}) from None
-        return self._answers(what, _SILENCE_S)
+        return self._answers(ranks, _SILENCE_S)
 
-    def _answers(self, what: str, patience: float) -> list:
-        """Return each rank's answer; whatever goes wrong ends the pool, for a late answer would be taken for another's.
+    def _answers(self, ranks: range, patience: float) -> list:
+        """Return the answer of each of some ranks.
+
+        Whatever goes wrong ends the pool, for a late answer would be taken for another's.
 
         Raises:
             WorkerFailed: a process failed, or was silent for `patience` seconds.
         """
         found, troubles, last = {}, {}, monotonic()
         try:
-            while len(found) < self.processes:
-                for rank, worker in enumerate(self._workers):
-                    message = None if rank in found else self._heard(rank, worker, troubles)
+            while len(found) < len(ranks):
+                for rank in ranks:
+                    message = None if rank in found else self._heard(rank, self._workers[rank], troubles)
                     if troubles:
                         raise self._failure(troubles)
                     if message is not None:
@@ -175,14 +180,14 @@ class WorkerPool:
                         else:
                             found[rank] = message
                 if monotonic() > last + patience:
-                    silent = [rank for rank in range(self.processes) if rank not in found]
+                    silent = [rank for rank in ranks if rank not in found]
                     raise WorkerFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
         except BaseException as trouble:
             self._over = str(trouble) or type(trouble).__name__
             for worker in self._workers:
                 worker.end()
             raise
-        return [found[rank] for rank in range(self.processes)]
+        return [found[rank] for rank in ranks]
 
     def _heard(self, rank: int, worker: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
         """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""

@@ -26,6 +26,21 @@ _WARM = 3  # steps: DistributedDataParallel puts the gradients into their bucket
 _KEPT = 4  # networks that stay ready for the next call
 
 
+def data_parallel(network: nn.Module, link: DelayedAllReduce | None = None) -> nn.Module:
+    """Return a copy of the network that averages its gradients with all ranks' in every backward pass.
+
+    As soon as a bucket is full of gradients its all-reduce begins, while earlier layers still compute theirs.
+
+    Args:
+        network: the same on every rank.
+        link: an emulated one, which delays each all-reduce.
+    """
+    copies = DistributedDataParallel(network)
+    if link:
+        copies.register_comm_hook(None, link.hook)
+    return copies
+
+
 class Worker:
     """A process that has joined.
 
@@ -53,7 +68,7 @@ class Worker:
             raise Lost(out_of_reach(trouble)) from trouble
         self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
-        self._ready: dict[Job, tuple] = {}
+        self._ready: dict[tuple[Job, bool], tuple] = {}
         self._numbers = torch.zeros(0)
         with together(self._others):
             group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
@@ -75,7 +90,8 @@ class Worker:
                 taken.append(perf_counter() - begin)
         return taken
 
-    def steps(self, job: Job, count: int, exchange: bool, tell: Callable[[float], None]) -> list[float]:
+    def steps(self, job: Job, count: int, exchange: bool, tell: Callable[[float], None],
+              alone: bool = False) -> list[float]:
         """Train for so many steps on one random batch and return the seconds of each.
 
         Args:
@@ -83,14 +99,16 @@ class Worker:
             count: steps.
             exchange: whether the processes add up their gradients; else each computes alone, all at once.
             tell: is told the share that is done.
+            alone: whether the other ranks do nothing meanwhile.
         """
         taken = []
         with together(self._others):
-            network, adam, inputs, labels = self._prepared(job)
-            apart = not exchange and self.processes > 1
-            with network.no_sync() if apart else nullcontext():
+            network, adam, inputs, labels = self._prepared(job, alone)
+            copies = isinstance(network, DistributedDataParallel)
+            with network.no_sync() if copies and not exchange else nullcontext():
                 training.step(network, adam, inputs, labels)
-                group.barrier()
+                if not alone:
+                    group.barrier()
                 for done in range(count):
                     begin = perf_counter()
                     training.step(network, adam, inputs, labels)
@@ -159,27 +177,24 @@ class Worker:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def _built(self, job: Job, lr: float) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def _built(self, job: Job, lr: float, alone: bool = False) -> tuple[nn.Module, torch.optim.Optimizer]:
         network = training.to_device(job.build(), self.device).train()
         adam = training.optimiser(network, lr)
-        if self.processes > 1:
-            network = DistributedDataParallel(network)
-            if self.link:
-                network.register_comm_hook(None, self.link.hook)
-        return network, adam
+        return (network if alone or self.processes == 1 else data_parallel(network, self.link)), adam
 
-    def _prepared(self, job: Job) -> tuple:
-        if job not in self._ready:
+    def _prepared(self, job: Job, alone: bool) -> tuple:
+        key = job, alone
+        if key not in self._ready:
             while len(self._ready) >= _KEPT:
                 del self._ready[next(iter(self._ready))]
-            network, adam = self._built(job, 1e-3)
+            network, adam = self._built(job, 1e-3, alone)
             inputs, labels = (values.to(self.device) for values in job.inputs(self.rank))
             if inputs.dim() == 4:
                 inputs = inputs.to(memory_format=devices.layout(self.device))
             for _ in range(_WARM):
                 training.step(network, adam, inputs, labels)
-            self._ready[job] = network, adam, inputs, labels
-        return self._ready[job]
+            self._ready[key] = network, adam, inputs, labels
+        return self._ready[key]
 
     def _shares(self, job: Job) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
         """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import perf_counter
 
-from labkit.experiment import Outcome
+from labkit.experiment import Comparison, Outcome, Row, Unavailable
 from labkit.machine import Machine
 from labkit.specs.calibration import CostCurve
 from labkit.timing.clock import Timing
@@ -17,6 +18,25 @@ BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.
 def most_threads(machine: Machine) -> int:
     """Return how many threads the machine was calibrated with as all."""
     return max(1, int(machine.identity.get("cores", 1)))
+
+
+def within(seconds: float, measure: Callable[..., Outcome | Unavailable]) -> Callable[..., Outcome | Unavailable]:
+    """Return `measure` for as long as some seconds last from its first call on, and `Unavailable` afterwards."""
+    begin = None
+
+    def limited(**point) -> Outcome | Unavailable:
+        nonlocal begin
+        begin = perf_counter() if begin is None else begin
+        if perf_counter() - begin > seconds:
+            return Unavailable(f"The {seconds:.0f} s for these measurements were spent on the points before it.")
+        return measure(**point)
+
+    return limited
+
+
+def at(comparison: Comparison, **point) -> Row | None:
+    """Return the row of a comparison whose point has some values, None where there is none."""
+    return next((row for row in comparison.rows if point.items() <= row.point.items()), None)
 
 
 def banded(parts: Mapping[str, float], unit: str = "s", note: str = "", *, widening: float = 1.0) -> Outcome:

@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from labkit.processes import PATIENCE, Helper, say
+from labkit.experiment import Unavailable
+from labkit.processes import PATIENCE, Helper, HelperFailed, say
 from labkit.specs.execution import EAGER, RUNTIME
 
 PHASES = ("starting Python", "importing", "loading the network", "first answer")
@@ -21,7 +22,7 @@ _ANSWERS, _SETTLED = 300, 100  # after the first one, and how many of them are n
 
 
 @dataclass(frozen=True)
-class Cold:
+class ColdStart:
     """What a fresh process took.
 
     Args:
@@ -43,7 +44,7 @@ class Cold:
         return median(self.answers[_SETTLED:])
 
 
-def start(way: str, width: int, patience: float = PATIENCE) -> Cold:
+def start(way: str, width: int, patience: float = PATIENCE) -> ColdStart | Unavailable:
     """Start a process that answers one picture after the other with a new network, on one thread.
 
     Its files have been read before, most likely, and lie in memory: after a reboot all takes longer.
@@ -55,7 +56,9 @@ def start(way: str, width: int, patience: float = PATIENCE) -> Cold:
 
     Raises:
         ValueError: another way.
-        HelperFailed: it took longer, or failed.
+
+    Returns:
+        What it took, or that it took longer than `patience`, or failed.
     """
     if way not in (EAGER, RUNTIME):
         raise ValueError(f"A fresh process can run '{EAGER}' or '{RUNTIME}', not {way!r}.")
@@ -71,12 +74,15 @@ def start(way: str, width: int, patience: float = PATIENCE) -> Cold:
         else:
             write(network, path)
         began = time.time()
-        with Helper(__name__, way, str(path), str(width)) as helper:
-            moments, answers = helper.answer(patience)
+        try:
+            with Helper(__name__, way, str(path), str(width)) as helper:
+                moments, answers = helper.answer(patience)
+        except HelperFailed as trouble:
+            return Unavailable(f"The fresh process gave no answer: {trouble}")
     moments = [began, *moments]
     phases = {name: max(after - before, 0.0)
               for name, (before, after) in zip(PHASES, pairwise(moments), strict=True)}
-    return Cold(phases, answers)
+    return ColdStart(phases, answers)
 
 
 def _answer(way: str, path: str, width: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +49,8 @@ class Recipe:
 
 
 def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, unseen: Pictures, *, width: int = 8,
-           epochs: int = 2, batch: int = 64, lr: float = 4e-3) -> dict[str, list[float]]:
+           epochs: int = 2, batch: int = 64, lr: float = 4e-3,
+                seconds: float = math.inf) -> dict[str, list[float]]:
     """Train a cat network on the processor by some recipes, and return for each the shares of right answers by seed.
 
     Every training has one thread, so that its sums have one order however many processors there are.
@@ -58,21 +61,27 @@ def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, u
         pictures: to learn from.
         unseen: others.
         width, epochs, batch, lr: as in `labkit.models.training.train`.
+        seconds: no training is begun that would not end within them, but the first: then there are fewer seeds, and
+            perhaps none for the last recipes.
 
     Raises:
         ValueError: a number of seeds that is no whole number from 1 up; and as `train`.
     """
     whole(seeds=seeds)
-    found = {name: [] for name in recipes}
+    found, longest, begin = {name: [] for name in recipes}, 0.0, perf_counter()
     with devices.threads(1):
         for seed in range(seeds):
             for done, (name, recipe) in enumerate(recipes.items()):
                 report((seed + done / len(recipes)) / seeds, f"Training in {name}")
+                start = perf_counter()
+                if longest and start - begin + longest > seconds:
+                    return found
                 network = recipe.apply_to(_fresh(width, seed))
                 scaler = torch.amp.GradScaler("cpu", init_scale=SCALE) if recipe.scaled else None
                 training.train(network, pictures.images, pictures.labels, epochs=epochs, batch=batch, lr=lr,
                                seed=seed, device=CPU, scaler=scaler)
                 found[name].append(evaluate(network, unseen).accuracy)
+                longest = max(longest, perf_counter() - start)
     return found
 
 

@@ -14,6 +14,7 @@ from itertools import accumulate
 from labkit.inputs import whole
 from labkit.specs import network
 
+BACKWARD = (1 / 3, 1.0)  # the shares of computing at which the backward pass, twice the forward one, begins and ends
 FIRST, BUCKET = 2**20, 25 * 2**20  # bytes: DistributedDataParallel's first bucket, and its bucket_cap_mb
 STRONG, WEAK = "all nodes together", "each node"  # whose batch is given: strong scaling shares it out, weak adds to it
 SCALING = (STRONG, WEAK)
@@ -105,7 +106,7 @@ def _largest(samples: tuple[float, ...], draws: int) -> float:
 
 def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tuple[float, float], nodes: int,
           spread: Sequence[float] = (1.0,), *, latency: float = 0.0, busy: float = 0.0,
-          handling: Sequence[float] = ()) -> dict[str, float]:
+          overheads: Sequence[float] = ()) -> dict[str, float]:
     """Return the parts of the seconds of a step.
 
     Args:
@@ -117,7 +118,7 @@ def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tup
         spread: times of one node's steps, in any unit.
         latency: seconds that an exchange needs on top, as in `exposed`.
         busy: seconds of exchange that the processor has to spend itself, so that they cannot be hidden.
-        handling: seconds for which each bucket is handed over, waits for the other nodes and is taken back, which goes
+        overheads: seconds for which each bucket is handed over, waits for the other nodes and is taken back, which goes
             on while a message travels, and may be hidden behind computing like it.
     """
     if nodes == 1:
@@ -125,8 +126,8 @@ def parts(computing: float, filled: Sequence[tuple[float, float]], backward: tup
     begin, end = (share * computing for share in backward)
     moments = [begin + moment * (end - begin) for moment, _ in filled]
     waiting = exposed(moments, [seconds for _, seconds in filled], end, latency)
-    if handling:
-        waiting = max(waiting, exposed(moments, handling, end))
+    if overheads:
+        waiting = max(waiting, exposed(moments, overheads, end))
     mean = sum(spread) / len(spread)
     return {COMPUTING: computing, EXPOSED: busy + waiting,
             SLOWEST: computing * max(slowest(spread, nodes) / mean - 1, 0.0)}

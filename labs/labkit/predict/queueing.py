@@ -95,94 +95,118 @@ class Played:
                        "HTTP": (total - computing - waiting) * value / total}
 
 
-def play(service: Service, rate: float, limit: int, window: float = 0.0, room: int = 64, replicas: int = 1,
-         count: int = ARRIVALS, seed: int = SEED) -> Played:
-    """Let requests come at random.
+@dataclass(frozen=True)
+class Queue:
+    """How requests come, and how a server makes batches of them.
+
+    Args:
+        rate: requests a second, on average, at all replicas together; they come at random.
+        max_batch: pictures in a batch, at most.
+        window: seconds that a batch waits for more after its first picture came.
+        max_queue: pictures that may wait, at most.
+        replicas: servers that get the requests in turn.
+
+    Raises:
+        ValueError: a rate that is not finite and above 0, or a batch, queue or number of replicas below 1, or a window
+            that is no number from 0 up.
+    """
+
+    rate: float
+    max_batch: int
+    window: float = 0.0
+    max_queue: int = 64
+    replicas: int = 1
+
+    def __post_init__(self):
+        above_zero(rate=self.rate)
+        if min(self.max_batch, self.max_queue, self.replicas) < 1 or not 0 <= self.window < math.inf:
+            raise ValueError(f"A queue needs batches, room and replicas from 1 up and a window from 0 up, not "
+                             f"{self.max_batch!r}, {self.max_queue!r}, {self.replicas!r} and {self.window!r}.")
+
+
+@lru_cache(maxsize=1024)
+def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED) -> Played:
+    """Let requests come at random, event by event.
 
     Args:
         service: the server.
-        rate: requests a second, on average, at all replicas together.
-        limit: pictures in a batch, at most.
-        window: seconds that a batch waits for more after its first picture came.
-        room: pictures that may wait, at most.
-        replicas: servers that get the requests in turn.
-        count: requests, of which the first tenth is left out.
+        queue: how requests come, and how batches are made.
+        count: requests at each replica, from 1 up, of which the first tenth is left out.
         seed: of the arrivals.
-
-    Raises:
-        ValueError: a rate that is not finite and above 0, or a limit, room, count or number of replicas below 1, or a
-            window that is no number from 0 up.
     """
-    above_zero(rate=rate)
-    if min(limit, room, replicas, count) < 1 or not 0 <= window < math.inf:
-        raise ValueError(f"A queue needs a limit, room, replicas and requests from 1 up and a window from 0 up, not "
-                         f"{limit!r}, {room!r}, {replicas!r}, {count!r} and {window!r}.")
-    return _play(service, float(rate), limit, window, room, replicas, count, seed)
-
-
-@lru_cache(maxsize=4096)
-def _play(service, rate, limit, window, room, replicas, count, seed) -> Played:
-    random = np.random.default_rng(seed)
-    gaps = random.exponential(1 / rate, count * replicas)
-    arrivals = np.cumsum(gaps)[::replicas].tolist()  # those of one of the replicas, which fare alike
-    lengths = np.array(service.spread)[random.integers(0, len(service.spread), count)].tolist()
-    rest = np.array(service.rest)[random.integers(0, len(service.rest), count)].tolist()
-    usual = [0.0, *(interpolate(service.computing, n) for n in range(1, limit + 1))]
-    half, handing = service.handling / 2, service.handing
-
+    arrivals, stretches, rests = _drawn(service, queue, count, seed)
+    compute = [0.0, *(interpolate(service.computing, pictures) for pictures in range(1, queue.max_batch + 1))]
+    half = service.handling / 2  # of the event loop's work for a request: to read it, and to write its answer
     seconds, computing = [math.nan] * count, [math.nan] * count
-    waiting: deque[tuple[float, int]] = deque()
-    batch: list[int] = []
-    loop = 0.0  # when the event loop has done what it has to do
-    ends = opens = math.inf  # when the batch is computed; when the window of the next one is over
-    arrived = number = 0
-    took = 0.0
+
+    waiting: deque[tuple[float, int]] = deque()  # since when, and which request
+    batch: list[int] = []  # the requests that the network computes now
+    took = 0.0  # seconds that it takes for them
+    batch_ends = window_ends = math.inf
+    loop_free = 0.0  # when the event loop has done all that it has to do
+    arrived = batches = 0
     while arrived < count or batch or waiting:
-        comes = arrivals[arrived] if arrived < count else math.inf
-        now = min(comes, ends, opens)
-        if now == ends:
-            loop = max(loop, now) + handing
-            done, batch, ends, spent = batch, [], math.inf, took
-        else:
-            done = []
-            if now == comes:
-                loop = max(loop, now) + half
-                if len(waiting) < room:
-                    waiting.append((loop, arrived))
-                else:
-                    loop += half
-                arrived += 1
-        if not batch and waiting:
-            opens = waiting[0][0] + window if window and len(waiting) < limit else -math.inf
-            if opens <= max(loop, now):
-                batch = [waiting.popleft()[1] for _ in range(min(limit, len(waiting)))]
-                took = usual[len(batch)] * lengths[number]
-                number += 1
-                ends, opens = max(loop, now) + took, math.inf
-        for one in done:
-            loop += half
-            seconds[one], computing[one] = loop - arrivals[one] + rest[one], spent
+        arrives = arrivals[arrived] if arrived < count else math.inf
+        now = min(arrives, batch_ends, window_ends)
+        answered = []
+        if now == batch_ends:  # the network hands its batch back to the event loop
+            loop_free = max(loop_free, now) + service.handing
+            answered, batch, batch_ends = batch, [], math.inf
+        elif now == arrives:  # the event loop reads a request, and lets it in or turns it away
+            loop_free = max(loop_free, now) + half
+            if len(waiting) < queue.max_queue:
+                waiting.append((loop_free, arrived))
+            else:
+                loop_free += half
+            arrived += 1
+        for_answered = took
+        if waiting and not batch:  # the network is free: it starts once the batch is full or its window is over
+            full = not queue.window or len(waiting) >= queue.max_batch
+            window_ends = -math.inf if full else waiting[0][0] + queue.window
+            if window_ends <= max(loop_free, now):
+                batch = [waiting.popleft()[1] for _ in range(min(queue.max_batch, len(waiting)))]
+                took = compute[len(batch)] * stretches[batches]
+                batches += 1
+                batch_ends, window_ends = max(loop_free, now) + took, math.inf
+        for request in answered:  # the event loop writes the answers, one after the other
+            loop_free += half
+            seconds[request] = loop_free - arrivals[request] + rests[request]
+            computing[request] = for_answered
+
     start = int(_WARM_UP * count)
     seconds, computing = np.array(seconds[start:]), np.array(computing[start:])
-    other = service.handling + handing + np.array(rest[start:])
+    other = service.handling + service.handing + np.array(rests[start:])
     return Played(seconds, computing, np.maximum(seconds - computing - other, 0.0))
 
 
-def capacity(service: Service, limit: int, replicas: int = 1) -> float:
+def _drawn(service: Service, queue: Queue, count: int, seed: int) -> tuple[list[float], list[float], list[float]]:
+    """Draw when requests come to a replica, how much longer than usual each batch takes, and the rest of each answer.
+
+    All replicas fare alike, so that one of them is played.
+    """
+    random = np.random.default_rng(seed)
+    arrivals = np.cumsum(random.exponential(1 / queue.rate, count * queue.replicas))[::queue.replicas]
+    stretches = np.array(service.spread)[random.integers(0, len(service.spread), count)]
+    rests = np.array(service.rest)[random.integers(0, len(service.rest), count)]
+    return arrivals.tolist(), stretches.tolist(), rests.tolist()
+
+
+def capacity(service: Service, max_batch: int, replicas: int = 1) -> float:
     """Return the requests a second that servers can answer: as fast as the slower of network and event loop."""
-    network = limit / service.batch(limit)
+    network = max_batch / service.batch(max_batch)
     return replicas * (min(network, 1 / service.handling) if service.handling else network)
 
 
-def knee(service: Service, limit: int, window: float = 0.0, room: int = 64) -> float:
+def knee(service: Service, max_batch: int, window: float = 0.0, max_queue: int = 64) -> float:
     """Return the rate from which half of the answers take more than `TREBLED` times as long as those of an idle server.
 
-    Found by halving an interval around the capacity, to 1 %; the arguments are those of `play`.
+    Found by halving an interval around the capacity, to 1 %; the arguments are those of `Queue`.
     """
-    low, high = 0.1 * capacity(service, limit), 2.0 * capacity(service, limit)
+    low, high = 0.1 * capacity(service, max_batch), 2.0 * capacity(service, max_batch)
     while high > 1.01 * low:
         middle = math.sqrt(low * high)
-        if play(service, middle, limit, window, room).percentile(50)[0] < TREBLED * (service.idle + window):
+        median, _ = play(service, Queue(middle, max_batch, window, max_queue)).percentile(50)
+        if median < TREBLED * (service.idle + window):
             low = middle
         else:
             high = middle

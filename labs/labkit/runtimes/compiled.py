@@ -45,8 +45,8 @@ def compiler() -> str | Unavailable:
 
 def run(width: int, patience: float = PATIENCE) -> Compiled | Unavailable:
     """Compile the cat network, answer with it one picture at a time on one thread, and in turn with the eager one."""
-    if not (there := compiler()):
-        return there
+    if not (found := compiler()):
+        return found
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         fresh = {"TORCHINDUCTOR_CACHE_DIR": folder, "TORCHINDUCTOR_COMPILE_THREADS": "1", "OMP_NUM_THREADS": "1"}
         try:
@@ -72,12 +72,12 @@ def _answer(width: int, turns: int = 30, in_turn: int = 30) -> None:
         return time.perf_counter() - begin
 
     with torch.inference_mode():
-        first, found = clocked(compiled), {compiled: [], network: []}
+        first, answers = clocked(compiled), {compiled: [], network: []}
         for _ in range(turns):
-            for call, times in found.items():
+            for call, times in answers.items():
                 clocked(call)  # its caches were the other's
                 times += [clocked(call) for _ in range(in_turn)]
-    say([first, *found.values()])
+    say([first, *answers.values()])
 
 
 if __name__ == "__main__":

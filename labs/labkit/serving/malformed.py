@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
 from time import monotonic, sleep
 
-from labkit.runtimes.onnx_session import SIDE
+from labkit.specs import network
 
-PICTURE = bytes(3 * SIDE * SIDE)
-_PATIENCE_S = 10.0
+SIZE = prod(network.PICTURE)  # bytes
+PICTURE = bytes(SIZE)
+_TIMEOUT_S = 10.0
 _PAUSE_S = 0.1  # between two bytes of a slow client
-CUT_OFF = 0  # in place of a status: the service closed the connection without a word
+CUT_OFF, SILENT = 0, -1  # in place of a status: the service closed the connection without a word, or did nothing
+_WORDS = {CUT_OFF: "cut off", SILENT: "no answer"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client heard.
+
+    Args:
+        status: of HTTP, `CUT_OFF` or `SILENT`.
+        text: the body.
+        seconds: from the first byte sent until the service had closed the connection.
+    """
+
+    status: int
+    text: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{_WORDS.get(self.status, self.status)}: {self.text}".removesuffix(": ")
 
 
 def request(body: bytes = PICTURE, kind: str = "application/octet-stream", size: int | None = None) -> bytes:
@@ -21,9 +43,13 @@ def request(body: bytes = PICTURE, kind: str = "application/octet-stream", size:
             f"Content-Length: {length}\r\n\r\n").encode() + body
 
 
-REQUESTS = {
+WELL_FORMED = {
     "a picture": request(),
-    "half a picture": request(PICTURE[:1536]),
+    "its type in capitals": request(kind="Application/Octet-Stream"),
+    "its type with a charset": request(kind="application/octet-stream ; charset=binary"),
+}
+MALFORMED = {
+    "half a picture": request(PICTURE[:SIZE // 2]),
     "nothing": request(b""),
     "a picture too many": request(2 * PICTURE),
     "a gigabyte, announced": request(PICTURE, size=10**9),
@@ -34,48 +60,62 @@ REQUESTS = {
 }
 
 
-def ask(port: int, message: bytes) -> tuple[int, str]:
-    """Send a message and return the status and the words of the answer."""
-    with socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as line:
-        with suppress(OSError):  # the other side may close while we still send
-            line.sendall(message)
-        return _answer(line)
+def send(port: int, message: bytes, half_close: bool = False) -> Reply:
+    """Send a message and return what the service says.
 
-
-def dawdle(port: int, message: bytes) -> tuple[int, str, float]:
-    """Send a message byte by byte, as slowly as `_PAUSE_S` says; also return the seconds until the service had enough.
-
-    Raises:
-        TimeoutError: it bore it for too long.
+    Args:
+        port: of the service on 127.0.0.1.
+        message: the bytes.
+        half_close: whether the client says at once that it will send no more, and goes on listening.
     """
+    begin = monotonic()
+    try:
+        with socket.create_connection(("127.0.0.1", port), _TIMEOUT_S) as connection:
+            with suppress(OSError):  # the other side may close while we still send
+                connection.sendall(message)
+                if half_close:
+                    connection.shutdown(socket.SHUT_WR)
+            return _reply(connection, begin)
+    except TimeoutError:
+        return Reply(SILENT, "", monotonic() - begin)
+
+
+def send_slowly(port: int, message: bytes) -> Reply:
+    """Send a message byte by byte, as slowly as `_PAUSE_S` says, until the service has had enough, or we have."""
     begin, place = monotonic(), 0
-    with socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as line:
-        while monotonic() < begin + _PATIENCE_S:
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT_S) as connection:
+        while monotonic() < begin + _TIMEOUT_S:
             try:
-                line.sendall(message[place:place + 1])
+                connection.sendall(message[place:place + 1])
                 place += 1
-                line.settimeout(_PAUSE_S)
-                line.recv(1, socket.MSG_PEEK)  # an answer, or the end
+                connection.settimeout(_PAUSE_S)
+                connection.recv(1, socket.MSG_PEEK)  # an answer, or the end
             except TimeoutError:
                 continue
             except OSError:
-                return CUT_OFF, "", monotonic() - begin
-            line.settimeout(_PATIENCE_S)
-            return *_answer(line), monotonic() - begin
-    raise TimeoutError(f"The service listened to a slow client for {_PATIENCE_S:g} s.")
+                return Reply(CUT_OFF, "", monotonic() - begin)
+            connection.settimeout(_TIMEOUT_S)
+            return _reply(connection, begin)
+    return Reply(SILENT, "", monotonic() - begin)
+
+
+def send_half_a_body(port: int) -> Reply:
+    """Send all of a request but the end of its picture, and wait."""
+    return send(port, request(PICTURE[:SIZE // 2], size=SIZE))
 
 
 def hang_up(port: int, message: bytes) -> None:
     """Send a message and close the connection at once."""
-    with socket.create_connection(("127.0.0.1", port), _PATIENCE_S) as line:
-        line.sendall(message)
+    with socket.create_connection(("127.0.0.1", port), _TIMEOUT_S) as connection:
+        connection.sendall(message)
         sleep(0.001)
 
 
-def _answer(line: socket.socket) -> tuple[int, str]:
-    found = b""
+def _reply(connection: socket.socket, begin: float) -> Reply:
+    received = b""
     with suppress(ConnectionError):
-        while some := line.recv(2**16):
-            found += some
-    head, _, body = found.partition(b"\r\n\r\n")
-    return (int(head[9:12]) if head else CUT_OFF), body.decode(errors="replace")
+        while some := connection.recv(2**16):
+            received += some
+    head, _, body = received.partition(b"\r\n\r\n")
+    status = int(head[9:12]) if head else CUT_OFF
+    return Reply(status, body.decode(errors="replace"), monotonic() - begin)

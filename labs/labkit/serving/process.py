@@ -1,4 +1,4 @@
-"""The web service of Lab 3.3 as a process of its own on 127.0.0.1, which ends with its parent."""
+"""The process of the web service: it listens on 127.0.0.1, obeys its parent, and ends with it."""
 
 from __future__ import annotations
 
@@ -6,106 +6,82 @@ import asyncio
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from time import sleep, thread_time
 
-from labkit.processes import Helper, say, serve
+from hypercorn.asyncio import serve as serve_http
+from hypercorn.config import Config
 
-CONNECTIONS = 900  # at once, at most: a process may have 1,024 files open in many systems
+from labkit.processes import say, serve
+from labkit.runtimes.onnx_session import Network, Unusable
+from labkit.serving.app import create
+from labkit.serving.open_files import allow_connections
+
+CONNECTIONS = 900  # at once: more wait until some are closed
 _STARTING_S = 20.0
+_UNLIMITED = 10**9
 
 
-class Server:
-    """A running service.
+def _listen() -> tuple[int, int]:
+    """Return the descriptor of a listening socket whose connections send what is written at once, and its port.
 
-    Args:
-        helper: the process.
-        port: where it listens on 127.0.0.1.
+    An answer's head and body are written one after the other. Left to itself, TCP holds the second back until the
+    first is confirmed, and the other side takes its time to confirm (Nagle's algorithm, RFC 896, and delayed
+    acknowledgements): 40 ms for every answer. asyncio turns that off for the connections of a socket that names its
+    protocol, and most systems let them inherit the option.
     """
-
-    def __init__(self, helper: Helper, port: int):
-        self.port, self._helper = port, helper
-
-    def settle(self, limit: int = 4, window: float = 0.0, room: int = 64) -> None:
-        """Change the settings of its queue (`labkit.serving.app.Batcher`); raises `HelperFailed` for bad ones."""
-        self._helper.tell({"settle": {"limit": limit, "window": window, "room": room}})
-        self._helper.answer()
-
-    def spent(self) -> float:
-        """Return the processor seconds that its event loop has used: everything but the network's own thread."""
-        self._helper.tell({"spent": True})
-        return self._helper.answer()["seconds"]
-
-    def stall(self, seconds: float) -> None:
-        """Let its event loop do nothing for some seconds, as a call does that blocks it; returns at once."""
-        self._helper.tell({"stall": seconds})
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(CONNECTIONS)
+    port = listener.getsockname()[1]
+    return listener.detach(), port
 
 
-@contextmanager
-def running(network: str | Path, patience: float = 5.0, **settings) -> Iterator[Server]:
-    """Run the service for a `with` block.
-
-    Args:
-        network: an ONNX file of the course (`labkit.runtimes.onnx_export`).
-        patience: seconds that a client may take for a request's head, and for its body.
-        settings: of the queue, as in `Server.settle`.
-
-    Raises:
-        HelperFailed: it did not start; the message says why.
-    """
-    with Helper("labkit.serving.process", str(network), str(patience)) as helper:
-        server = Server(helper, helper.answer()["port"])
-        server.settle(**settings)
-        yield server
+def _config(descriptor: int, timeout: float) -> Config:
+    """Return Hypercorn's settings: clients that do not finish what they began to ask are cut off."""
+    config = Config()
+    config.bind = [f"fd://{descriptor}"]
+    config.backlog = CONNECTIONS
+    config.keep_alive_timeout = timeout  # until the head of a request is whole, the first one or the next
+    config.keep_alive_max_requests = _UNLIMITED
+    config.max_app_queue_size = 0  # no limit: behind a full queue, a refused client's connection would never close
+    config.errorlog = None
+    return config
 
 
-# Inside the process
-
-
-def main(network: str, patience: str) -> None:
+def main(network: str, timeout: str) -> None:
     """Load the network, listen, say the port, obey the parent, and end with it."""
-    import uvicorn
-
-    from labkit.runtimes.onnx_session import Network, Unusable
-    from labkit.serving.app import create
-    from labkit.serving.guard import ImpatientProtocol
-
+    allow_connections(CONNECTIONS)
     try:
         loaded = Network(network)
     except Unusable as trouble:
         say({"error": str(trouble)})
         return
-    ImpatientProtocol.patience = float(patience)
-    app = create(lambda: loaded, float(patience))
-    config = uvicorn.Config(app, loop="asyncio", http=ImpatientProtocol, ws="none", log_level="critical",
-                            limit_concurrency=CONNECTIONS, backlog=CONNECTIONS)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
-    service = uvicorn.Server(config)
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=lambda: loop.run_until_complete(service.serve([listener])), daemon=True).start()
-    for _ in range(round(_STARTING_S / 0.01)):
-        if service.started:
-            break
-        sleep(0.01)
-    else:
-        say({"error": f"The service did not start within {_STARTING_S:g} s."})
-        return
+    app, (descriptor, port) = create(lambda: loaded, float(timeout)), _listen()
+    loop, started = asyncio.new_event_loop(), threading.Event()
 
-    async def spent() -> float:
+    async def until_the_process_ends() -> None:
+        started.set()  # Hypercorn waits for this once it serves
+        await asyncio.Event().wait()
+
+    async def cpu_seconds() -> float:
         return thread_time()
 
     def obey(order: dict) -> dict | None:
         if "stall" in order:
             loop.call_soon_threadsafe(sleep, order["stall"])
             return None
-        if "spent" in order:
-            return {"seconds": asyncio.run_coroutine_threadsafe(spent(), loop).result(_STARTING_S)}
-        app.state.batcher.settle(**order["settle"])
+        if "cpu_seconds" in order:
+            return {"seconds": asyncio.run_coroutine_threadsafe(cpu_seconds(), loop).result(_STARTING_S)}
+        app.state.batcher.configure(**order["configure"])
         return {}
 
-    say({"port": listener.getsockname()[1]})
+    serving = serve_http(app, _config(descriptor, float(timeout)), shutdown_trigger=until_the_process_ends)
+    threading.Thread(target=loop.run_until_complete, args=(serving,), daemon=True).start()
+    if not started.wait(_STARTING_S):
+        say({"error": f"The service did not start within {_STARTING_S:g} s."})
+        return
+    say({"port": port})
     serve(obey)
 
 

@@ -13,7 +13,8 @@ from labkit.inputs import whole
 
 FLOAT = 4  # bytes of a 32-bit floating-point number (IEEE 754)
 RESNET_50_FLOP, RESNET_50_PARAMETERS = 8.2e9, 25.6e6  # of one answer (Reddi et al. 2020, table I)
-COLOURS, CLASSES = 3, 3  # what the cat network reads at each point, and what it tells apart
+CLASS_NAMES = ("cat", "car", "bicycle")  # what the cat network tells apart, in the order of its scores
+COLOURS, CLASSES = 3, len(CLASS_NAMES)  # what it reads at each point, and how many it tells apart
 SIDE = 32  # of the pictures that it reads, in points
 PICTURE = (COLOURS, SIDE, SIDE)  # the shape of one
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
-from labkit import catalogue
-from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import FLOOR, banded, measured, most_threads
+from labkit import catalogue, effort
+from labkit.display import TextTable, written
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
+from labkit.labs.common import FLOOR, at, banded, measured, most_threads
+from labkit.labs.compute_and_precision import training_time
 from labkit.machine import Machine
 from labkit.predict import precision as predicted
-from labkit.predict import seeds, step
+from labkit.predict import step
 from labkit.specs.execution import ALL, GPU, ONE
+from labkit.specs.number_format import FORMATS
 from labkit.units import quantity
 
 FORMS = tuple(predicted.BYTES)
@@ -24,17 +27,18 @@ PICTURES = 50_000  # of an epoch: those of Lab 1.3
 WORK = ("one step", "an epoch of 50,000 pictures")
 
 
-def time(machine: Machine, budget: float = 0.4) -> Experiment:
+def time(machine: Machine, budget: float | None = None) -> Experiment:
     """Return the experiment on the time of a training step, or of an epoch of steps.
 
     Args:
         machine: this machine.
-        budget: seconds to spend on measuring a point.
+        budget: seconds to spend on measuring a point; by the effort that holds now unless given.
 
     Raises:
         ValueError: a machine that lacks what its lab's probes find, such as one of the catalogue.
     """
     calibration, most = machine.calibration("precision"), most_threads(machine)
+    budget = budget or effort.pick(quick=0.06, usual=0.3, long=1.0)
 
     def predict(batch, width, form, threads, where, work):
         if reason := _refused(calibration, form, threads, where, most):
@@ -80,6 +84,25 @@ def time(machine: Machine, budget: float = 0.4) -> Experiment:
         measure=measure,
         readout="On {where} ({threads}), {work} in {form} takes {value}: {batch} in a step, {width} in width.",
     )
+
+
+def seconds() -> float:
+    """Return the seconds for all measurements of a cell, by the effort that holds now."""
+    return effort.pick(quick=4.0, usual=15.0, long=45.0)
+
+
+def epochs(comparison: Comparison, usual: Point) -> dict[str, Outcome | Unavailable]:
+    """Return the measured seconds of an epoch by format, from the steps of a comparison at a point without format."""
+    return {row.point["form"]: _times(row.measured, WORK[1], row.point["batch"]) for row in comparison.rows
+            if usual.items() <= row.point.items()}
+
+
+def longer(comparison: Comparison, usual: Point, form: str, than: str) -> tuple[Outcome | Unavailable, ...]:
+    """Return how many times as long a step takes in a format as in another, predicted and measured."""
+    rows = [at(comparison, **usual, form=name) for name in (form, than)]
+    if None in rows:
+        return (Unavailable(f"This processor does not train in {form} or {than}."),) * 2
+    return ratio(rows[0].predicted, rows[1].predicted), ratio(rows[0].measured, rows[1].measured)
 
 
 def _threads(most: int) -> list[int]:
@@ -131,8 +154,8 @@ def shared(machine: Machine, width: int, batch: int, form: str = "fp32") -> floa
     return min(max(1 - predicted.serial(one, every, most) / one, 0.0), 1.0)
 
 
-def factors(outcome_of: Callable[..., Outcome | Unavailable], threads: Sequence[int],
-            cases: Mapping[str, Point]) -> dict[str, dict[int, float]]:
+def speed_ups(outcome_of: Callable[..., Outcome | Unavailable], threads: Sequence[int],
+              cases: Mapping[str, Point]) -> dict[str, dict[int, float]]:
     """Return how many times as fast some threads are as one, by case and threads, where that can be said.
 
     Args:
@@ -140,61 +163,81 @@ def factors(outcome_of: Callable[..., Outcome | Unavailable], threads: Sequence[
         threads: how many, 1 among them.
         cases: points without their threads, by what they are called.
     """
-    found = {case: {n: outcome_of(**point, threads=n) for n in threads} for case, point in cases.items()}
+    outcomes = {case: {n: outcome_of(**point, threads=n) for n in threads} for case, point in cases.items()}
     return {case: {n: by[1].value / outcome.value for n, outcome in by.items() if outcome and by[1]}
-            for case, by in found.items()}
+            for case, by in outcomes.items()}
 
 
-def table(found: Mapping[str, Outcome], times: Mapping[str, Outcome | Unavailable]) -> str:
-    """Return the mean share of right answers of each way, and what an epoch takes in its format, as lines of a table.
-
-    Args:
-        found: what `means` returned.
-        times: seconds of an epoch by way, for those that the processor computes in itself.
-    """
-    lines = [f"{'':<20}{'right':>8}{'95 % interval':>18}{'an epoch':>12}"]
-    for way, mean in found.items():
-        took = times.get(way)
-        lines.append(f"{way:<20}{mean.value:>6.1f} %{mean.low:>11.1f} to {mean.high:.1f} %"
-                     f"{quantity(took.value, 's') if took else '-':>10}")
-    return "\n".join(lines)
-
-
-def differences(found: Mapping[str, Sequence[float]], beside: str) -> dict[str, Outcome]:
-    """Return by how many points each way is more often right than one of them, seed by seed, with its 95 % interval.
+def oversubscribed(measured: Mapping[str, Mapping[int, float]], most: int) -> dict[str, float]:
+    """Return how many times as fast twice as many threads as processors are as one each, by case.
 
     Args:
-        found: shares of right answers by way and seed, as `labkit.models.seed_sweep.sweep_seeds` returns them.
-        beside: the way that the others are compared with.
+        measured: what `speed_ups` returned.
+        most: processors.
     """
-    return {way: _points([100 * (a - b) for a, b in zip(shares, found[beside], strict=True)])
-            for way, shares in found.items() if way != beside}
+    return {case: by[2 * most] / by[most] for case, by in measured.items() if by.keys() >= {most, 2 * most}}
 
 
-def means(found: Mapping[str, Sequence[float]]) -> dict[str, Outcome]:
-    """Return the mean share of right answers of each way in %, with its 95 % interval over seeds."""
-    return {way: _points([100 * share for share in shares], "%") for way, shares in found.items()}
+def threads_table(machine: Machine, cases: Mapping[str, Point],
+                  measured: Mapping[str, Mapping[int, float]]) -> TextTable:
+    """Return what Amdahl's law says of some cases, and what more threads gained: the arguments are those of before."""
+    most, rows = most_threads(machine), []
+    over = oversubscribed(measured, most)
+    for case, point in cases.items():
+        share = shared(machine, point["width"], point["batch"])
+        limit = "" if not isinstance(share, float) else f"{1 / (1 - share):.1f} ×" if share < 1 else "any number"
+        rows.append((case, f"{100 * share:.0f} %" if isinstance(share, float) else share.reason, limit,
+                     f"{measured[case][most]:.2f} ×" if most in measured[case] else "not measured",
+                     f"{over[case]:.2f} ×" if case in over else "not measured"))
+    return TextTable(("case", "shared", "at most", f"{most} threads over 1", f"{2 * most} over {most}"), rows)
 
 
-def _points(values, unit="points") -> Outcome:
-    value, low, high = (round(number, 6) + 0.0 for number in seeds.interval(values))  # no -2e-14, and no -0
-    return Outcome(value, unit, low=min(low, value), high=max(high, value))
+def formats_table() -> TextTable:
+    """Return what floating-point formats can tell apart."""
+    return TextTable(("format", "bits", "exponent", "fraction", "least", "largest", "step at 1"), [
+        (name, str(each.bits), str(each.exponent), str(each.fraction), f"{each.least:.1e}", f"{each.largest:.1e}",
+         f"{each.step:.1e}") for name, each in FORMATS.items()])
 
 
-def narrowest(found: Mapping[int, Sequence[float]], full: Sequence[float], lost: float) -> int | None:
-    """Return the fewest bits from which on a training loses at most so many points; None where all lose more.
+def formats_here(machine: Machine) -> TextTable:
+    """Return in which formats this processor trains, or why not."""
+    return TextTable(("format", "on this processor"), [(form, reason or "trained in here")
+                                                       for form, reason in formats(machine).items()])
+
+
+def comparison_points(machine: Machine, usual: Point) -> list[Point]:
+    """Return points to compare, none of which was calibrated: every format on one thread and on all, the usual first.
 
     Args:
-        found: shares of right answers by bits, with the same seeds as `full`.
-        full: those in fp32.
-        lost: points of the mean.
+        machine: this machine.
+        usual: batch, width, work and place of most of them.
     """
-    best = None
-    for bits in sorted(found, reverse=True):
-        if 100 * (sum(full[:len(found[bits])]) - sum(found[bits])) / len(found[bits]) > lost:
-            break
-        best = bits
-    return best
+    most = most_threads(machine)
+    own = [form for form, reason in formats(machine).items() if not reason]
+    points = [dict(usual, form=form, threads=threads) for threads in sorted({1, most}) for form in own]
+    points += [dict(usual, form=form, threads=most, width=24, batch=32) for form in own]
+    if machine.device != "cpu":
+        points += [dict(usual, form=form, threads=most, where=OWN_GPU) for form in FORMS]
+    return points
+
+
+def predictions(times: Experiment, usual: Point) -> TextTable:
+    """Return the predicted seconds of a point in every format."""
+    return TextTable(("format", "predicted"), [(form, written(times.predict(**usual, form=form))) for form in FORMS])
+
+
+def day_table(accelerators: int = 1024, model: str = "70 billion", accelerator: str = "H100") -> TextTable:
+    """Return the days of a large training by number format, and the bytes of gradients that a step exchanges."""
+    run, rows = training_time.run(), []
+    parameters, _ = training_time.MODELS[model]
+    for form in ("fp64", *training_time.FORMATS):
+        days = ""
+        if form in training_time.FORMATS:
+            took = run.predict(accelerators=accelerators, model=model, format=form, accelerator=accelerator)
+            days = f"{took.value:,.0f} ({took.low:,.0f} to {took.high:,.0f})" if took else took.reason
+        size = quantity(parameters * predicted.BYTES[form], "B") if form in ("fp64", "fp32", "bf16") else ""
+        rows.append((form, days, size))
+    return TextTable(("format", f"days on {accelerators:,} {accelerator}", "gradients of a step"), rows)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

@@ -12,21 +12,22 @@ from labkit.figures import GREY, drawing
 from labkit.palette import COLOURS
 
 if TYPE_CHECKING:
-    from labkit.experiment import Outcome
+    from labkit.experiment import Outcome, Unavailable
 
 
-def by_seed(found: Mapping[str, Sequence[float]], means: Mapping[str, Outcome]) -> Figure:
+def by_seed(found: Mapping[str, Sequence[float]], means: Mapping[str, Outcome | Unavailable]) -> Figure:
     """Show the share of right answers of every training as a dot, and the mean of each way with its 95 % interval.
 
     Args:
         found: shares, 0 to 1, by way and seed.
-        means: the mean of each way, in %.
+        means: the mean of each way, in %, where there is an interval.
     """
     with drawing(figsize=(5, 0.42 * len(found) + 1)) as (figure, axes):
         for place, (way, shares) in enumerate(found.items()):
             axes.plot([100 * share for share in shares], [place] * len(shares), "o", color=COLOURS[0], alpha=0.5,
                       markersize=5)
-            mean = means[way]
+            if not (mean := means[way]):
+                continue
             axes.errorbar(mean.value, place + 0.22, xerr=[[mean.value - mean.low], [mean.high - mean.value]], fmt="D",
                           color=COLOURS[1], markersize=4, capsize=3)
         axes.set_yticks(range(len(found)), list(found))
@@ -44,7 +45,7 @@ def speed_ups(predicted: Mapping[str, Mapping[int, float]], measured: Mapping[st
         processors: how many there are; beyond them threads take turns.
     """
     with drawing(figsize=(5, 3)) as (figure, axes):
-        most = max(threads for found in measured.values() for threads in found)
+        most = max((threads for found in measured.values() for threads in found), default=processors)
         axes.axvspan(processors, most + 0.2, color=GREY, alpha=0.15, linewidth=0)
         axes.annotate("more threads than processors", (processors, 1), (4, -4), xycoords=("data", "axes fraction"),
                       textcoords="offset points", va="top", fontsize=8, color=GREY)
@@ -83,26 +84,30 @@ def sizes(counts: Mapping[int, int], marks: Mapping[str, float], label: str) -> 
 
 
 def breaking(lost: Mapping[str, Mapping[int, float]], right: Mapping[str, Mapping[int, Sequence[float]]],
-             usual: float, label: str) -> Figure:
+             usual: float | None, label: str) -> Figure:
     """Show what a format is predicted to lose, above, and what trainings in it reached, below, against its bits.
 
     Args:
         lost: predicted shares, 0 to 1, by way and bits.
         right: shares of right answers, 0 to 1, by way and bits, one for each seed.
-        usual: what fp32 reaches, 0 to 1.
+        usual: what fp32 reaches, 0 to 1; None where it is not known.
         label: what the bits are of.
     """
     with drawing(2, 1, figsize=(5, 4.4), sharex=True) as (figure, (above, below)):
         for (way, shares), marker, colour in zip(lost.items(), "os", COLOURS, strict=False):
             bits = list(shares)
             above.plot(bits, [100 * share for share in shares.values()], marker=marker, color=colour, label=way)
-            below.plot(bits, [100 * float(np.mean(right[way][count])) for count in bits], color=colour)
+            known = [count for count in bits if right[way][count]]
+            below.plot(known, [100 * float(np.mean(right[way][count])) for count in known], color=colour)
             for count in bits:
+                if not right[way][count]:
+                    continue
                 below.plot([count] * len(right[way][count]), [100 * share for share in right[way][count]], marker,
                            color=colour, fillstyle="none")
-        below.axhline(100 * usual, color=GREY, linestyle=":")
-        below.annotate("fp32", (1, 100 * usual), (4, 0), xycoords=("axes fraction", "data"), va="center",
-                       textcoords="offset points", fontsize=8, color=GREY, annotation_clip=False)
+        if usual is not None:
+            below.axhline(100 * usual, color=GREY, linestyle=":")
+            below.annotate("fp32", (1, 100 * usual), (4, 0), xycoords=("axes fraction", "data"), va="center",
+                           textcoords="offset points", fontsize=8, color=GREY, annotation_clip=False)
         above.set_ylim(-5, 105)
         above.set_ylabel("lost, predicted (%)")
         below.set_ylabel("right answers (%)")

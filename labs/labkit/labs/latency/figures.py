@@ -12,7 +12,7 @@ from labkit.figures import GREY, drawing, left
 from labkit.palette import COLOURS
 
 if TYPE_CHECKING:
-    from labkit.experiment import Outcome
+    from labkit.experiment import Outcome, Unavailable
     from labkit.labs.latency.experiments import Device
 
 
@@ -27,7 +27,7 @@ def above_floor(times: Mapping[str, Outcome], floor: float) -> Figure:
         axes.annotate("the floor", (1e6 * floor, 1), (0, 3), xycoords=("data", "axes fraction"),
                       textcoords="offset points", ha="center", color=GREY)
         axes.set_xscale("log")
-        axes.set_xlim(1e6 * floor / 2, 4 * max(values))
+        axes.set_xlim(1e6 * floor / 2, 4 * max([*values, 1e6 * floor]))
         axes.set_xlabel("time of one answer (µs)")
         axes.invert_yaxis()
     return figure
@@ -37,14 +37,16 @@ def cold_start(starts: Mapping[str, Mapping[str, float]]) -> Figure:
     """Show what a fresh process does until its first answer: for each of `starts`, seconds by phase, in order."""
     with drawing(figsize=(5, 0.45 * len(starts) + 1.3)) as (figure, axes):
         before = np.zeros(len(starts))
-        for phase, colour, hatch in zip(next(iter(starts.values())), COLOURS, ("", "///", "...", "xxx"), strict=False):
+        phases = next(iter(starts.values()), ())
+        for phase, colour, hatch in zip(phases, COLOURS, ("", "///", "...", "xxx"), strict=False):
             seconds = np.array([phases[phase] for phases in starts.values()])
             axes.barh(list(starts), seconds, 0.6, left=before, color=colour, hatch=hatch, edgecolor="white",
                       linewidth=0, label=phase)
             before += seconds
         axes.set_xlabel("time since the start of the process (s)")
         axes.invert_yaxis()
-        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
+        if starts:
+            axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2)
     return figure
 
 
@@ -62,12 +64,12 @@ def slower_than(runs: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def latency_by_power(devices: Sequence[Device], here: Outcome, watts: tuple[float, float]) -> Figure:
+def latency_by_power(devices: Sequence[Device], here: Outcome | Unavailable, watts: tuple[float, float]) -> Figure:
     """Show the time of one answer against rated power for published devices, and a machine whose power has a band.
 
     Args:
         devices: published.
-        here: seconds of the same answer on this machine.
+        here: seconds of the same answer on this machine, where that is known.
         watts: the ends of the band of its power.
     """
     with drawing(figsize=(5, 3.4)) as (figure, axes):
@@ -79,7 +81,9 @@ def latency_by_power(devices: Sequence[Device], here: Outcome, watts: tuple[floa
                 axes.annotate(device.name.removeprefix("NVIDIA ").removeprefix("Jetson "),
                               (device.watts, 1e3 * device.seconds), (5, -11 if crowded else 4),
                               textcoords="offset points", fontsize=7, color=GREY)
-        axes.plot(watts, [1e3 * here.value] * 2, color=COLOURS[3], linewidth=3, label="this processor, by a model")
+        if here:
+            axes.plot(watts, [1e3 * here.value] * 2, color=COLOURS[3], linewidth=3,
+                      label="this processor, by a model")
         axes.set_xscale("log")
         axes.set_xlim(right=4 * max(device.watts for device in devices))
         axes.set_yscale("log")

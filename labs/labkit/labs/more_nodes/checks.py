@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.checks import SLACK, holds, number, pays_from
-from labkit.experiment import Experiment
+from labkit.experiment import Experiment, Outcome, Unavailable
 from labkit.predict import collectives
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, slowest
 from labkit.specs import network
@@ -25,6 +25,8 @@ def takes_over(answer: int | None, experiment: Experiment, **point) -> bool | No
         experiment: that on the time of a step.
         point: its other axes.
     """
+    if _impossible(experiment.predict(nodes=2, **point)):
+        return None
     shares = {}
     for nodes in experiment.axis("nodes").values:
         if outcome := experiment.predict(nodes=nodes, **point):
@@ -56,6 +58,9 @@ def slowest_link(answer: float | None, experiment: Experiment, **point) -> bool 
         experiment: that on the time of a step.
         point: its other axes, but for the nodes.
     """
+    if _impossible(experiment.predict(nodes=2, rate=experiment.axis("rate").start, **point)):
+        return None
+
     def gain(rate):
         one, two = (experiment.predict(nodes=nodes, rate=rate, **point).value for nodes in (1, 2))
         return one / two
@@ -74,6 +79,8 @@ def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> 
         experiment: that on the time until the network has learned.
         point: its other axes.
     """
+    if _impossible(experiment.predict(**{**experiment.start, **point})):
+        return None
     times = {(n, batch): outcome.value for n in experiment.axis("nodes").values
              for batch in experiment.axis("batch").values
              if (outcome := experiment.predict(nodes=n, batch=batch, **point))}
@@ -86,3 +93,10 @@ def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> 
 
     return holds(answer, fits, right="neither the most nodes nor the largest batch.", hint=(
         "Step through the nodes for each batch, and look for the least time."))
+
+
+def _impossible(outcome: Outcome | Unavailable) -> bool:
+    """Say why an exercise cannot be done on this machine, and return whether that is so."""
+    if not outcome:
+        print(f"This exercise needs a prediction that this machine cannot have. {outcome.reason}")
+    return not outcome

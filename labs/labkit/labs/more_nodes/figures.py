@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from labkit.experiment import Unavailable
 from labkit.figures import GREY, drawing, plain
+from labkit.labs.more_nodes.exchange import misfit
 from labkit.palette import COLOURS
+from labkit.predict.collectives import Link, ring
+from labkit.predict.convergence import samples
 from labkit.units import quantity
 
 if TYPE_CHECKING:
     from labkit.experiment import Row
+    from labkit.measure.probes.data_parallel import Exchange, Lesson
 
 
-def exchange(sizes: Sequence[int], fastest: Sequence[float], usual: Sequence[float], fit: Sequence[float],
-             off: Sequence[float]) -> Figure:
-    """Show the time of an all-reduce against its bytes, with a fit and how far it is off.
+def exchange(exchanges: Sequence[Exchange] | Unavailable, link: Link | Unavailable) -> Figure | Unavailable:
+    """Show the time of an all-reduce between two processes against its bytes, with a fit and how far it is off.
 
     Args:
-        sizes: bytes.
-        fastest, usual, fit: seconds at each size.
-        off: the fit's error at each size, as a fraction.
+        exchanges: measured, or why there are none.
+        link: latency and bandwidth, fitted to them.
     """
+    if not exchanges:
+        return exchanges
+    sizes = [one.size for one in exchanges]
+    fastest, usual = [one.fastest for one in exchanges], [one.usual for one in exchanges]
+    fit, off = [ring(size, 2, link) for size in sizes], misfit(exchanges, link)
     with drawing(2, 1, figsize=(5, 4.6), sharex=True, height_ratios=(3, 1)) as (figure, (times, errors)):
         times.plot(sizes, [1e3 * s for s in fastest], "o", label="fastest", fillstyle="none")
         times.plot(sizes, [1e3 * s for s in usual], "s", label="median of blocks", fillstyle="none")
@@ -44,13 +53,14 @@ def exchange(sizes: Sequence[int], fastest: Sequence[float], usual: Sequence[flo
 
 def steps(rows: Mapping[str, Row]) -> Figure:
     """Show the predicted parts of some steps as bars, and what was measured as a diamond."""
-    names = list(dict.fromkeys(part for row in rows.values() for part in row.predicted.parts))
+    bars = [row.predicted.parts if row.predicted else {} for row in rows.values()]
+    names = list(dict.fromkeys(part for parts in bars for part in parts))
     with drawing(figsize=(5, 0.45 * len(rows) + 1.3)) as (figure, axes):
         left = np.zeros(len(rows))
         for name, colour in zip(names, COLOURS, strict=False):
-            parts = [1e3 * row.predicted.parts.get(name, 0.0) for row in rows.values()]
-            axes.barh(range(len(rows)), parts, 0.6, left, color=colour, label=name)
-            left += parts
+            lengths = [1e3 * parts.get(name, 0.0) for parts in bars]
+            axes.barh(range(len(rows)), lengths, 0.6, left, color=colour, label=name)
+            left += lengths
         there = [(1e3 * row.measured.value, place) for place, row in enumerate(rows.values()) if row.measured]
         if there:
             axes.plot(*zip(*there, strict=True), "D", color="white", markeredgecolor="black", zorder=3,
@@ -62,15 +72,21 @@ def steps(rows: Mapping[str, Row]) -> Figure:
     return figure
 
 
-def samples_needed(runs: Sequence[tuple[int, float]], law: Mapping[float, float], critical: float) -> Figure:
+def samples_needed(lessons: Sequence[Lesson], law: tuple[float, float] | Unavailable) -> Figure | Unavailable:
     """Show the samples until a network has learned, against the batch: each run, the fitted law, its critical batch."""
+    if not law:
+        return law
+    runs, critical = [(one.batch, one.samples) for one in lessons if one.samples], law[1]
+    low, high = (math.log2(end(batch for batch, _ in runs)) for end in (min, max))
+    curve = {2**x: samples(2**x, *law) for x in np.linspace(low, high, 25)}
     with drawing(figsize=(5, 3)) as (figure, axes):
+        batches = sorted({batch for batch, _ in runs})
         axes.plot(*zip(*runs, strict=True), "o", fillstyle="none", label="a run")
-        axes.plot(law.keys(), law.values(), color=COLOURS[1], label="fitted")
-        axes.axvline(critical, color=GREY, linestyle="--", label="critical batch")
+        axes.plot(curve.keys(), curve.values(), color=COLOURS[1], label="fitted")
+        if critical < 16 * batches[-1]:
+            axes.axvline(critical, color=GREY, linestyle="--", label="critical batch")
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        batches = sorted({batch for batch, _ in runs})
         axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
         plain(axes.yaxis)
         axes.set_xlabel("global batch (pictures)")
@@ -79,12 +95,14 @@ def samples_needed(runs: Sequence[tuple[int, float]], law: Mapping[float, float]
     return figure
 
 
-def until_learned(times: Mapping[int, Mapping[int, float]]) -> Figure:
+def until_learned(times: Mapping[int, Mapping[int, float]]) -> Figure | Unavailable:
     """Show the time until a network has learned against the nodes, a line for each batch; a diamond on the best of all.
 
     Args:
         times: seconds by nodes, for each global batch.
     """
+    if not times:
+        return Unavailable("No time can be predicted here.")
     with drawing(figsize=(5, 3.4)) as (figure, axes):
         for (batch, found), marker, colour in zip(times.items(), "osD^v", COLOURS, strict=False):
             axes.plot(found.keys(), found.values(), marker=marker, markersize=4, color=colour, label=f"batch {batch:,}")

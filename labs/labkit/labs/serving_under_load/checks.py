@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.checks import holds, number
-from labkit.labs.serving_under_load import experiments as serving
+from labkit.labs.serving_under_load import experiments as lab
 from labkit.machine import Machine
 from labkit.predict import queueing
 
@@ -23,12 +23,13 @@ def waits(answer: float | None, load: float) -> bool | None:
 
 def fastest(answer: float | None, machine: Machine, deadline: float) -> bool | None:
     """Check the highest rate of the slider at which p99 is within a deadline in seconds, in batches of 4 at most."""
-    server = serving.service(machine)
+    server = lab.service(machine)
 
     def kept(rate):
-        return queueing.play(server, rate, serving.LIMIT, room=serving.ROOM).percentile(99)[0] <= deadline
+        queue = queueing.Queue(rate, lab.MAX_BATCH, max_queue=lab.MAX_QUEUE)
+        return lab.play(server, queue).percentile(99)[0] <= deadline
 
-    good = [rate for rate in serving.rates(machine) if kept(rate)]
+    good = [rate for rate in lab.rates(machine) if kept(rate)]
     if not good:
         return holds(answer, lambda rate: rate == 0, right="here no rate keeps it.", hint=(
             "On this machine not even the lowest rate of the slider keeps that deadline: the answer is 0."))
@@ -38,20 +39,20 @@ def fastest(answer: float | None, machine: Machine, deadline: float) -> bool | N
 
 
 def setting(answer: tuple[int, float] | None, machine: Machine, rate: float) -> bool | None:
-    """Check the batch limit and the window in seconds that give the shortest p99 at a rate, within 5 %."""
-    server = serving.service(machine)
+    """Check the limit of a batch and the window in seconds that give the shortest p99 at a rate, within 5 %."""
+    server = lab.service(machine)
 
-    def p99(limit, window):
-        return queueing.play(server, rate, limit, window, serving.ROOM).percentile(99)[0]
+    def p99(max_batch, window):
+        return lab.play(server, queueing.Queue(rate, max_batch, window, lab.MAX_QUEUE)).percentile(99)[0]
 
-    best = p99(*serving.shortest(machine, rate))
+    best = p99(*lab.shortest(machine, rate))
 
     def fits(pair):
-        limit, window = pair
-        if limit not in serving.LIMITS or window not in serving.WINDOWS:
-            raise ValueError(f"the limits are {serving.LIMITS}, the windows {serving.WINDOWS} s")
-        print(f"p99 is {1e3 * p99(limit, window):.1f} ms.")
-        return p99(limit, window) <= 1.05 * best
+        max_batch, window = pair
+        if max_batch not in lab.MAX_BATCHES or window not in lab.WINDOWS:
+            raise ValueError(f"the limits are {lab.MAX_BATCHES}, the windows {lab.WINDOWS} s")
+        print(f"p99 is {1e3 * p99(max_batch, window):.1f} ms.")
+        return p99(max_batch, window) <= 1.05 * best
 
     return holds(answer, fits, right="none of the slider's settings is faster.", hint=(
         f"Some setting brings p99 to {1e3 * best:.1f} ms. Move one slider at a time, and answer (limit, window)."))

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
+from labkit import effort, host
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
-from labkit.labs.session import Session
+from labkit.labs.serving_under_load.testbed import MAX_BATCH, MAX_QUEUE, LoadPoint, ServerTestbed, service
 from labkit.machine import Machine
+from labkit.measure.open_loop import LOST
 from labkit.predict import queueing
-from labkit.predict.percentiles import TooFew, percentile
-from labkit.timing.clock import CONTENDED, Contention
+from labkit.predict.queueing import Played, Queue, Service
+from labkit.processes import HelperFailed
+from labkit.specs.network import CLASSES, FLOAT, PICTURE
+from labkit.units import percent
 
-LIMITS = (1, 2, 4, 8)
+MAX_BATCHES = (1, 2, 4, 8)
 WINDOWS = (0.0, 0.005, 0.02)
 REPLICAS = (1, 2, 4)
 TRIPS = (0.0, 0.001, 0.01, 0.05)
-SHARES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
-LOADS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the capacity with batches of `LIMIT`
-LIMIT, ROOM = 4, 64
+PERCENTILES = {"p50": 50, "p90": 90, "p99": 99, "p99.9": 99.9}
+LOADS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the capacity with batches of `MAX_BATCH`
 BAND = 0.3  # nine predictions in ten are within it up to 80 % of the capacity
-WANDERED = 0.1  # a speed that changes by more than this spoils a point
+WAYS = {"batches of 4": dict(max_batch=4, window=0.0, replicas=1),
+        "batches of 8": dict(max_batch=8, window=0.0, replicas=1),
+        "8, window 20 ms": dict(max_batch=8, window=0.02, replicas=1),
+        "two servers of 4": dict(max_batch=4, window=0.0, replicas=2)}
+DRAWN = ("p50", "p90", "p99")  # in the figure
 
 
-def service(machine: Machine) -> queueing.Service:
-    """Return what the probe found of this machine's server."""
-    calibration = machine.calibration("serving")
-    alone = calibration.curve("computing")[0][1]
-    return queueing.Service(
-        tuple(map(tuple, calibration.curve("computing"))),
-        tuple(seconds / alone for _, seconds in calibration.curve("spread")),
-        calibration.curve("handling")[0][1],
-        calibration.curve("handing")[0][1],
-        tuple(seconds for _, seconds in calibration.curve("rest")))
+# Predictions
 
 
 def rates(machine: Machine) -> tuple[float, ...]:
     """Return the arrival rates of the slider, in requests a second: `LOADS` of the predicted capacity."""
-    most = queueing.capacity(service(machine), LIMIT)
+    most = queueing.capacity(service(machine), MAX_BATCH)
     return tuple(float(f"{load * most:.2g}") for load in LOADS)
 
 
@@ -47,122 +45,43 @@ def at(machine: Machine, load: float) -> float:
     return rates(machine)[LOADS.index(load)]
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """What a load generator found at one setting.
-
-    Args:
-        load: `labkit.measure.open_loop.Load`.
-        slow: how long the network took for a picture, as a multiple of the calibrated time. The arrivals and the window
-            were stretched by it, so that all times are, and can be brought back.
-        busy: the share of the processors' time that other programs used meanwhile, 0 to 1.
-    """
-
-    load: object
-    slow: float
-    busy: float
-
-    def percentile(self, share: float) -> Outcome | Unavailable:
-        """Return a percentile of the answers in seconds, or how many more it would need."""
-        warm = self.load.seconds[self.load.late & (self.load.status == 200)]
-        try:
-            value, low, high = percentile(warm.tolist(), share)
-        except TooFew as trouble:
-            return Unavailable(str(trouble))
-        notes = [f"{len(warm):,} answers."]
-        if shed := self.load.count(503):
-            notes.append(f"{shed / len(self.load.due):.0%} of the requests were turned away.")
-        if abs(self.slow - 1) > 0.1:
-            notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated, so "
-                         "the rate was adapted to keep the load.")
-        if self.busy > CONTENDED:
-            notes.append(f"Other programs used {self.busy:.0%} of the processor meanwhile.")
-        return Outcome(value, "s", low=low, high=high, note=" ".join(notes), speed=1 / self.slow)
+def play(server: Service, queue: Queue) -> Played:
+    """Let requests come at random in the model, fewer of them at quick effort."""
+    count = effort.pick(quick=queueing.ARRIVALS // 3, usual=queueing.ARRIVALS, long=queueing.ARRIVALS)
+    return queueing.play(server, queue, count)
 
 
-class Bench:
-    """A server and a load generator, started when they are first needed.
-
-    Args:
-        machine: calibrated.
-        seconds: for which requests come, at each setting.
-        tries: for a setting, where the machine changes its speed meanwhile.
-    """
-
-    def __init__(self, machine: Machine, seconds: float, tries: int = 3):
-        self.calibrations, self._seconds, self._tries = machine.calibration("serving"), seconds, tries
-        self._session, self._settings = Session(), 0
-
-    @contextmanager
-    def open(self) -> Iterator[Bench]:
-        """Keep what is started, and found, until the outermost block ends."""
-        with self._session.open():
-            yield self
-
-    def pairs(self, replicas: int = 1) -> list:
-        """Return so many servers, each with a generator."""
-        from labkit.measure.probes import serving as probe
-
-        return [self._session.start(place, probe.standing) for place in range(replicas)]
-
-    def sweep(self, rate: float, limit: int, window: float, replicas: int = 1) -> Sweep:
-        """Let requests come at random for a while; a setting that was met in this block is not met twice."""
-        setting = (rate, limit, window, replicas)
-        return self._session.start(setting, lambda: nullcontext(self._measured(*setting)))
-
-    def _measured(self, rate, limit, window, replicas) -> Sweep:
-        """Measure between two looks at the machine's speed; again, a few times, where it changed or others worked."""
-        pairs = self.pairs(replicas)
-        self._settings += 1
-        for attempt in range(self._tries):
-            contention = Contention()
-            before = self._slow(pairs)
-            for server, _ in pairs:
-                server.settle(limit=limit, window=window * before, room=ROOM)
-            ports = [server.port for server, _ in pairs]
-            load = pairs[0][1].open(ports, rate / before, self._seconds, seed=100 * self._settings + attempt)
-            after = self._slow(pairs)
-            busy = contention.share()
-            if max(before, after) < (1 + WANDERED) * min(before, after) and busy <= CONTENDED:
-                break
-        return Sweep(load, (before * after) ** 0.5, busy)
-
-    def _slow(self, pairs) -> float:
-        from labkit.measure.probes import serving as probe
-
-        return probe.reference(*pairs[0]) / self.calibration.reference_seconds
-
-
-def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: str = "Answers under load") -> Experiment:
+def answers(machine: Machine, testbed: ServerTestbed | None = None, *, title: str = "Answers under load") -> Experiment:
     """Return the experiment on the time of an answer, by arrivals, batches, replicas and the network between.
 
     Args:
         machine: this machine, with what its lab's probes find on it.
-        seconds: for which requests come at a measured point.
-        tries: for a point, where the machine changes its speed meanwhile.
+        testbed: where it is measured; one of its own unless given.
         title: of the experiment.
 
     Raises:
         ValueError: a machine that lacks the probe.
     """
-    server, bench = service(machine), Bench(machine, seconds, tries)
+    server, testbed = service(machine), testbed or ServerTestbed(machine)
 
-    def predict(rate, limit, window, replicas, trip, share):
-        played = queueing.play(server, rate, limit, window, ROOM, replicas)
-        value, parts = played.percentile(SHARES[share])
-        note = f"{played.shed:.0%} of the requests are turned away." if played.shed > 0.005 else ""
-        whole = value + trip
-        return Outcome(whole, "s", low=whole / (1 + BAND), high=whole / (1 - BAND), parts={**parts, "the link": trip},
+    def predict(rate, max_batch, window, replicas, trip, percentile):
+        played = play(server, Queue(rate, max_batch, window, MAX_QUEUE, replicas))
+        seconds, parts = played.percentile(PERCENTILES[percentile])
+        note = f"{percent(played.shed)} of the requests are turned away." if played.shed > 0.005 else ""
+        value = seconds + trip
+        return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts={**parts, "the link": trip},
                        note=note)
 
-    def measure(rate, limit, window, replicas, trip, share):
+    def measure(rate, max_batch, window, replicas, trip, percentile):
         if trip:
             return Unavailable("A longer way adds its round trip to every answer and changes no queue, since requests "
                                "do not wait for answers; Lab 4.4 measures links. Set it to 0 to measure.")
-        if (refusal := too_few_cores(replicas)) is not None:  # it is false
+        refusal = too_few_cores(replicas)
+        if refusal is not None:
             return refusal
-        with bench.open():
-            return bench.sweep(rate, limit, window, replicas).percentile(SHARES[share])
+        with testbed.open():
+            point = testbed.load(rate, max_batch, window, replicas)
+            return point.percentile(PERCENTILES[percentile]) if point else point
 
     return Experiment(
         title=title,
@@ -170,98 +89,178 @@ def answers(machine: Machine, seconds: float = 3.5, tries: int = 2, *, title: st
         unit="s",
         axes=[
             Axis("rate", "Requests that come", rates(machine), start=at(machine, 0.5), unit="requests/s", log=True),
-            Axis("limit", "Pictures in a batch, at most", LIMITS, start=LIMIT),
+            Axis("max_batch", "Pictures in a batch, at most", MAX_BATCHES, start=MAX_BATCH),
             Axis("window", "A batch waits for more", WINDOWS, unit="s"),
             Axis("replicas", "Replicas", REPLICAS),
             Axis("trip", "Round trip of the network", TRIPS, unit="s"),
-            Axis("share", "Percentile", tuple(SHARES), start="p99"),
+            Axis("percentile", "Percentile", tuple(PERCENTILES), start="p99"),
         ],
         predict=predict,
         measure=measure,
-        readout="{rate} in batches of up to {limit} (window {window}, replicas {replicas}, round trip {trip}): "
-                "{share} is {value}, of which {part:waiting} is waiting.",
-        session=bench.open,
+        readout="{rate} in batches of up to {max_batch} (window {window}, replicas {replicas}, round trip {trip}): "
+                "{percentile} is {value}, of which {part:waiting} is waiting.",
+        session=testbed.open,
     )
 
 
 def too_few_cores(replicas: int) -> Unavailable | None:
     """Return why so many replicas cannot be measured here, or None where they can: each needs about two cores."""
-    from labkit import device as devices
-
-    cores = devices.cores()
+    cores = host.cores()
     if replicas == 1 or cores >= 2 * replicas:
         return None
     return Unavailable(f"{replicas} replicas need about {2 * replicas} cores, one for the network and one for the rest "
                        f"of each; this machine has {cores:g}. They would only take them from each other.")
 
 
-def points(machine: Machine, loads: Sequence[float], shares: Sequence[str] = tuple(SHARES), limit: int = LIMIT,
-           window: float = 0.0) -> list[Point]:
+def points(machine: Machine, loads: Sequence[float], percentiles: Sequence[str] = tuple(PERCENTILES),
+           max_batch: int = MAX_BATCH, window: float = 0.0) -> list[Point]:
     """Return points at some of `LOADS`, with one replica and no link."""
-    return [dict(rate=at(machine, load), limit=limit, window=window, replicas=1, trip=0.0, share=share)
-            for load in loads for share in shares]
+    return [dict(rate=at(machine, load), max_batch=max_batch, window=window, replicas=1, trip=0.0, percentile=name)
+            for load in loads for name in percentiles]
 
 
-def curve(comparison: Comparison, share: str) -> tuple[list[float], list[float], list[Outcome]]:
-    """Return the rates at which a percentile was measured, what was predicted in seconds, and what was measured."""
-    rows = [row for row in comparison.rows if row.point["share"] == share and row.measured]
-    return ([row.point["rate"] for row in rows], [row.predicted.value for row in rows], [row.measured for row in rows])
+def lab_points(machine: Machine) -> list[Point]:
+    """Return the points of the lab's comparison, as many as the effort allows."""
+    return points(machine, effort.pick(quick=(0.1, 0.8, 1.5), usual=(0.1, 0.35, 0.65, 0.8, 0.9, 1.0, 1.5),
+                                       long=(0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.5)))
+
+
+# What came out
+
+
+def measured(comparison: Comparison, rate: float, percentile: str) -> Outcome | Unavailable:
+    """Return what was measured of a percentile at a rate, or why nothing was."""
+    for row in comparison.rows:
+        if (row.point["rate"], row.point["percentile"]) == (rate, percentile):
+            return row.measured
+    return Unavailable(f"At {rate:g} requests a second nothing was measured with this effort.")
+
+
+def idle(comparison: Comparison) -> Outcome | Unavailable:
+    """Return the median of the answers at the lowest rate: those of a server that is nearly idle."""
+    return measured(comparison, min(row.point["rate"] for row in comparison.rows), "p50")
+
+
+def curve(comparison: Comparison, percentile: str) -> tuple[list[float], list[Outcome]]:
+    """Return the rates at which a percentile could be measured, and what came out."""
+    rows = [row for row in comparison.rows if row.point["percentile"] == percentile and row.measured]
+    return [row.point["rate"] for row in rows], [row.measured for row in rows]
 
 
 def knees(machine: Machine, comparison: Comparison) -> tuple[Outcome, Outcome | Unavailable]:
     """Return the rate at which the median has trebled, predicted and measured, in requests a second."""
     server = service(machine)
-    predicted = Outcome(queueing.knee(server, LIMIT, room=ROOM), "requests/s")
-    rate, _, found = curve(comparison, "p50")
+    predicted = Outcome(queueing.knee(server, MAX_BATCH, max_queue=MAX_QUEUE), "requests/s")
+    at_rates, outcomes = curve(comparison, "p50")
+    if not outcomes:
+        return predicted, Unavailable("The median could be measured at no rate.")
+    seconds = [outcome.value for outcome in outcomes]
     try:
-        value, low, high = queueing.crossing(rate, [each.value for each in found], queueing.TREBLED * server.idle)
+        value, low, high = queueing.crossing(at_rates, seconds, queueing.TREBLED * server.idle)
     except ValueError as trouble:
         return predicted, Unavailable(f"{trouble} Measure again, with other programs closed.")
     return predicted, Outcome(value, "requests/s", low=low, high=high)
 
 
-def closed_and_open(bench: Bench, load: float, clients: int, stall: float, seconds: float) -> dict[str, object]:
-    """Let the event loop of a server stop once, while it is asked in an open and in a closed loop; return the loads.
+def fastest(testbed: ServerTestbed, max_batches: Sequence[int]) -> dict[int, Outcome | Unavailable]:
+    """Return the answers a second in full batches, by the limit of a batch, from clients that ask again at once."""
+    seconds = effort.pick(quick=0.6, usual=1.0, long=3.0)
+    answered = {}
+    for max_batch in max_batches:
+        try:
+            [(server, generator)] = testbed.pairs()
+            server.configure(max_batch=max_batch)
+            rate = generator.closed(server.port, 2 * max_batch + 2, seconds).rate
+        except HelperFailed as trouble:
+            answered[max_batch] = Unavailable(str(trouble))
+            continue
+        few = Unavailable(f"In {seconds:g} s there were no answers to count.")
+        answered[max_batch] = Outcome(rate, "requests/s") if rate > 0 else few
+    return answered
+
+
+@dataclass(frozen=True)
+class Flood:
+    """A server that twice as many requests reached as it can answer, and then few again.
 
     Args:
-        bench: open.
-        load: of the open loop, as a share of the capacity that the closed loop finds.
-        clients: of the closed loop.
-        stall: seconds for which the loop stands still.
-        seconds: for each of the two.
+        flooded, after: what was measured at either load.
+        http_binds: whether HTTP and not the network limits this server: requests then queue where nobody turns any
+            away.
     """
-    from time import sleep
 
-    [(server, generator)] = bench.pairs()
-    server.settle(limit=LIMIT, room=10_000)
+    flooded: LoadPoint | Unavailable
+    after: LoadPoint | Unavailable
+    http_binds: bool = False
 
-    def meanwhile():
-        sleep(seconds / 3)
-        server.stall(stall)
+    @property
+    def shed(self) -> Outcome | Unavailable:
+        """The share of the requests that were turned away, in %."""
+        if self.http_binds:
+            return Unavailable("HTTP, and not the network, limits this server: requests queue for the event loop, "
+                               "where nobody turns them away.")
+        return Outcome(100 * self.flooded.shed, "%") if self.flooded else self.flooded
 
-    closed = generator.closed(server.port, clients, seconds, meanwhile=meanwhile)
-    opened = generator.open(server.port, load * closed.rate, seconds, meanwhile=meanwhile)
-    return {"closed loop": closed, "open loop": opened}
+    @property
+    def lost(self) -> int | Unavailable:
+        """How many requests got no answer."""
+        return self.flooded.load.count(LOST) if self.flooded else self.flooded
+
+    @property
+    def wrong(self) -> int | Unavailable:
+        """How many answers named another class than the network gives for the picture alone."""
+        return self.flooded.load.wrong if self.flooded else self.flooded
+
+    @property
+    def p99(self) -> Outcome | Unavailable:
+        """The 99th percentile of the answers to those who were let in, in seconds."""
+        return self.flooded.percentile(99) if self.flooded else self.flooded
+
+    @property
+    def median_after(self) -> Outcome | Unavailable:
+        """The median of the answers when few requests come again, in seconds."""
+        return self.after.percentile(50) if self.after else self.after
 
 
-def table(comparison: Comparison) -> str:
-    """Return predicted and measured percentiles side by side in ms, a line for each rate."""
-    lines = [f"{'requests/s':>10}" + "".join(f"{share:>16}" for share in SHARES)]
-    for rate in dict.fromkeys(row.point["rate"] for row in comparison.rows):
-        cells = []
-        for share in SHARES:
-            row = next(row for row in comparison.rows if (row.point["rate"], row.point["share"]) == (rate, share))
-            measured = f"{1e3 * row.measured.value:.3g}" if row.measured else "too few"
-            cells.append(f"{1e3 * row.predicted.value:.3g}, {measured}")
-        lines.append(f"{rate:>10g}" + "".join(f"{cell:>16}" for cell in cells))
-    return "\n".join(lines)
+def flood(testbed: ServerTestbed, machine: Machine) -> Flood:
+    """Let twice as many requests come as the server can answer, and then few again; the testbed is open."""
+    flooded, after = (testbed.load(at(machine, load), MAX_BATCH, 0.0) for load in (2.0, 0.1))
+    busy = max(at(machine, 2.0) * service(machine).handling, flooded.load.busy if flooded else 0.0)
+    return Flood(flooded, after, busy > 0.8)
 
 
-def shortest(machine: Machine, rate: float, share: str = "p99") -> tuple[int, float]:
-    """Return the batch limit and the window that give the shortest predicted percentile with one replica."""
+def endless(machine: Machine) -> Outcome:
+    """Return the predicted p99 at twice the capacity if all of `queueing.ARRIVALS` requests were let in."""
+    queue = Queue(at(machine, 2.0), MAX_BATCH, max_queue=queueing.ARRIVALS)
+    return Outcome(queueing.play(service(machine), queue).percentile(99)[0], "s")
+
+
+def stop_share() -> Outcome:
+    """Return the predicted p99 of an open loop as a share of a stop that takes a tenth of the time, in %.
+
+    A tenth of the requests come while nothing moves, evenly, and each waits for what is left of the stop.
+    """
+    return Outcome(100 * (1 - 0.01 / 0.1), "%")
+
+
+def weights() -> float:
+    """Return the bytes of the network's weights."""
+    from labkit.measure.probes import serving as probe
+
+    width = probe.WIDTH
+    return FLOAT * width * (prod(PICTURE) + width + CLASSES)
+
+
+def way_points(machine: Machine, load: float) -> list[Point]:
+    """Return p99 at a load for each of `WAYS`."""
+    return [dict(way, rate=at(machine, load), trip=0.0, percentile="p99") for way in WAYS.values()]
+
+
+def shortest(machine: Machine, rate: float, percentile: str = "p99") -> tuple[int, float]:
+    """Return the limit of a batch and the window that give the shortest predicted percentile with one replica."""
     server = service(machine)
-    return min(((limit, window) for limit in LIMITS for window in WINDOWS), key=lambda way: queueing.play(
-        server, rate, *way, ROOM).percentile(SHARES[share])[0])
+    ways = [(max_batch, window) for max_batch in MAX_BATCHES for window in WINDOWS]
+    return min(ways, key=lambda way: play(server, Queue(rate, *way, MAX_QUEUE)).percentile(PERCENTILES[percentile])[0])
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
@@ -269,13 +268,14 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
 
     No probe let requests come at random. Of p99.9 there are too few answers.
     """
-    shares = ("p50", "p90", "p99")
-    below = points(machine, (0.1, 0.2, 0.35, 0.5, 0.65, 0.8), shares)
-    below += points(machine, (0.1, 0.35), shares, limit=2)
-    below += points(machine, (0.35, 0.8), shares, limit=8)
-    below += points(machine, (0.2, 0.5), shares, window=0.005)
-    above = points(machine, (0.9, 1.0, 1.1, 1.5), shares)
+    names = ("p50", "p90", "p99")
+    below = points(machine, (0.1, 0.2, 0.35, 0.5, 0.65, 0.8), names)
+    below += points(machine, (0.1, 0.35), names, max_batch=2)
+    below += points(machine, (0.35, 0.8), names, max_batch=8)
+    below += points(machine, (0.2, 0.5), names, window=0.005)
+    above = points(machine, (0.9, 1.0, 1.1, 1.5), names)
+    testbed = ServerTestbed(machine, most=8.0, tries=3, percentile=99)
     return [
-        (answers(machine, 5.0, 3, title="Answers up to 80 % of the capacity"), below),
-        (answers(machine, 5.0, 3, title="Answers from 90 to 150 % of the capacity"), above),
+        (answers(machine, testbed, title="Answers up to 80 % of the capacity"), below),
+        (answers(machine, testbed, title="Answers from 90 to 150 % of the capacity"), above),
     ]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
-from labkit import catalogue, summary
-from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import banded, drifted
+from labkit import catalogue, effort, summary
+from labkit.display import TextTable, written
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
+from labkit.labs.common import at, banded, drifted, like, measured
 from labkit.machine import Machine
 from labkit.measure import loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER, SINGLE, STREAMS, Settings
@@ -34,11 +36,12 @@ _AMPLE = 1.2  # times as many queries as are predicted, so that LoadGen does not
 FEWEST = 100  # queries in a run; in MultiStream as many as its percentile needs, 662, which `mlperf.conf` asks for too
 MOST = 40_000  # samples in a run: beyond them a log takes longer to read than the run took
 _SLACK = 0.06  # the search for the highest rate ends when it is known this well
+_NO_VALID = "LoadGen called no rate valid that was tried: the slowest hundredth missed the deadline."
 _TRIES = 2  # for a rate, since whatever else the machine does makes a run invalid
 
 
-class Site:
-    """What LoadGen asks: known files of networks, and untrained networks where none is known.
+class Networks:
+    """What LoadGen asks: known files of networks, and untrained networks where none is known; runs are kept.
 
     Args:
         pictures: byte pictures (n, 3, 32, 32) that it asks about; noise unless given.
@@ -47,6 +50,7 @@ class Site:
 
     def __init__(self, pictures: np.ndarray | None = None, files: Mapping[tuple[str, int], Path] | None = None):
         self._pictures, self._files = pictures, dict(files or {})
+        self.runs: dict[tuple[str, int, Settings], tuple[Log, float, str]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="networks-", ignore_cleanup_errors=True)
 
     def run(self, form: str, width: int, settings: Settings) -> Log:
@@ -111,18 +115,20 @@ class Plan:
         expected = rate / STREAMS if scenario == MULTI else rate
         expected *= 1 if scenario == SERVER else _AMPLE
         queries = predicted.queries_needed(1) if scenario == MULTI else FEWEST
+        batch = batch if scenario == OFFLINE else 1
+        deadline = deadline if scenario == SERVER else loadgen.DEADLINE_S
         return Settings(scenario, seconds, max(expected, 1.0), batch, deadline, queries)
 
 
-def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> Experiment:
+def latency(machine: Machine, networks: Networks | None = None, seconds: float | None = None) -> Experiment:
     """Return the experiment on the percentile that MLPerf takes of a query's time: p90 of one sample, p99 of eight.
 
     Args:
         machine: this machine, with what its lab's probes find.
-        site: what LoadGen asks; untrained networks unless given.
-        seconds: of a run; MLPerf asks for `loadgen.OFFICIAL_S`.
+        networks: what LoadGen asks; untrained networks unless given.
+        seconds: of a run, by the effort that holds now unless given; MLPerf asks for `loadgen.OFFICIAL_S`.
     """
-    site = site or Site()
+    networks, seconds = networks or Networks(), seconds or run_seconds()
 
     def predict(scenario, width, form):
         plan, samples = Plan(machine, form, width), STREAMS if scenario == MULTI else 1
@@ -134,7 +140,7 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) ->
 
     def measure(scenario, width, form):
         settings = Plan(machine, form, width).settings(scenario, seconds)
-        found = _paced(machine, lambda: site.run(form, width, settings))
+        found = _asked(machine, networks, form, width, settings)
         return found if isinstance(found, Unavailable) else _slow(*found)
 
     return Experiment(
@@ -150,12 +156,12 @@ def latency(machine: Machine, site: Site | None = None, seconds: float = 0.8) ->
     )
 
 
-def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> Experiment:
+def rates(machine: Machine, networks: Networks | None = None, seconds: float | None = None) -> Experiment:
     """Return the experiment on the pictures that are answered in a second, by the way of asking.
 
     The arguments are those of `latency`; Server is run several times, to find the highest rate that is valid.
     """
-    site = site or Site()
+    networks, seconds = networks or Networks(), seconds or run_seconds()
 
     def predict(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
@@ -172,10 +178,10 @@ def rates(machine: Machine, site: Site | None = None, seconds: float = 0.8) -> E
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
         if scenario == SERVER:
-            found = _paced(machine, lambda: peak(site, plan, deadline, seconds), tries=1)
+            found = _paced(machine, lambda: peak(networks, plan, deadline, seconds), tries=1)
             return found if isinstance(found, Unavailable) else _highest(*found)
         settings = plan.settings(scenario, seconds, batch, deadline)
-        found = _paced(machine, lambda: site.run(form, width, settings))
+        found = _asked(machine, networks, form, width, settings)
         return found if isinstance(found, Unavailable) else _rate(*found)
 
     return Experiment(
@@ -208,25 +214,29 @@ class Peak:
     high: float
 
 
-def peak(site: Site, plan: Plan, deadline: float, seconds: float = 1.0) -> Peak:
+def peak(networks: Networks, plan: Plan, deadline: float, seconds: float | None = None,
+         limit: float | None = None) -> Peak:
     """Search for the highest rate that LoadGen calls valid: double or halve, then halve the gap.
 
     A rate that was invalid is tried once more, since any disturbance can make it so.
 
     Args:
-        site: what LoadGen asks.
+        networks: what LoadGen asks.
         plan: of its network; the search starts below the rate that it predicts.
         deadline: in seconds.
-        seconds: of each run.
+        seconds: of each run, by the effort that holds now unless given.
+        limit: seconds after which no further run is begun, likewise.
     """
+    seconds = seconds or run_seconds()
+    end = perf_counter() + (limit or effort.pick(quick=5.0, usual=22.0, long=90.0))
     runs, low, high = [], 0.0, math.inf
     rate = 0.8 / plan.turn(1)
     least = predicted.queries_needed(0)
-    while high - low > _SLACK * low and len(runs) < 8 * _TRIES:
+    while high - low > _SLACK * low and len(runs) < 8 * _TRIES and (not runs or perf_counter() < end):
         for _ in range(_TRIES):
-            log = site.run(plan.form, plan.width, Settings(SERVER, seconds, rate, deadline=deadline, queries=least))
+            log = networks.run(plan.form, plan.width, Settings(SERVER, seconds, rate, deadline=deadline, queries=least))
             runs.append((rate, log))
-            if log.valid:
+            if log.valid or perf_counter() > end:
                 break
         low, high = (max(low, rate), high) if log.valid else (low, min(high, rate))
         if high < math.inf:
@@ -236,40 +246,276 @@ def peak(site: Site, plan: Plan, deadline: float, seconds: float = 1.0) -> Peak:
     return Peak(runs, low, high)
 
 
-def one_of_each(machine: Machine, site: Site, form: str, width: int, *, seconds: float, batch: int,
+def search(machine: Machine, networks: Networks, plan: Plan,
+           deadline: float = loadgen.DEADLINE_S) -> Peak | Unavailable:
+    """Search as `peak` does, or return why LoadGen cannot."""
+    found = _paced(machine, lambda: peak(networks, plan, deadline), tries=1)
+    return found if isinstance(found, Unavailable) else found[0]
+
+
+def search_table(found: Peak | Unavailable) -> TextTable:
+    """Return the runs of a search."""
+    if not found:
+        return TextTable(("not searched",), [(found.reason,)])
+    return TextTable(("asked for", "p99", "LoadGen says"), [
+        (f"{rate:,.0f}/s", quantity(log.reported(99), "s"), "valid" if log.valid else "INVALID")
+        for rate, log in found.runs])
+
+
+def highest_valid(found: Peak | Unavailable) -> Outcome | Unavailable:
+    """Return the highest valid rate of a search in pictures a second, or why there is none."""
+    if not found:
+        return found
+    return Outcome(found.low, "pictures/s") if found.low else Unavailable(_NO_VALID)
+
+
+def one_of_each(machine: Machine, networks: Networks, form: str, width: int, *, batch: int,
                 load: float = 0.7) -> dict[str, Log]:
-    """Run the four scenarios once, with a network of the site, and return LoadGen's logs by scenario.
+    """Run the four scenarios once, and return LoadGen's logs by scenario: of those that ran.
 
     Args:
         machine: with what its lab's probes find.
-        site, form, width: what is asked.
-        seconds: of each run.
+        networks, form, width: what is asked.
         batch: of Offline.
         load: of Server, as a share of the rate that keeps the server busy all the time.
-
-    Raises:
-        Failed: as `labkit.measure.loadgen.run`.
     """
-    plan, found = Plan(machine, form, width), {}
+    plan, logs = Plan(machine, form, width), {}
     for done, scenario in enumerate(SCENARIOS):
         report(done / len(SCENARIOS), f"LoadGen: {scenario}")
         if scenario == SERVER:
-            settings = Settings(SERVER, seconds, load / plan.turn(1), deadline=loadgen.DEADLINE_S)
+            settings = Settings(SERVER, run_seconds(), load / plan.turn(1), deadline=loadgen.DEADLINE_S)
         else:
-            settings = plan.settings(scenario, seconds, batch)
-        found[scenario] = site.run(form, width, settings)
-    return found
+            settings = plan.settings(scenario, run_seconds(), batch)
+        if not isinstance(found := _asked(machine, networks, form, width, settings), Unavailable):
+            logs[scenario] = found[0]
+    return logs
 
 
-def table(logs: Mapping[str, Log]) -> str:
-    """Return what LoadGen says of some runs, a line for each; below it, why it calls a run invalid."""
-    lines = [f"{'scenario':<13} {'queries':>8} {'samples/s':>10} {'p50':>9} {'p90':>9} {'p99':>9}  verdict"]
+def run_seconds() -> float:
+    """Return how long LoadGen asks in a run, by the effort that holds now."""
+    return effort.pick(quick=0.3, usual=0.8, long=4.0)
+
+
+def seconds() -> float:
+    """Return the seconds for all measurements of a cell, by the effort that holds now."""
+    return effort.pick(quick=4.0, usual=12.0, long=40.0)
+
+
+def table(logs: Mapping[str, Log]) -> TextTable:
+    """Return what LoadGen says of some runs, and why it calls a run invalid."""
+    if not logs:
+        return TextTable(("nothing was asked",), [(loadgen.missing() or "LoadGen's runs failed here.",)])
+    rows = []
     for scenario, log in logs.items():
         shown = [quantity(log.reported(share), "s") for share in (50, 90, 99)]
-        lines.append(f"{scenario:<13} {log.queries:>8,} {log.rate:>10,.0f} {shown[0]:>9} {shown[1]:>9} {shown[2]:>9}  "
-                     f"{'valid' if log.valid else 'INVALID'}")
-        lines += [f"{'':<13} because {reason}" for reason in log.objections]
-    return "\n".join(lines)
+        rows.append((scenario, f"{log.queries:,}", f"{log.rate:,.0f}", *shown, "valid" if log.valid else "INVALID",
+                     "; ".join(log.objections)))
+    return TextTable(("scenario", "queries", "samples a second", "p50", "p90", "p99", "LoadGen says", "because"), rows)
+
+
+def counted_again(logs: Mapping[str, Log]) -> tuple[TextTable, float | None]:
+    """Return percentiles by our own count beside LoadGen's, and how far they lie apart at the most, as a fraction."""
+    pairs = {scenario: [(log.percentile(share), log.reported(share)) for share in (50, 90, 99)]
+             for scenario, log in logs.items()}
+    apart = [abs(ours / theirs - 1) for some in pairs.values() for ours, theirs in some]
+    rows = [(scenario, *(f"{quantity(ours, 's')} / {quantity(theirs, 's')}" for ours, theirs in some))
+            for scenario, some in pairs.items()]
+    return TextTable(("ours / LoadGen's", "p50", "p90", "p99"), rows), max(apart, default=None)
+
+
+def littles_law(logs: Mapping[str, Log]) -> tuple[TextTable, float | None]:
+    """Return rate times mean time beside the samples that were counted inside, and how far apart they are at most."""
+    rows, apart = [], []
+    for scenario, log in logs.items():
+        inside, law = float(log.inside()[1].mean()), log.rate * log.mean
+        apart.append(abs(inside / law - 1))
+        rows.append((scenario, f"{log.rate:,.0f}/s", quantity(log.mean, "s"), f"{law:,.2f}", f"{inside:,.2f}",
+                     f"{100 * apart[-1]:.2f} %"))
+    return TextTable(("scenario", "rate", "mean time", "rate × mean time", "counted inside", "apart"), rows), max(
+        apart, default=None)
+
+
+def batches(machine: Machine) -> Experiment:
+    """Return the experiment on the time of a batch in ONNX Runtime on one thread."""
+    calibration = machine.calibration("sessions")
+    budget = effort.pick(quick=0.06, usual=0.3, long=1.0)
+
+    def predict(batch, width, form):
+        return banded({"": predicted.alone(calibration, form, width, batch)}, widening=calibration.widening)
+
+    def measure(batch, width, form):
+        from labkit.measure.probes import sessions
+
+        *beside, reference = like(calibration.group(form), width, batch)
+        return measured(*sessions.seconds(form, width, batch, beside=beside, reference_seconds=reference,
+                                          budget=budget))
+
+    return Experiment(
+        title="A batch of the cat network in ONNX Runtime",
+        quantity="Time",
+        unit="s",
+        axes=[Axis("batch", "Batch size", BATCHES, unit="pictures", log=True),
+              Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
+              Axis("form", "Number format", ONNX_FORMATS)],
+        predict=predict,
+        measure=measure,
+        readout="In {form}, a network {width} wide answers {batch} in {value}.",
+    )
+
+
+def floor(machine: Machine, width: int, batch: int) -> Outcome | Unavailable:
+    """Return the least seconds of a batch on all of this machine's processors, or what of Lab 1.1 is lacking."""
+    for probe, curve in (("products", "fp32"), ("memory", "read")):
+        if reason := lacking(machine, probe, curve):
+            return Unavailable(reason)
+    peak_rate = summary.best(machine.calibration("products").curve("fp32"))
+    return Outcome(predicted.floor(peak_rate, summary.memory(machine), width, batch), "s")
+
+
+def lacking(machine: Machine, probe: str, curve: str) -> str:
+    """Return why this machine's profile has no such measurement of Lab 1.1, or nothing where it has."""
+    if probe not in machine.calibrations:
+        return f"Lab 1.1 measures it, and has not been run here: labkit.machine.this({probe!r}) does."
+    return machine.calibration(probe).reason(curve)
+
+
+def batch_table(comparison: Comparison, machine: Machine) -> TextTable:
+    """Return the time of batches, predicted and measured, the floor, and the pictures a second."""
+    rows = []
+    for row in comparison.rows:
+        batch = row.point["batch"]
+        rate = f"{batch / row.measured.value:,.0f}" if row.measured else ""
+        least = floor(machine, row.point["width"], batch)
+        rows.append((str(batch), written(row.predicted), written(row.measured),
+                     quantity(least.value, "s") if least else "not known", rate))
+    return TextTable(("batch", "predicted", "measured", "floor", "pictures a second"), rows)
+
+
+def above_floor(comparison: Comparison, machine: Machine) -> float | Unavailable:
+    """Return the smallest of the measured times over their floors, or why there is none."""
+    found = [ratio(row.measured, floor(machine, row.point["width"], row.point["batch"])) for row in comparison.rows]
+    return min((factor.value for factor in found if factor), default=found[0])
+
+
+def gain(comparison: Comparison, batch: int, half: str) -> Outcome | Unavailable:
+    """Return how many times as many pictures a second a batch is as one at a time: `half` of the rows' outcomes."""
+    alone, together = (getattr(at(comparison, batch=size), half) for size in (1, batch))
+    factor = ratio(alone, together)
+    return Outcome(batch * factor.value, "times") if factor else factor
+
+
+def in_work(comparison: Comparison) -> TextTable:
+    """Return how many samples published devices have in work, the least, one in the middle and the most, and we."""
+    work = {name: predicted.together(rate, alone) for name, (alone, rate) in published().items()}
+    chosen = (min(work, key=work.get), "Orin_NX_TRT", max(work, key=work.get))
+    taken = {row.point["batch"]: row.measured.value for row in comparison.rows if row.measured}
+    own = f"{taken[1] * max(n / time for n, time in taken.items()):.1f}" if 1 in taken else "not measured"
+    return TextTable(("system", "in work"), [*((name, f"{work[name]:.1f}") for name in chosen),
+                                             ("one core of this machine", own)])
+
+
+def times_by_batch(comparison: Comparison) -> list[tuple[int, float]]:
+    """Return batches and the seconds that they take, measured where that was possible, else predicted."""
+    return sorted((row.point["batch"], (row.measured or row.predicted).value) for row in comparison.rows)
+
+
+def try_once(networks: Networks, form: str, width: int, settings: Settings) -> Log | Unavailable:
+    """Let LoadGen ask once, or return why it could not."""
+    try:
+        return networks.run(form, width, settings)
+    except loadgen.Failed as trouble:
+        return Unavailable(str(trouble))
+
+
+def megabytes(rate: float) -> Outcome:
+    """Return bytes a second in the unit of the guess."""
+    return Outcome(rate / 1e6, "MB/s")
+
+
+def files_table(files: Mapping[str, Path], right: Mapping[str, float]) -> TextTable:
+    """Return files' sizes and right answers in %, by format."""
+    return TextTable(("format", "right", "file"), [
+        (form, f"{right[form]:.1f} %", f"{path.stat().st_size:,} bytes") for form, path in files.items()])
+
+
+def slow_table(comparison: Comparison) -> TextTable:
+    """Return the percentiles that count, predicted and measured."""
+    return TextTable(("scenario", "format", "percentile", "predicted", "measured"), [
+        (row.point["scenario"], row.point["form"], f"p{PERCENTILE[row.point['scenario']]}", written(row.predicted),
+         written(row.measured)) for row in comparison.rows])
+
+
+def factor(comparison: Comparison, pick: Callable = max) -> float | Unavailable:
+    """Return the largest, or the smallest, of measured over predicted, or why there is none."""
+    found = [row.measured.value / row.predicted.value for row in comparison.rows if row.measured and row.predicted]
+    return pick(found) if found else Unavailable(str(comparison))
+
+
+def deadlines(experiment: Experiment, usual: Point) -> TextTable:
+    """Return the highest rate of Server that is predicted, by deadline."""
+    rows = []
+    for deadline in DEADLINES:
+        top = experiment.predict(**{**usual, "scenario": SERVER, "deadline": deadline})
+        rows.append((quantity(deadline, "s"), f"{top.value:,.0f}/s. {top.note}" if top else top.reason))
+    return TextTable(("deadline", "highest rate"), rows)
+
+
+def kept_table() -> TextTable:
+    """Return the rate of Server over that of Offline of the least, the median and the most of published systems."""
+    shares = kept_under_deadline()
+    names = list(shares)
+    assert all(share <= 1 for share in shares.values())
+    return TextTable((f"of {len(names)} systems", "Server over Offline"), [
+        (name, f"{100 * shares[name]:.0f} %") for name in (names[0], names[len(names) // 2], names[-1])])
+
+
+def share_of(rate: Outcome | Unavailable, whole: Outcome) -> Outcome | Unavailable:
+    """Return a rate in % of another."""
+    return Outcome(100 * rate.value / whole.value, "%") if rate else rate
+
+
+def demands(rate: float) -> dict[str, float]:
+    """Return the bytes a second that this machine's rate and the fastest published device eat."""
+    name, (_, fastest) = max(published().items(), key=lambda item: item[1][1])
+    return {"this machine, cats": inputs(rate)["as bytes"], f"{name}, ResNet-50": fastest * predicted.PICTURE_224}
+
+
+def supply_table(supply: Mapping[str, float | Unavailable], demand: float) -> TextTable:
+    """Return what this machine's parts deliver, and which share of it a demand in bytes/s needs."""
+    return TextTable(("part", "delivers", "needed of it"), [
+        (name, quantity(rate, "B/s"), f"{100 * demand / rate:.1f} %") if rate else (name, rate.reason, "")
+        for name, rate in supply.items()])
+
+
+def with_storage(machine: Machine, form: str, widths: Sequence[int]) -> TextTable:
+    """Return which share of the rate is left if each picture is first read from storage, by width of the network."""
+    read, rows = one_read(machine), []
+    for width in widths:
+        one = Plan(machine, form, width).turn(1)
+        left = f"{100 * predicted.with_reads(one, read.value) * one:.0f} %" if read else ""
+        rows.append((str(width), quantity(one, "s"), written(read), left))
+    return TextTable(("width", "one answer", "one read", "of the rate is left"), rows)
+
+
+def thousand(demand: Mapping[str, float], nodes: int = 1_000) -> TextTable:
+    """Return what many nodes eat, in all and each."""
+    heads = (f"{nodes:,} ×", "in all", "links of 100 Gbit/s into the cluster", "of 10 Gbit/s into each node")
+    return TextTable(heads, [
+        (name, quantity(nodes * rate, "B/s"), f"{nodes * rate / 12.5e9:,.1f}", f"{100 * rate / 1.25e9:.0f} %")
+        for name, rate in demand.items()])
+
+
+def verdict(machine: Machine, best: Outcome, found: Outcome | Unavailable, form: str, width: int) -> TextTable:
+    """Return the numbers of this run that decide."""
+    (_, own), (giant, big) = demands(best.value).items()
+    drive, net = links()["NVMe SSD, PCIe 4"], links()["10 GbE"]
+    read, one = one_read(machine), Plan(machine, form, width).turn(1)
+    return TextTable(("what", "in this run"), [
+        ("this machine needs of a 10-gigabit link", f"{100 * own / net:.0f} %"),
+        (f"{giant} needs 10-gigabit links", f"{big / net:.1f}"), (f"{giant} needs NVMe drives", f"{big / drive:.1f}"),
+        ("rate left with a call back to storage for each picture",
+         f"{100 * predicted.with_reads(one, read.value) * one:.0f} %" if read else read.reason),
+        ("within 10 ms", f"{found.value:,.0f} of {best.value:,.0f} pictures a second" if found else found.reason)])
 
 
 def inputs(rate: float) -> dict[str, float]:
@@ -277,22 +523,26 @@ def inputs(rate: float) -> dict[str, float]:
     return {"as bytes": rate * PICTURE, "as 32-bit floats": 4 * rate * PICTURE}
 
 
-def bandwidths(machine: Machine) -> dict[str, float]:
-    """Return what this machine's parts deliver in bytes a second, as far as Lab 1.1's probes know them."""
-    found = {"memory": summary.memory(machine)}
-    for name, probe, curve in (("a message to another process", "loopback", "message"),
-                                    ("storage, in order", "storage", "sequential")):
-        if not machine.calibration(probe).reason(curve):
-            found[name] = summary.best(machine.calibration(probe).curve(curve))
-    if (read := one_read(machine)) is not None:
-        found["storage, a picture at a time"] = PICTURE / read
+def bandwidths(machine: Machine) -> dict[str, float | Unavailable]:
+    """Return what this machine's parts deliver in bytes a second, as far as Lab 1.1's probes have measured them."""
+    found: dict[str, float | Unavailable] = {}
+    for name, probe, curve in (("memory", "memory", "read"), ("a message to another process", "loopback", "message"),
+                               ("storage, in order", "storage", "sequential")):
+        if reason := lacking(machine, probe, curve):
+            found[name] = Unavailable(reason)
+        else:
+            found[name] = summary.memory(machine) if probe == "memory" else summary.best(
+                machine.calibration(probe).curve(curve))
+    read = one_read(machine)
+    found["storage, a picture at a time"] = PICTURE / read.value if read else read
     return found
 
 
-def one_read(machine: Machine) -> float | None:
-    """Return the seconds in which storage reads one picture from anywhere, None where that cannot be measured."""
-    calibration = machine.calibration("storage")
-    return None if calibration.reason("random") else interpolate(calibration.curve("random"), PICTURE)
+def one_read(machine: Machine) -> Outcome | Unavailable:
+    """Return the seconds in which storage reads one picture from anywhere, or why that is not known."""
+    if reason := lacking(machine, "storage", "random"):
+        return Unavailable(reason)
+    return Outcome(interpolate(machine.calibration("storage").curve("random"), PICTURE), "s")
 
 
 def links() -> dict[str, float]:
@@ -360,13 +610,25 @@ def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple
     return found, speed, " ".join(filter(None, said))
 
 
-def _slow(log: Log, speed: float, note: str) -> Outcome:
+def _asked(machine: Machine, networks: Networks, form: str, width: int,
+           settings: Settings) -> tuple[Log, float, str] | Unavailable:
+    """Return a run of LoadGen, its speed and its note: the one that is kept where it was asked so before."""
+    key = form, width, settings
+    if key not in networks.runs:
+        found = _paced(machine, lambda: networks.run(form, width, settings), effort.pick(quick=1, usual=2, long=3))
+        if isinstance(found, Unavailable):
+            return found
+        networks.runs[key] = found
+    return networks.runs[key]
+
+
+def _slow(log: Log, speed: float, note: str) -> Outcome | Unavailable:
     share = PERCENTILE[log.scenario]
     value = log.reported(share)
     try:
         _, low, high = percentiles.percentile(log.latencies.tolist(), share)
-    except percentiles.TooFew:
-        low, high = value, float(log.latencies[-1])
+    except percentiles.TooFew as trouble:
+        return Unavailable(f"{trouble} LoadGen had no time for them.")
     low, high = min(low, value), max(high, value)
     return Outcome(value, "s", low=low, high=high, note=note, speed=speed)
 
@@ -377,7 +639,7 @@ def _rate(log: Log, speed: float, note: str) -> Outcome:
 
 def _highest(found: Peak, speed: float, note: str) -> Outcome | Unavailable:
     if not found.low:
-        return Unavailable("LoadGen called no rate valid, however low: the slowest hundredth misses the deadline.")
+        return Unavailable(_NO_VALID)
     high = found.high if math.isfinite(found.high) else found.low
     value = (found.low + high) / 2
     said = f"Between the highest valid and the lowest invalid rate of {len(found.runs)} runs. {note}".rstrip()

@@ -63,6 +63,8 @@ def supply_and_demand(here: Mapping[str, float], published: Mapping[str, float],
         for own, colour, hatch, label in ((True, COLOURS[0], "", "measured here"),
                                           (False, COLOURS[3], "///", "published")):
             some = [(place, rate) for place, (name, rate) in enumerate(rows) if (name in here) == own]
+            if not some:
+                continue
             axes.barh(*zip(*some, strict=True), 0.6, color=colour, hatch=hatch, edgecolor="white", linewidth=0,
                       label=label)
         for (name, rate), dashes in zip(demands.items(), ("-", "--", ":"), strict=False):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import mean, median
@@ -53,7 +52,7 @@ MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between 
 _REFERENCE = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
-_BUDGET = 0.1
+_BUDGET = 0.1  # seconds of a measurement, at usual effort
 
 
 def job(name: str, width: int, batch: int) -> Job:
@@ -79,21 +78,23 @@ def calibrate(device: torch.device) -> Calibration:
     """
     if not torch.distributed.is_available():
         return Calibration.unavailable(KEYS, "This PyTorch was built without torch.distributed.")
-    if not (there := room(PROCESSES)):
-        return Calibration.unavailable(KEYS, there.reason)
+    room_for_two = room(PROCESSES)
     try:
-        with ExitStack() as stack:
-            pair, one = stack.enter_context(worker_pool(PROCESSES)), stack.enter_context(worker_pool(1))
-            apart, both = (DriftCorrected(reference(there), budget=_BUDGET, seconds=SECONDS / 2)
-                           for there in (one, pair))
-            looks = [_exchange(both, pair)]
-            alone = apart.calibration(_steps(apart, one, "alone"))
-            looks.append(_exchange(both, pair))
-            curves = _steps(both, pair, "together")
-            looks.append(_exchange(both, pair))
+        with worker_pool(PROCESSES if room_for_two else 1) as pool:
+            apart, both = (DriftCorrected(reference(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
+                           for alone in (True, False))
+            if not room_for_two:
+                alone = apart.calibration(_steps(apart, pool, "alone"))
+                rest = dict.fromkeys((key for key in KEYS if key not in alone.curves), room_for_two.reason)
+                return replace(alone, missing=rest)
+            looks = [_exchange(both, pool)]
+            alone = apart.calibration(_steps(apart, pool, "alone"))
+            curves = _steps(both, pool, "together")
+            for _ in range(effort.pick(quick=0, usual=2, long=2)):
+                looks.append(_exchange(both, pool))
             curves["exchange", LOOPBACK] = [[what.gradients(), median(seconds)]
-                                              for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
-            spread, sums = _spread(pair), _sums(pair)
+                                            for what, *seconds in zip(EXCHANGED, *looks, strict=True)]
+            spread, sums = _spread(pool), _sums(pool)
         found, missing = _links()
         calibration = both.calibration(curves, missing)
     except WorkerFailed as trouble:
@@ -103,18 +104,19 @@ def calibrate(device: torch.device) -> Calibration:
                    drift=max(alone.drift, calibration.drift), contention=max(alone.contention, calibration.contention))
 
 
-def reference(there: WorkerPool) -> Callable[[], float]:
+def reference(there: WorkerPool, alone: bool = False) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
-    return sampler(there, _REFERENCE, exchange=False)
+    return sampler(there, _REFERENCE, exchange=False, alone=alone)
 
 
-def sampler(there: WorkerPool, job: Job, exchange: bool = True) -> Callable[[], float]:
-    """Return a function that runs some steps on all processes and returns the mean seconds of one."""
+def sampler(there: WorkerPool, job: Job, exchange: bool = True, alone: bool = False) -> Callable[[], float]:
+    """Return a function that runs some steps on all processes, or on rank 0 alone; it returns the mean seconds of one.
+    """
     count = 3
 
     def sample() -> float:
         nonlocal count
-        seconds = mean(chain(*there.steps(job, count, exchange)))
+        seconds = mean(chain(*there.steps(job, count, exchange, alone)))
         count = min(max(3, round(_BLOCK_S / seconds)), 200)
         return seconds
 
@@ -217,9 +219,10 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
+            batches = [batch for batch in effort.pick(quick=BATCHES[::2] + BATCHES[-1:], usual=BATCHES, long=BATCHES)
+                       if batch * flop <= LARGEST]
             found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
-                there, job(name, width, batch), exchange=False))
+                there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 
 
@@ -261,13 +264,13 @@ def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
 
 def _cleanest(sample) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
-    return min(_taken(sample, 0.2))
+    return min(_taken(sample, 2 * _BUDGET * share()))
 
 
 def _usual(sample) -> float:
     """Return the median of some samples, after a first one, at which networks are built."""
     sample()
-    return median(_taken(sample, 0.5))
+    return median(_taken(sample, 5 * _BUDGET * share()))
 
 
 def _taken(sample, budget: float) -> list[float]:

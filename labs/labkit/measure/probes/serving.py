@@ -23,7 +23,7 @@ from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
 from labkit.runtimes.onnx_export import write
 from labkit.runtimes.onnx_session import Network
-from labkit.serving import process
+from labkit.serving import server
 from labkit.specs.calibration import Calibration, now
 from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
@@ -40,25 +40,25 @@ _LEAST = 1e-6  # seconds: differences may come out below nothing
 
 
 @contextmanager
-def standing(width: int | None = None, **settings) -> Iterator[tuple[process.Server, open_loop.Generator]]:
+def standing(width: int | None = None, **settings) -> Iterator[tuple[server.Server, open_loop.Generator]]:
     """Run the web service with a network that has learned nothing, which takes as long, and a load generator.
 
     Args:
         width: of the network; `WIDTH` unless given.
-        settings: of `labkit.serving.process.running`.
+        settings: of `labkit.serving.server.running`.
     """
     torch.manual_seed(0)
     pictures = np.random.default_rng(0).integers(0, 256, (_PICTURES, *PICTURE), np.uint8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = write(DenseCats(width or WIDTH), Path(folder) / "dense.onnx")
         choices = Network(path).answers(pictures)
-        with process.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
+        with server.running(path, **settings) as service, open_loop.running(pictures, choices) as generator:
             yield service, generator
 
 
-def reference(service: process.Server, generator: open_loop.Generator) -> float:
+def reference(service: server.Server, generator: open_loop.Generator) -> float:
     """Return the seconds that the network takes for a picture alone, one after the other: the reference kernel."""
-    service.settle(limit=1)
+    service.configure(max_batch=1)
     return median(generator.closed(service.port, 1, _REFERENCE_S).computed.tolist())
 
 
@@ -80,10 +80,10 @@ def calibrate(device: torch.device) -> Calibration:
         for done in range(rounds):
             for size in SIZES:
                 report(done / rounds, f"Calibrating: batches of {size}")
-                service.settle(limit=size)
-                spent = service.spent()
+                service.configure(max_batch=size)
+                spent = service.cpu_seconds()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
-                spent = service.spent() - spent
+                spent = service.cpu_seconds() - spent
                 after = reference(service, generator)
                 references.append((before * after) ** 0.5)
                 before = after
@@ -91,7 +91,7 @@ def calibrate(device: torch.device) -> Calibration:
                 ratios[size].append(median(full) / references[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
                 handling.append(spent / len(load.due) / references[-1])
-        service.settle(limit=SIZES[-1])
+        service.configure(max_batch=SIZES[-1])
         steady = generator.open(service.port, _MEANWHILE / reference(service, generator), _STEADY_S, even=True)
         share = contention.share()
     usual = median(references)

@@ -30,10 +30,10 @@ from labkit.models.datasets import scenes
 from labkit.models.datasets.painter import Canvas
 from labkit.models.datasets.scenes import MANY_COLOURED, ONE_COLOUR
 from labkit.progress import report
-from labkit.specs.network import SIDE
+from labkit.specs.network import CLASS_NAMES, SIDE
 from labkit.units import quantity
 
-CLASSES = ("cat", "car", "bicycle")
+CLASSES = CLASS_NAMES
 COATS = ONE_COLOUR + MANY_COLOURED
 GENERATOR_VERSION = 1  # to be raised with every change to the pictures, so that no cache serves old ones
 

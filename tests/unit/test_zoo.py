@@ -1,0 +1,39 @@
+"""What the zoo of machines keeps of its runs, and the table that the book shows of it."""
+
+from __future__ import annotations
+
+import pytest
+import zoo
+
+from labkit.pages import machines_tried
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    (tmp_path / "measured").mkdir()
+    monkeypatch.setattr(machines_tried, "data_folder", lambda: tmp_path)
+    machines_tried.rows.cache_clear()
+    yield tmp_path / "measured" / "zoo.csv"
+    machines_tried.rows.cache_clear()
+
+
+def line(variant="one_core", lab="2.2", **changes):
+    usual = {"machine": "A processor", "date": "2026-01-02", "variant": variant, "effort": "quick", "lab": lab,
+             "seconds": 20, "held": 5, "surprises": "", "untested": 0, "failed": ""}
+    return zoo.Line(**usual | changes)
+
+
+def test_a_new_run_takes_the_place_of_the_old_one_and_the_others_stay(record):
+    zoo.record([line(failed="code cell 7 of 20: ValueError: no"), line(lab="1.1")], record)
+    zoo.record([line(surprises="slower far-away", untested=2), line("plain")], record)
+    assert machines_tried.table().rows == (
+        ("A processor: as it is", "not run", "20 s"),
+        ("A processor: one core", "20 s", "20 s, 2 surprises, 2 not tested"))
+
+
+def test_without_a_record_the_table_is_empty(record):
+    assert machines_tried.table().rows == ()
+
+
+def test_every_variant_has_a_name_for_readers():
+    assert machines_tried.VARIANTS.keys() == zoo.VARIANTS.keys()
