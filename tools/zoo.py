@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +70,8 @@ def group(controller: str, files: dict[int, dict[str, str]]) -> Iterator[str]:
             continue
         try:
             for name, content in files[version].items():
-                (folder / name).write_text(content)
+                with (folder / name).open("r+") as file:  # the system made it, where the folder is a group
+                    file.write(content)
         except OSError as trouble:
             reason = f"the group takes no limit: {trouble.strerror}"
             _remove(folder)
@@ -84,15 +85,16 @@ def group(controller: str, files: dict[int, dict[str, str]]) -> Iterator[str]:
 
 
 def _remove(folder: Path) -> None:
+    """End what is left in a group, and remove it."""
+    members = folder / "cgroup.procs"
     for _ in range(100):
         try:
-            for process in (folder / "cgroup.procs").read_text().split():
-                os.kill(int(process), 9)
+            for process in members.read_text().split() if members.exists() else ():
+                with suppress(ProcessLookupError):
+                    os.kill(int(process), 9)
             folder.rmdir()
             return
-        except ProcessLookupError:
-            continue
-        except OSError:
+        except OSError:  # its processes are not quite gone
             time.sleep(0.05)
 
 
@@ -165,7 +167,7 @@ def few_files(stack: ExitStack) -> Start:
 
 def no_home(stack: ExitStack) -> Start:
     """No home and no user name."""
-    return Start({"HOME": "/nonexistent/home", "USER": None, "LOGNAME": None, "CLUSTER_TO_EDGE_CACHE": None})
+    return Start({"HOME": "/dev/null/home", "USER": None, "LOGNAME": None, "CLUSTER_TO_EDGE_CACHE": None})
 
 
 def read_only_home(stack: ExitStack) -> Start:

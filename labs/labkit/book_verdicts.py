@@ -3,23 +3,34 @@
 - `{verdicts} 2` is the table of a chapter, `{verdicts}` that of all.
 - `{claims} 2` is the boxes of a chapter's claims; `{claims} T1 T2` those of some.
 - `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
-- The role `{run}` is what the labs of this build found of a claim, in the text of a verdict.
+- The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
+  does not reach other pages.
+- The role `{run}` is how the labs that test a claim came out in this build.
 """
 
 from __future__ import annotations
+
+from ast import literal_eval
 
 from docutils import nodes
 from myst_nb.ext.glue.crossref import read_glue_cache
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from labkit import verdicts
 from labkit.verdicts import markdown
 
+logger = logging.getLogger(__name__)
+
+
+class Number(nodes.Inline, nodes.TextElement):
+    """Where a number of another page will stand."""
+
 
 class Run(nodes.Inline, nodes.TextElement):
-    """Where the number of this build's labs will stand."""
+    """Where it will stand how the labs of this build came out."""
 
 
 class _Lines(SphinxDirective):
@@ -69,27 +80,41 @@ def run_role(name, rawtext, text, lineno, inliner, options=None, content=None):
     return [Run(text, text, claim=text)], []
 
 
-class FillRuns(SphinxPostTransform):
-    """Puts in what the labs left with `verdicts.show`; a lab that did not run in this build leaves nothing."""
+def number_role(name, rawtext, text, lineno, inliner, options=None, content=None):
+    """Return the place for a number of another page: `book/2-training/nodes::best-ethernet`."""
+    page, _, key = text.partition("::")
+    return [Number(text, text, page=page, key=key)], []
+
+
+class Fill(SphinxPostTransform):
+    """Puts in the numbers of other pages, and what the labs left with `verdicts.show`, where they ran."""
 
     default_priority = 5
 
     def apply(self, **kwargs) -> None:
+        for place in list(self.document.findall(Number)):
+            text = self._glued(place["page"], place["key"])
+            if text is None:
+                logger.warning(f"{place['page']} glues no {place['key']!r}.", location=place)
+            place.replace_self(nodes.Text(text or "…"))
         for place in list(self.document.findall(Run)):
-            claim, found = verdicts.claim(place["claim"]), []
-            for lab in claim.labs:
-                output = read_glue_cache(self.env.mystnb_config.output_folder, lab.notebook).get("verdict-run")
-                if output:
-                    text = output["data"]["text/plain"].strip("'\"")
-                    found.append(f"Lab {lab.number}: {text}")
+            runs = {lab.number: self._glued(lab.notebook, "verdict-run") for lab in verdicts.claim(place["claim"]).labs}
+            found = [f"Lab {number}: {text}" for number, text in runs.items() if text]
             place.replace_self(nodes.Text(" ".join(found) or "None ran."))
+
+    def _glued(self, page: str, key: str) -> str | None:
+        """Return what a page glued as a text, or None if it did not."""
+        output = read_glue_cache(self.env.mystnb_config.output_folder, page).get(key)
+        return str(literal_eval(output["data"]["text/plain"])) if output else None
 
 
 def setup(app: Sphinx) -> dict:
     """Register the extension with Sphinx."""
     for name, directive in {"verdicts": Verdicts, "claims": Claims, "verdict": Verdict, "evidence": Evidence}.items():
         app.add_directive(name, directive)
+    app.add_role("number", number_role)
     app.add_role("run", run_role)
+    app.add_node(Number)
     app.add_node(Run)
-    app.add_post_transform(FillRuns)
+    app.add_post_transform(Fill)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

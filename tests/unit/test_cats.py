@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from labkit import cache
+from labkit.experiment import Outcome
+from labkit.labs.cats import distribution_shift
 from labkit.labs.cats.figures import contact_sheet
 from labkit.models.datasets import cats
+from labkit.models.training import Run
 from labkit.progress import Cancelled, watch
 
 
@@ -134,6 +137,28 @@ def test_a_cancelled_drawing_stops():
     assert len(seen) == 1
 
 
+def test_what_there_was_no_time_to_draw_is_left_out_and_not_kept(tmp_path):
+    few = cats.load(4 * cats.BLOCK, folder=tmp_path, seconds=1e-6)
+    assert len(few) == cats.BLOCK and not list(tmp_path.iterdir())
+    assert same(few[:20], cats.draw(20))
+
+
+def test_black_cats_take_the_places_of_others_and_nothing_else_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    drawn = cats.draw(300)
+    black = distribution_shift.in_black(drawn, seed=9)
+    cat = drawn.truth == cats.CLASSES.index("cat")
+    assert torch.equal(black.truth, drawn.truth) and torch.equal(black.images[~cat], drawn.images[~cat])
+    assert set(black.coats[cat].tolist()) == {cats.COATS.index("black")}
+    assert (drawn.coats[cat] != cats.COATS.index("black")).any()
+
+
+def test_a_training_that_was_cut_short_says_nothing_of_its_network():
+    outcome, whole, cut = Outcome(99.0, "%"), Run(planned=10, pictures=10), Run(planned=10, pictures=4)
+    assert distribution_shift.after([whole, whole], outcome) is outcome
+    assert "4 of 10 pictures" in distribution_shift.after([whole, cut], outcome).reason
+
+
 def test_pictures_are_kept_and_read_again(tmp_path, monkeypatch, recwarn):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     first = cats.load(40, label_noise=0.5)
@@ -191,6 +216,8 @@ WRITER = """
 import signal, sys, time
 from pathlib import Path
 from labkit import cache
+from labkit.experiment import Outcome
+from labkit.labs.cats import distribution_shift
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
 

@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from labkit.checks import NOT_YET
+from labkit.experiment import Unavailable
 from labkit.labs.edge_cloud_or_both import checks as check
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.labs.edge_cloud_or_both import figures, testbed
@@ -541,8 +542,9 @@ def test_the_measured_turn_lies_between_the_last_in_time_and_the_first_late():
 def test_the_figures_show_what_they_are_given():
     runs = {"edge": {50: 1e-3, 90: 2e-3, 99: 3e-3}, "cloud": {50: 0.02, 90: 0.03, 99: 0.2}}
     assert [label.get_text() for label in figures.percentiles(runs, 0.1).axes[0].get_yticklabels()] == list(runs)
-    drawn = figures.outage([0, 1, 2], {"a": [1e-3, None, None], "b": [None, 0.1, 0.2], "c": [None] * 3}, (0.5, 1.5))
-    assert len(drawn.axes[0].get_lines()) == 2
+    answers = Answer(0, EDGE, 1e-3), Answer(0, CLOUD, 0.1), Answer(0, CLOUD, 0.2)
+    assert len(figures.outage(testbed.Watch(answers, (0, 1, 2), (0.5, 1.5))).axes[0].get_lines()) == 2
+    assert not figures.outage(Unavailable("No link.")).axes[0].get_lines()
     assert figures.kept([0.05, 0.1], [100, 0], 0.08).axes[0].get_ylabel() == "answers in time (%)"
 
 
@@ -550,7 +552,7 @@ def test_the_figures_show_what_they_are_given():
 
 
 def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = testbed.Testbed(team)
+    over = testbed.EdgeTestbed(team)
     with over.open() as same, over.open():
         assert same is over
         answers = over.run(testbed.CASCADE, LinkSpec(0.005, 12.5e6), 20)
@@ -565,7 +567,7 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
     assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0
     assert watch.asked_cloud(*watch.down) == 0
     assert watch.recovery is not None
-    assert "cascade" in testbed.table(team, {testbed.CASCADE: answers})
+    assert "cascade" in str(testbed.table(team, {testbed.CASCADE: answers, testbed.CLOUD: Unavailable("No.")}))
 
 
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):

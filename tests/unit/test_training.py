@@ -117,6 +117,17 @@ def test_probabilities_add_up_whatever_the_batch(pictures):
 # Stopping
 
 
+def test_a_training_ends_with_its_time_and_says_how_far_it_came(pictures):
+    network = fresh()
+    run = train(network, pictures.images, pictures.labels, epochs=1000, batch=64, seconds=0.3)
+    assert not run.complete and 0 < run.pictures < run.planned == 1000 * 6_000
+    assert run.seconds < 10 and all(map(math.isfinite, run.losses))
+    assert train(network, pictures.images[:64], pictures.labels[:64], epochs=1, seconds=100).complete
+    for seconds in (0, -1, math.nan):
+        with pytest.raises(ValueError, match="seconds"):
+            train(network, pictures.images[:64], pictures.labels[:64], seconds=seconds)
+
+
 def test_cancel_ends_the_training_and_leaves_nothing_running(pictures):
     threads, children = set(threading.enumerate()), psutil.Process().children(recursive=True)
     cancelled, seen = threading.Event(), []

@@ -67,7 +67,7 @@ def test_every_claim_stands_in_the_tables_of_the_front_page_of_its_chapter_and_o
 @claims
 def test_the_numbers_of_a_claim_come_from_a_page_that_computes_them(claim):
     for text in texts(claim):
-        for page, key in re.findall(r"{glue:text}`/([^`:]+)::([^`]+)`", text):
+        for page, key in re.findall(r"{number}`([^`:]+)::([^`]+)`", text):
             assert key in PAGES[f"{page}.md"] or re.search(r'glue\(f"[^"]*\{', PAGES[f"{page}.md"]), (page, key)
 
 
@@ -75,7 +75,7 @@ def test_the_numbers_of_a_claim_come_from_a_page_that_computes_them(claim):
 def test_a_sentence_of_a_claim_has_at_most_three_numbers(claim):
     for text in texts(claim):
         plain = re.sub(r"{cite}`[^`]*`|\[[^]]*\]\([^)]*\)", "", text)
-        plain = re.sub(r"{glue:text}`[^`]*`", "1", plain)
+        plain = re.sub(r"{number}`[^`]*`", "1", plain)
         for sentence in re.split(r"(?<=[.;:]) ", plain):
             named = re.sub(r"\b[A-Za-z]+\d+\S*|ResNet-50|DeepSeek-V3|Llama 3\S*( \d+B)?", "", sentence)
             assert len(NUMBER.findall(named)) <= 3, sentence

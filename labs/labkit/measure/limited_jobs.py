@@ -63,7 +63,6 @@ def need(job: str) -> int | Unavailable:
 
     Raises:
         ValueError: another job.
-        RuntimeError: the least task fails.
     """
     from labkit.models.datasets import cats
     from labkit.models.networks.cats import CatNet
@@ -78,7 +77,7 @@ def need(job: str) -> int | Unavailable:
     if isinstance(ended, Unavailable):
         return ended
     if not ended or not ended.peak:
-        raise RuntimeError(f"The least task of '{job}' failed without a limit: {ended.words}")
+        return Unavailable(f"The least task of '{job}' failed without a limit: {ended.words}")
     return ended.peak
 
 
@@ -101,7 +100,7 @@ def _keep(folder: str, **arrays) -> str:
     return str(path)
 
 
-# Inside the confined process
+# Inside the sandbox
 
 
 def _load_training() -> None:

@@ -49,7 +49,7 @@ ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1", "OPENB
 
 @dataclass(frozen=True)
 class Ended:
-    """How a confined process ended.
+    """How a process in the sandbox ended.
 
     Args:
         how: `"finished"`, `"killed"` by the system, `"refused"` memory by it, `"stopped"` after `PATIENCE_S`, or
@@ -183,7 +183,7 @@ def _enter_and_leave(door: Path) -> int:
 # Running
 
 
-def rung() -> str | Unavailable:
+def backend() -> str | Unavailable:
     """Return what enforces the memory limit here, or why nothing can."""
     if sys.platform != "linux" or resource is None or not hasattr(os, "sched_setaffinity"):
         system = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, sys.platform)
@@ -209,7 +209,7 @@ def run(module: str, task: dict, *, memory: int | None = None, patience: float =
         raise ValueError(f"A memory limit is a whole number of bytes, 1 MiB (2**20) or more, not {memory!r}.")
     if not 0 < patience < float("inf"):
         raise ValueError(f"The patience must be a number of seconds above 0, not {patience}.")
-    how = rung()
+    how = backend()
     if not how:
         return how
     order = {"module": module, "task": task, "patience": patience, "core": max(os.sched_getaffinity(0))}
@@ -221,13 +221,13 @@ def run(module: str, task: dict, *, memory: int | None = None, patience: float =
 
 def _run(order: dict, memory: int | None, how: str, group: Group | None) -> Ended:
     start, said, trouble = time.monotonic(), None, ""
-    with _Inmate("labkit.measure.limits", json.dumps(order), environment=ENVIRONMENT) as inmate:
+    with _Sandboxed("labkit.measure.limits", json.dumps(order), environment=ENVIRONMENT) as sandboxed:
         try:
-            said = inmate.answer(order["patience"] + 5)
+            said = sandboxed.answer(order["patience"] + 5)
         except HelperFailed as failed:
             trouble = str(failed)
-        inmate.end()
-        seconds, code = time.monotonic() - start, inmate.code
+        sandboxed.end()
+        seconds, code = time.monotonic() - start, sandboxed.code
     # Both may count files that were in memory for a while; where the system dropped some, the lesser is nearer.
     peak = min(filter(None, (group and group.peak(), (said or {}).get("peak"))), default=None)
     limit = f"{quantity(memory, 'B')} ({how})" if memory else "no limit of memory"
@@ -247,7 +247,7 @@ def _run(order: dict, memory: int | None, how: str, group: Group | None) -> Ende
     return Ended("failed", f"It failed, and not for want of memory. {trouble}", seconds, peak)
 
 
-class _Inmate(Helper):
+class _Sandboxed(Helper):
     @property
     def code(self) -> int | None:
         """The exit status; minus the signal's number where a signal ended it."""
@@ -258,7 +258,7 @@ class _Inmate(Helper):
 
 
 def obey(jobs: dict[str, tuple[Callable[[], object], Callable[..., dict]]]) -> None:
-    """Run in the confined process: do the one task on the command line, report it, and end.
+    """Run in the process in the sandbox: do the one task on the command line, report it, and end.
 
     Args:
         jobs: by name, a function that loads the libraries, and one that does the work and returns numbers by name.

@@ -14,7 +14,7 @@ MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
 
 
 def _of(page: str, key: str) -> str:
-    return f"{{glue:text}}`/{page}::{key}`"
+    return f"{{number}}`{page}::{key}`"
 
 
 CLAIMS = (

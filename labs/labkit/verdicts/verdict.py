@@ -16,7 +16,7 @@ FORMS = (HOLDS, HOLDS_WHEN, DOES_NOT_HOLD, OPEN)
 class Claim:
     """One claim and its verdict. All texts are MyST Markdown.
 
-    Numbers stand in a text as `{glue:text}` of the page that computes them, so that none is written twice.
+    Numbers stand in a text as `{number}` of the page that computes them, so that none is written twice.
 
     Args:
         id: as in the curriculum, `"T1"`.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from labkit import catalogue
+from labkit import catalogue, effort
+from labkit.display import TextTable, written
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded, like, measured
 from labkit.machine import Machine
@@ -271,6 +272,125 @@ def variants(width: int, files: Mapping[str, Path], pictures, budget: float = 0.
         time = Outcome(timing.median, "s", low=timing.low, high=timing.high, note=timing.note)
         found.append(Form(width, form, files[form].stat().st_size, time, share(right, len(pictures))))
     return found
+
+
+def variants_of_all(files: Mapping[int, Mapping[str, Path]], pictures) -> dict[tuple[str, int], Form]:
+    """Measure the files of networks of several widths, and return what came out by format and width."""
+    budget = effort.pick(quick=0.08, usual=0.2, long=1.0)
+    return {(form.form, width): form for width in files for form in variants(width, files[width], pictures, budget)}
+
+
+def points_apart(forms: Mapping[tuple[str, int], Form], name: str) -> float:
+    """Return by how many percentage points right answers differ from those in 32 bits, at most."""
+    return max(abs(form.right.value - forms["fp32", width].right.value)
+               for (kind, width), form in forms.items() if kind == name)
+
+
+def time_share(forms: Mapping[tuple[str, int], Form], name: str, width: int, of: str = "fp32") -> float:
+    """Return the time of one picture in a format as a multiple of another's."""
+    return forms[name, width].time.value / forms[of, width].time.value
+
+
+def right_answers(network, pictures) -> Outcome:
+    """Return a network's share of right answers in %, with its 95 % interval."""
+    from labkit.models.evaluation import evaluate
+
+    return share(int(evaluate(network, pictures).right.sum()), len(pictures))
+
+
+def finished(ended) -> int | Unavailable:
+    """Return whether a run in the sandbox finished, 1 or 0, or why none could be started."""
+    return ended if isinstance(ended, Unavailable) else int(bool(ended))
+
+
+def memory_error(ended, predicted_peak: Outcome | Unavailable) -> float | Unavailable:
+    """Return by how much a predicted peak is off, as a fraction of the measured one."""
+    measured_peak = peak(ended)
+    if not (measured_peak and predicted_peak):
+        return measured_peak if predicted_peak else predicted_peak
+    return abs(predicted_peak.value / measured_peak.value - 1)
+
+
+def lab_points() -> list[Point]:
+    """Return the points of the lab's comparison of times: widths or batches that the calibration did not run."""
+    at = effort.pick(quick=((12, 1), (24, 16)), usual=((12, 1), (24, 16), (48, 1), (64, 16)),
+                     long=((12, 1), (24, 16), (48, 1), (64, 16)))
+    return [dict(width=width, batch=batch, form=form, device=THIS) for form in ONNX_FORMATS for width, batch in at]
+
+
+# Tables
+
+
+def needs_table(needs: Mapping[str, Outcome | Unavailable]) -> TextTable:
+    """Return the predicted memory of some processes."""
+    return TextTable(["process", "predicted peak"], [[name, written(need)] for name, need in needs.items()])
+
+
+def run_table(runs: Mapping[str, object]) -> TextTable:
+    """Return how runs in the sandbox ended, and the most memory that they had."""
+    return TextTable(["run", "how it ended", "peak"], [
+        [name, words(ended), written(peak(ended)) if ended else ""] for name, ended in runs.items()])
+
+
+def file_table(files: Mapping[str, Path], width: int) -> TextTable:
+    """Return the bytes of a network's numbers by formula, and of its files, by format."""
+    return TextTable(["format", "numbers, by formula", "file"], [
+        [form, f"{sum(predicted.file(form, width).values()):,} B", f"{files[form].stat().st_size:,} B"]
+        for form in ONNX_FORMATS])
+
+
+def form_table(forms: Mapping[tuple[str, int], Form]) -> TextTable:
+    """Return size, time and right answers of networks, by width and format."""
+    return TextTable(["width", "format", "file", "one picture", "right"], [
+        [str(form.width), form.form, quantity(form.size, "B"), written(form.time),
+         f"{form.right.value:.1f} % ({form.right.low:.1f} to {form.right.high:.1f} %)"] for form in forms.values()])
+
+
+def device_table(runs: Mapping[str, object]) -> TextTable:
+    """Return what networks did on the small machine."""
+    rows = []
+    for form, ended in runs.items():
+        right = f"{share(ended.result['right'], ended.result['tested']).value:.1f} %" if ended else words(ended)
+        rows.append([form, right, written(peak(ended)) if ended else "",
+                     quantity(ended.result["median"], "s") if ended else ""])
+    return TextTable(["format", "right", "peak", "one picture"], rows)
+
+
+def device_points_apart(runs: Mapping[str, object], forms: Mapping[tuple[str, int], Form],
+                        width: int) -> float | Unavailable:
+    """Return by how many points right answers on the small machine differ from those on this one, at most."""
+    apart = [abs(share(ended.result["right"], ended.result["tested"]).value - forms[form, width].right.value)
+             for form, ended in runs.items() if ended]
+    return max(apart) if apart else Unavailable(words(next(iter(runs.values()))))
+
+
+def board_table() -> TextTable:
+    """Return how far published times are off when they are predicted by operations, and from other boards."""
+    far, near = by_operations(), by_software()
+    return TextTable(["network", "by operations", "results", "from boards with the same software", "results"], [
+        [task, f"{boards.error(far[task]):.0%}", str(len(far[task])), f"{boards.error(near[task]):.0%}",
+         str(len(near[task]))] for task in far])
+
+
+def fleet_table(full: Form, small: Form, devices: int = 1_000) -> TextTable:
+    """Return what many devices cost, by arithmetic."""
+    picture = predicted.PICTURE
+    return TextTable(["for 1,000 devices" if devices == 1_000 else f"for {devices:,} devices", ""], [
+        ["a new version in 32 bit", f"{devices * full.size / 1e6:,.0f} MB"],
+        ["a new version in 8 bit", f"{devices * small.size / 1e6:,.0f} MB"],
+        ["pictures a second that as many cores like this one answer", f"{devices / small.time.value:,.0f}"],
+        ["to train in one place, for every picture that each takes", f"{devices * picture / 1e6:.1f} MB"],
+        ["pictures that weigh as much as the network in 8 bit", f"{small.size / picture:.0f}"]])
+
+
+def verdict_table(free, patient, answering, full: Form, small: Form, limit: int) -> TextTable:
+    """Return the numbers that decide the verdict."""
+    return TextTable(["", ""], [
+        ["training at a batch of 2,048 took", written(peak(free))], ["the limit", quantity(limit, "B")],
+        ["training at a batch of 128 took, under it", written(peak(patient))],
+        ["inference took, under it", written(peak(answering))],
+        [f"right in 32 bit, width {full.width}", written(full.right)], ["right in 8 bit", written(small.right)],
+        ["its file, of that in 32 bit", f"{small.size / full.size:.0%}"]])
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from statistics import mean, median, stdev
 from time import perf_counter
 
 import torch
 
 from labkit import catalogue
-from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.display import TextTable, written
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import BAND, banded, drifted
 from labkit.labs.edge_cloud_or_both.testbed import (
     CASCADE,
@@ -20,17 +22,20 @@ from labkit.labs.edge_cloud_or_both.testbed import (
     HYBRID,
     LAYERS,
     WITHOUT_END,
+    EdgeTestbed,
     Team,
-    Testbed,
 )
 from labkit.machine import Machine
 from labkit.measure.probes import offload as probe
 from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
+from labkit.offload.wire import NoAnswer
 from labkit.predict import offload as predicted
+from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.link import LinkSpec
+from labkit.units import quantity
 
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
 STRATEGIES = (EDGE, EDGE_LARGE, *CUTS, CLOUD, CLOUD_H100, CASCADE)
@@ -57,7 +62,7 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     Raises:
         ValueError: a machine that lacks the probe, or the backend.
     """
-    calibration, site = machine.calibration("offload"), Testbed(team, backend)
+    calibration, testbed = machine.calibration("offload"), EdgeTestbed(team, backend)
     calibration.curve("message", backend)
     sheet = catalogue.machine(H100)
 
@@ -77,8 +82,12 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     def measure(strategy, round_trip, rate, loss, slower):
         if strategy == CLOUD_H100:
             return Unavailable("There is no H100 here: it can only be predicted.")
-        with site.open():
-            return _mean(site, strategy, _spec(round_trip, rate, loss), slower, calibration.reference_seconds, budget)
+        try:
+            with testbed.open():
+                return _mean(testbed, strategy, _spec(round_trip, rate, loss), slower,
+                             calibration.reference_seconds, budget)
+        except (NoAnswer, HelperFailed) as trouble:
+            return Unavailable(str(trouble))
 
     return Experiment(
         title=f"From a picture to its answer, over the {backend}",
@@ -95,7 +104,7 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
         measure=measure,
         readout="{strategy}: over a link of {round_trip} and {rate} that loses {loss}, with the edge's work done "
                 "{slower}, an answer takes {value} on average.",
-        session=site.open,
+        session=testbed.open,
     )
 
 
@@ -105,7 +114,7 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
     The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
     answers at its deadline at the latest. The arguments are those of `time`.
     """
-    calibration, site = machine.calibration("offload"), Testbed(team, backend)
+    calibration, testbed = machine.calibration("offload"), EdgeTestbed(team, backend)
     alone = predicted.alone(calibration, team.widths[0])
 
     def parts(strategy, round_trip, rate, deadline):
@@ -130,9 +139,12 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
     def measure(strategy, speed, round_trip, rate, deadline):
         if strategy == DRIVER:
             return Unavailable("You are not in a car.")
-        with site.open():
-            seconds = _whole_way(site, strategy, _spec(round_trip, rate, 0), deadline,
-                                 calibration.reference_seconds, budget)
+        try:
+            with testbed.open():
+                seconds = _whole_way(testbed, strategy, _spec(round_trip, rate, 0), deadline,
+                                     calibration.reference_seconds, budget)
+        except (NoAnswer, HelperFailed) as trouble:
+            return Unavailable(str(trouble))
         stop = predicted.braking(speed)
         value, low, high = (stop + predicted.travelled(s, speed) for s in (seconds.value, seconds.low, seconds.high))
         return Outcome(value, "m", low=low, high=high, note="The answer is measured, the car is computed.")
@@ -152,7 +164,7 @@ def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) ->
         measure=measure,
         readout="{strategy}: at {speed}, over {round_trip} and {rate}, with a deadline of {deadline}, the car stands "
                 "after {value}, of which it brakes for {part:braking}.",
-        session=site.open,
+        session=testbed.open,
     )
 
 
@@ -187,32 +199,117 @@ def links() -> dict[str, dict]:
     return {row["name"]: {"round_trip": row["latency_s"]} for row in rows if row["latency_s"] in ROUND_TRIPS}
 
 
+def break_even_table(machine: Machine, team: Team, backend: str) -> TextTable:
+    """Return the round trip up to which the cloud is predicted to be faster, by how much slower the edge is."""
+    trips = {slower: break_even(machine, team, backend, slower) for slower in (1, 8, 64, 512)}
+    return TextTable(["the edge is slower by", "the cloud is faster up to a round trip of"], [
+        [f"{slower} times", quantity(trip, "s") if trip else "none: the edge is faster over any link"]
+        for slower, trip in trips.items()])
+
+
+def measured_break_even(comparison: Comparison, round_trip: float, slower: int = 64) -> Outcome | Unavailable:
+    """Return the round trip in ms up to which the cloud is faster than a weak edge, from two measured means.
+
+    Args:
+        comparison: of `time`.
+        round_trip: of the link over which the cloud was measured, in seconds.
+        slower: how many times over the edge did its work.
+    """
+    weak = _measured(comparison, strategy=EDGE_LARGE, slower=slower)
+    far = _measured(comparison, strategy=CLOUD, slower=1, round_trip=round_trip)
+    if not (weak and far):
+        return far if weak else weak
+    even = weak.value - (far.value - round_trip)
+    margin = (weak.high - weak.low + far.high - far.low) / 2
+    return Outcome(1e3 * even, "ms", low=1e3 * (even - margin), high=1e3 * (even + margin))
+
+
+def farther(stops: Comparison, speed: int) -> Outcome | Unavailable:
+    """Return how many metres farther a car at `speed` in km/h goes because it asks the cloud, as it was measured."""
+    cloud, edge = (_measured(stops, strategy=strategy, speed=speed) for strategy in (CLOUD, EDGE))
+    return Outcome(cloud.value - edge.value, "m") if cloud and edge else edge if cloud else cloud
+
+
+def _measured(comparison: Comparison, **point) -> Outcome | Unavailable:
+    for row in comparison.rows:
+        if point.items() <= row.point.items():
+            return row.measured
+    return Unavailable("This point was not measured.")
+
+
+def accuracy_table(team: Team) -> TextTable:
+    """Return which share of the pictures each strategy is right about."""
+    rights = {name: team.accuracy(name) for name in (EDGE, CLOUD, CASCADE)}
+    return TextTable(["who answers", "right"], [
+        [name, f"{right.value:.1f} % ({right.low:.1f} to {right.high:.1f} %)"] for name, right in rights.items()])
+
+
+def payload_table(widths: Sequence[int] = (2, 4, 24)) -> TextTable:
+    """Return the bytes that are sent for a picture, by where a network of some width is cut."""
+    names = ("the picture", "after layer 1", "after layer 2", "after layer 3", "all layers at the edge")
+    return TextTable(["sent for one picture", *(f"width {width}" for width in widths)], [
+        [name, *(quantity(predicted.payload(width, cut), "B") for width in widths)]
+        for cut, name in enumerate(names)])
+
+
+def prediction_table(experiment: Experiment, link: Point) -> TextTable:
+    """Return the predicted mean time of an answer over a link, by strategy."""
+    return TextTable(["who computes", "predicted mean"], [
+        [strategy, written(experiment.predict(strategy=strategy, **link))] for strategy in STRATEGIES])
+
+
+def fleet_table(machine: Machine, team: Team, devices: int = 1_000, pictures: int = 10) -> TextTable:
+    """Return what many devices ask of the link and of the cloud, by arithmetic.
+
+    Args:
+        machine, team: as in `time`.
+        devices: how many.
+        pictures: a second, for each.
+    """
+    core = predicted.alone(machine.calibration("offload"), team.widths[1])
+    rows = []
+    for name in (CLOUD, CASCADE):
+        asked = 1.0 if name == CLOUD else 1 - team.early
+        rows.append([name, f"{8 * devices * pictures * team.sent(name) / 1e6:,.0f} Mbit/s",
+                     f"{devices * pictures * asked * core:.1f}"])
+    raw = 8 * pictures * 1920 * 1080 * 3 * devices / 1e9
+    rows.append(["uncompressed pictures of 1920 × 1080", f"{raw:,.0f} Gbit/s", ""])
+    return TextTable([f"{devices:,} devices, {pictures} pictures a second", "up", "busy cores in the cloud"], rows)
+
+
+def link_table(turn: float) -> TextTable:
+    """Return which of the published links keeps the deadline whose turn is at a round trip of `turn` seconds."""
+    return TextTable(["link", "round trip", "the answer is"], [
+        [name, quantity(point["round_trip"], "s"), "in time" if point["round_trip"] < turn else "too late"]
+        for name, point in links().items()])
+
+
 def _spec(round_trip: float, rate: float, loss: float) -> LinkSpec:
     return LinkSpec(round_trip, rate * 1e6 / 8, loss / 100)
 
 
-def _mean(site, strategy, spec, slower, reference_seconds, budget) -> Outcome:
+def _mean(testbed, strategy, spec, slower, reference_seconds, budget) -> Outcome:
     """Measure the mean; of a cascade, in two groups that count as they do among all pictures shown."""
-    everything = list(range(len(site.team.shown)))
+    everything = list(range(len(testbed.team.shown)))
     groups = [(1.0, everything)]
     if strategy == CASCADE:
-        sure = site.team.sure.nonzero().squeeze(1).tolist()
+        sure = testbed.team.sure.nonzero().squeeze(1).tolist()
         share = len(sure) / len(everything)
-        groups = [(weight, some) for weight, some in ((share, sure), (1 - share, site.unsure)) if some]
-    return _timed(site, strategy, spec, WITHOUT_END, slower, reference_seconds, budget, groups)
+        groups = [(weight, some) for weight, some in ((share, sure), (1 - share, testbed.unsure)) if some]
+    return _timed(testbed, strategy, spec, WITHOUT_END, slower, reference_seconds, budget, groups)
 
 
-def _whole_way(site, strategy, spec, deadline, reference_seconds, budget) -> Outcome:
-    return _timed(site, strategy, spec, deadline, 1, reference_seconds, budget, [(1.0, site.unsure)])
+def _whole_way(testbed, strategy, spec, deadline, reference_seconds, budget) -> Outcome:
+    return _timed(testbed, strategy, spec, deadline, 1, reference_seconds, budget, [(1.0, testbed.unsure)])
 
 
-def _timed(site, strategy, spec, deadline, slower, reference_seconds, budget, groups) -> Outcome:
+def _timed(testbed, strategy, spec, deadline, slower, reference_seconds, budget, groups) -> Outcome:
     """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
-    site.link.set_link(spec)
+    testbed.link.set_link(spec)
     reference, references = probe.reference(), []
     found: list[list[float]] = [[] for _ in groups]
-    with site.device(slower) as device:
-        site.warm_up(device, strategy, deadline)
+    with testbed.device(slower) as device:
+        testbed.warm_up(device, strategy, deadline)
         turns = [itertools.cycle(some) for _, some in groups]
         start = perf_counter()
         while len(found[0]) < _FEWEST or (perf_counter() < start + budget and len(found[0]) < _MOST):
@@ -220,7 +317,7 @@ def _timed(site, strategy, spec, deadline, slower, reference_seconds, budget, gr
             for times, turn in zip(found, turns, strict=True):
                 if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
                     device.seek(WITHOUT_END)
-                answer = site.paused(device, strategy, site.team.shown.images[next(turn)], deadline)
+                answer = testbed.paused(device, strategy, testbed.team.shown.images[next(turn)], deadline)
                 references.append(reference())
                 times.append(answer.seconds)
     speed = reference_seconds / median(references)

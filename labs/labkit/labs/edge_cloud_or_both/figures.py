@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from labkit.experiment import Unavailable
 from labkit.figures import GREY, drawing
+from labkit.labs.edge_cloud_or_both.testbed import Watch
 from labkit.palette import COLOURS
-
-if TYPE_CHECKING:
-    pass
 
 
 def percentiles(runs: Mapping[str, Mapping[int, float]], deadline: float) -> Figure:
@@ -19,7 +17,7 @@ def percentiles(runs: Mapping[str, Mapping[int, float]], deadline: float) -> Fig
     with drawing(figsize=(5, 0.42 * len(runs) + 1.2)) as (figure, axes):
         for place, found in enumerate(runs.values()):
             axes.plot([1e3 * seconds for seconds in found.values()], [place] * len(found), color=COLOURS[0])
-        for share, marker in zip(next(iter(runs.values())), "osD", strict=False):
+        for share, marker in zip(next(iter(runs.values()), ()), "osD", strict=False):
             axes.plot([1e3 * found[share] for found in runs.values()], range(len(runs)), marker, color=COLOURS[0],
                       fillstyle="none" if marker == "o" else "full", label=f"p{share}")
         axes.axvline(1e3 * deadline, color=COLOURS[1], linestyle="--", label="deadline")
@@ -31,25 +29,20 @@ def percentiles(runs: Mapping[str, Mapping[int, float]], deadline: float) -> Fig
     return figure
 
 
-def outage(moments: Sequence[float], answers: Mapping[str, Sequence[float | None]],
-           down: tuple[float, float]) -> Figure:
-    """Show the seconds of each answer against its moment, marked by who gave it, with the time of an outage shaded.
-
-    Args:
-        moments: seconds from the start, one for each picture.
-        answers: for each who answered, the seconds of its answers, None for pictures that another answered.
-        down: from when to when the link was down.
-    """
+def outage(watch: Watch | Unavailable) -> Figure:
+    """Show the seconds of each answer against its moment, marked by who gave it, with the time of an outage shaded."""
     with drawing(figsize=(5, 3)) as (figure, axes):
-        axes.axvspan(*down, color=GREY, alpha=0.2, linewidth=0, label="the link is down")
-        for (who, seconds), marker, colour in zip(answers.items(), "osX", COLOURS, strict=False):
-            there = [(moment, 1e3 * s) for moment, s in zip(moments, seconds, strict=True) if s is not None]
-            if there:
-                axes.plot(*zip(*there, strict=True), marker, markersize=4, color=colour, label=f"by {who}")
-        axes.set_yscale("log")
         axes.set_xlabel("time since the start (s)")
         axes.set_ylabel("time of an answer (ms)")
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.32), ncols=2)
+        if watch:
+            axes.set_yscale("log")
+            axes.axvspan(*watch.down, color=GREY, alpha=0.2, linewidth=0, label="the link is down")
+            for who, marker, colour in zip(watch.counts(), "osX", COLOURS, strict=False):
+                given = [(moment, 1e3 * answer.seconds)
+                         for moment, answer in zip(watch.moments, watch.answers, strict=True) if answer.by == who]
+                if given:
+                    axes.plot(*zip(*given, strict=True), marker, markersize=4, color=colour, label=f"by {who}")
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.45, 1.32), ncols=2)
     return figure
 
 

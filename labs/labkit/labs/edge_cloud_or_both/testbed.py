@@ -12,8 +12,10 @@ from time import perf_counter, sleep
 
 import torch
 
-from labkit.experiment import Outcome
+from labkit.display import TextTable
+from labkit.experiment import Outcome, Unavailable
 from labkit.labs.session import Session
+from labkit.machine import Machine
 from labkit.measure.probes.offload import PAUSE_S
 from labkit.models.datasets.cats import Pictures
 from labkit.models.evaluation import evaluate
@@ -28,6 +30,7 @@ from labkit.offload.parts import LAYERS as ALL_LAYERS
 from labkit.offload.parts import payload
 from labkit.offload.wire import HEAD, NoAnswer
 from labkit.predict.generalisation import wilson
+from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.units import quantity
 
@@ -92,7 +95,7 @@ class Team:
         return (size + HEAD.size if size else 0) * (1 - self.early if strategy == CASCADE else 1)
 
 
-class Testbed:
+class EdgeTestbed:
     """An edge device, a link and a cloud that run, for as long as `open` holds them.
 
     Args:
@@ -104,7 +107,7 @@ class Testbed:
         self.team, self._backend, self._session = team, backend, Session()
 
     @contextmanager
-    def open(self) -> Iterator[Testbed]:
+    def open(self) -> Iterator[EdgeTestbed]:
         """Start everything, or use what an outer block has started."""
         with self._session.open():
             self._session.start("cloud", lambda: clouds.running(self.team.large, self.link))
@@ -149,8 +152,9 @@ class Testbed:
 
     @property
     def unsure(self) -> list[int]:
-        """Which pictures the small network is not sure of."""
-        return (~self.team.sure).nonzero().squeeze(1).tolist()
+        """Which pictures the small network is not sure of; the one that it is least sure of where it is sure of all."""
+        unsure = (~self.team.sure).nonzero().squeeze(1).tolist()
+        return unsure or [int(evaluate(self.team.small, self.team.shown).confidence.argmin())]
 
 
 def measured(spec: LinkSpec, backend: str | None = None) -> dict[str, tuple[float, float]]:
@@ -199,11 +203,11 @@ class Watch:
         return min(back, default=None)
 
 
-def outage(site: Testbed, spec: LinkSpec, deadline: float, count: int = 150, every: float = 0.02) -> Watch:
+def outage(testbed: EdgeTestbed, spec: LinkSpec, deadline: float, count: int = 150, every: float = 0.02) -> Watch:
     """Let a hybrid answer pictures that come at fixed times; for the middle third the link is down.
 
     Args:
-        site: open.
+        testbed: open.
         spec: what the link is while it is up.
         deadline: of the hybrid, in seconds.
         count: pictures.
@@ -212,8 +216,8 @@ def outage(site: Testbed, spec: LinkSpec, deadline: float, count: int = 150, eve
     Raises:
         NoAnswer: the cloud cannot keep the deadline even while the link is up.
     """
-    site.link.set_link(spec)
-    with site.device() as device:
+    testbed.link.set_link(spec)
+    with testbed.device() as device:
         if not device.seek(deadline):
             raise NoAnswer(f"The cloud does not answer within {deadline:g} s over this link: choose a later deadline.")
         answers, moments, down, start = [], [], [], perf_counter()
@@ -222,27 +226,27 @@ def outage(site: Testbed, spec: LinkSpec, deadline: float, count: int = 150, eve
                 due = start + place * every
                 sleep(max(due - perf_counter(), 0.0))
                 if place in (count // 3, 2 * count // 3):
-                    (site.link.mend if down else site.link.cut)()
+                    (testbed.link.mend if down else testbed.link.cut)()
                     down.append(due - start)
                 moments.append(due - start)
-                picture = site.team.shown.images[place % len(site.team.shown)]
-                answer = device.hybrid(picture, site.team.confidence, deadline)
+                picture = testbed.team.shown.images[place % len(testbed.team.shown)]
+                answer = device.hybrid(picture, testbed.team.confidence, deadline)
                 answers.append(replace(answer, seconds=perf_counter() - due))
         finally:
-            site.link.mend()
+            testbed.link.mend()
     return Watch(tuple(answers), tuple(moments), tuple(down))
 
 
-def in_time(site: Testbed, spec: LinkSpec, deadline: float, count: int = 25) -> float:
+def in_time(testbed: EdgeTestbed, spec: LinkSpec, deadline: float, count: int = 25) -> float:
     """Return the share in % of pictures that need the cloud and get its answer within the deadline.
 
     Each is asked for on its own, so that one late answer does not decide over the next.
     """
-    site.link.set_link(spec)
+    testbed.link.set_link(spec)
     kept = 0
-    with site.device() as device:
-        site.warm_up(device, CLOUD)
-        for picture in itertools.islice(itertools.cycle(site.team.shown.images[site.unsure]), count):
+    with testbed.device() as device:
+        testbed.warm_up(device, CLOUD)
+        for picture in itertools.islice(itertools.cycle(testbed.team.shown.images[testbed.unsure]), count):
             sleep(PAUSE_S)
             own, asked = device.alone(picture), device.split(picture, 0)
             kept += own.seconds + asked.seconds <= deadline
@@ -255,25 +259,148 @@ def percentiles(answers: Sequence[Answer], shares: Sequence[int] = (50, 90, 99))
     return {share: ordered[max(-(-share * len(ordered) // 100) - 1, 0)] for share in shares}
 
 
-def table(team: Team, runs: Mapping[str, Sequence[Answer]]) -> str:
+def table(team: Team, runs: Mapping[str, Sequence[Answer] | Unavailable]) -> TextTable:
     """Return the strategies side by side: accuracy, percentiles of the time, bytes sent."""
-    lines = [f"{'who computes':<20}{'right':>7}{'p50':>10}{'p90':>10}{'p99':>10}{'sent':>10}   answers"]
+    rows = []
     for strategy, answers in runs.items():
-        times = "".join(f"{quantity(seconds, 's'):>10}" for seconds in percentiles(answers).values())
+        right = f"{team.accuracy(strategy).value:.1f} %"
+        if not answers:
+            rows.append([strategy, right, "", "", "", "", answers.reason])
+            continue
+        times = [quantity(seconds, "s") for seconds in percentiles(answers).values()]
         sent = quantity(mean(answer.sent for answer in answers), "B")
-        lines.append(f"{strategy:<20}{team.accuracy(strategy).value:>6.1f}%{times}{sent:>10}   {len(answers)}")
-    return "\n".join(lines)
+        rows.append([strategy, right, *times, sent, str(len(answers))])
+    return TextTable(["who computes", "right", "p50", "p90", "p99", "sent", "answers"], rows)
 
 
-def ladder(spec: LinkSpec) -> dict[str, dict[str, tuple[float, float]] | str]:
+def every_backend(spec: LinkSpec) -> dict[str, dict[str, tuple[float, float]] | Unavailable]:
     """Return for each backend what was asked of the link and what was found, or why the machine does not allow it."""
-    found = {}
+    outcomes = {}
     for backend in linking.BACKENDS:
         try:
-            found[backend] = measured(spec, backend)
-        except linking.BackendUnavailable as refusal:
-            found[backend] = str(refusal)
-    return found
+            outcomes[backend] = measured(spec, backend)
+        except (linking.Unlinked, HelperFailed, NoAnswer, OSError) as refusal:
+            outcomes[backend] = Unavailable(str(refusal))
+    return outcomes
+
+
+def backend_table(outcomes: Mapping[str, dict[str, tuple[float, float]] | Unavailable]) -> TextTable:
+    """Return what `every_backend` found, beside what was asked for."""
+    rows = []
+    for backend, outcome in outcomes.items():
+        if not outcome:
+            rows.append([backend, "not here", outcome.reason])
+            continue
+        (asked, trip), (wanted, rate) = outcome["round trip"], outcome["bandwidth"]
+        rows.append([backend, f"{quantity(trip, 's')} (asked: {quantity(asked, 's')})",
+                     f"{8 * rate / 1e6:.0f} Mbit/s (asked: {8 * wanted / 1e6:.0f})"])
+    return TextTable(["backend", "round trip", "bandwidth"], rows)
+
+
+def best_backend(outcomes: Mapping[str, dict[str, tuple[float, float]] | Unavailable], machine: Machine) -> str:
+    """Return the first backend that works here and was calibrated; the relay, which works everywhere, if none did."""
+    calibration = machine.calibration("offload")
+    good = [backend for backend, outcome in outcomes.items() if outcome and not calibration.reason("message", backend)]
+    return good[0] if good else list(linking.BACKENDS)[-1]
+
+
+def over_asked(outcome: dict[str, tuple[float, float]] | Unavailable) -> tuple:
+    """Return round trip and bandwidth of a link as multiples of what was asked for, or twice why there are none."""
+    if not outcome:
+        return outcome, outcome
+    (asked, trip), (wanted, rate) = outcome["round trip"], outcome["bandwidth"]
+    return trip / asked, rate / wanted
+
+
+def run_each(testbed: EdgeTestbed, strategies: Sequence[str], spec: LinkSpec,
+             count: int) -> dict[str, list[Answer] | Unavailable]:
+    """Let each strategy answer the same pictures over a link; the testbed is open."""
+    runs = {}
+    for strategy in strategies:
+        try:
+            runs[strategy] = testbed.run(strategy, spec, count)
+        except (NoAnswer, HelperFailed) as trouble:
+            runs[strategy] = Unavailable(str(trouble))
+    return runs
+
+
+def percentile_of(answers: Sequence[Answer] | Unavailable, share: int) -> float | Unavailable:
+    """Return the seconds that so many percent of the answers did not exceed, or why there are none."""
+    return percentiles(answers, (share,))[share] if answers else answers
+
+
+def bytes_share(some: Sequence[Answer] | Unavailable, all_: Sequence[Answer] | Unavailable) -> float | Unavailable:
+    """Return the bytes that one strategy sent, as a share of another's for the same pictures."""
+    if not (some and all_):
+        return all_ if some else some
+    return sum(answer.sent for answer in some) / sum(answer.sent for answer in all_)
+
+
+def sweep_in_time(testbed: EdgeTestbed, round_trips: Sequence[float], rate: float, deadline: float,
+                  count: int = 8) -> list[float]:
+    """Return the share in % of answers that keep a deadline, for some round trips; 0 where the cloud does not answer.
+
+    Args:
+        testbed: open.
+        round_trips: of the link, in seconds.
+        rate: of the link, in bytes a second.
+        deadline: seconds for the whole way.
+        count: pictures at each.
+    """
+    shares = []
+    for trip in round_trips:
+        try:
+            shares.append(in_time(testbed, LinkSpec(trip, rate), deadline, count))
+        except NoAnswer:
+            shares.append(0.0)
+    return shares
+
+
+def watch_outage(testbed: EdgeTestbed, spec: LinkSpec, deadline: float, count: int = 150) -> Watch | Unavailable:
+    """Return what `outage` finds, or why it cannot be tried here."""
+    try:
+        return outage(testbed, spec, deadline, count)
+    except (NoAnswer, HelperFailed) as trouble:
+        return Unavailable(str(trouble))
+
+
+def alone_without_link(testbed: EdgeTestbed) -> str:
+    """Return what a device without a network of its own hears when it asks the cloud while the link is down."""
+    testbed.link.cut()
+    try:
+        with testbed.device() as device:
+            return f"answered by {device.split(testbed.team.shown.images[0], 0, limit=0.5).by}"
+    except NoAnswer as trouble:
+        return str(trouble)
+    finally:
+        testbed.link.mend()
+
+
+def watch_table(watch: Watch | Unavailable) -> TextTable:
+    """Return who answered while the link went down and came back."""
+    if not watch:
+        return TextTable(["the link went down", ""], [["could not be tried", watch.reason]])
+    back = "never" if watch.recovery is None else f"{watch.recovery:.1f} s after the link"
+    return TextTable(["answers by", "pictures"], [
+        *([who, str(count)] for who, count in watch.counts().items()), ["together", str(len(watch.answers))],
+        ["the cloud was back", back]])
+
+
+def slowest(watch: Watch | Unavailable) -> float | Unavailable:
+    """Return the seconds of the slowest answer."""
+    return max(answer.seconds for answer in watch.answers) if watch else watch
+
+
+def answered_while_down(watch: Watch | Unavailable) -> int | Unavailable:
+    """Return how many pictures the cloud answered while the link was down."""
+    return watch.asked_cloud(*watch.down) if watch else watch
+
+
+def recovery(watch: Watch | Unavailable) -> float | Unavailable:
+    """Return the seconds from the link's return to the cloud's next answer."""
+    if not watch:
+        return watch
+    return Unavailable("The cloud gave no further answer in this time.") if watch.recovery is None else watch.recovery
 
 
 def turn(round_trips: Sequence[float], shares: Sequence[float]) -> Outcome:

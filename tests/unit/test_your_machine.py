@@ -15,14 +15,14 @@ import torch
 from labkit import catalogue
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.labs.common import measured, measured_rate
-from labkit.labs.your_machine import experiments as tour
+from labkit.labs.your_machine import experiments
 from labkit.measure.probes import all_reduce, copies, loopback, memory, products, storage
 from labkit.predict import links
 from labkit.processes import HelperFailed
 from labkit.timing.clock import Timing
 
 MESSAGE, ALL_REDUCE = "a message to another process", "an all-reduce of two processes"
-EXPERIMENTS = (tour.products, tour.reads, tour.moves)
+EXPERIMENTS = (experiments.products, experiments.reads, experiments.moves)
 
 
 def with_costs(**calibration):
@@ -63,26 +63,26 @@ def test_every_point_has_a_prediction_or_a_reason(experiment, nothing_runs):
     (MESSAGE, 6e-5, 4e9), (ALL_REDUCE, 2e-4, 1e9), ("a read from storage, random", 8e-5, 1e9),
     ("a read from storage, in order", 8e-5, 1e9), ("a read from memory's file cache", 2e-6, 2e10)])
 def test_moving_bytes_takes_latency_and_transfer(what, latency, bandwidth):
-    experiment = tour.moves(fakes.machine())
-    for size in tour.SIZES:
+    experiment = experiments.moves(fakes.machine())
+    for size in experiments.SIZES:
         outcome = experiment.predict(what=what, size=size)
         assert outcome.value == pytest.approx(latency + size / bandwidth)
         assert outcome.parts["latency"] == pytest.approx(
-            links.latency(fakes.machine().calibration(tour.MOVES[what][0]).curve(tour.MOVES[what][1])))
+            links.latency(fakes.machine().calibration(experiments.MOVES[what][0]).curve(experiments.MOVES[what][1])))
 
 
 def test_a_link_whose_smallest_message_was_slow_still_has_parts_that_add_up():
     slow_start = {"message": [[1, 3e-3], [2**12, 1e-3], [2**24, 2e-3]]}
-    experiment = tour.moves(with_costs(loopback=fakes.calibration(slow_start)))
-    for size in tour.SIZES:
+    experiment = experiments.moves(with_costs(loopback=fakes.calibration(slow_start)))
+    for size in experiments.SIZES:
         assert all(part >= 0 for part in experiment.predict(what=MESSAGE, size=size).parts.values())
 
 
 def test_products_reach_the_rate_of_their_format_and_reads_that_of_their_place():
-    experiment = tour.products(fakes.machine())
+    experiment = experiments.products(fakes.machine())
     for form, factor in {"fp64": 0.5, "fp32": 1, "bf16": 2, "int8": 4}.items():
         assert experiment.predict(form=form, side=768).value == pytest.approx(fakes.RATE * factor, rel=0.05)
-    experiment = tour.reads(fakes.machine())
+    experiment = experiments.reads(fakes.machine())
     assert experiment.predict(size=2**20).value == pytest.approx(fakes.NEAR, rel=0.05)
     assert experiment.predict(size=2**26).value == pytest.approx(fakes.FAR, rel=0.05)
 
@@ -90,7 +90,7 @@ def test_products_reach_the_rate_of_their_format_and_reads_that_of_their_place()
 def test_a_format_too_slow_to_be_measured_far_is_not_guessed_far():
     curves = {"fp32": fakes.tour()["products"].curve("fp32"), "fp16": [[2 * n**3, 1e-3 * n] for n in (32, 64)]}
     missing = dict.fromkeys(set(products.FORMATS) - curves.keys(), "It has none.")
-    experiment = tour.products(with_costs(products=fakes.calibration(curves, missing=missing)))
+    experiment = experiments.products(with_costs(products=fakes.calibration(curves, missing=missing)))
     assert experiment.predict(form="fp16", side=128)
     for half in (experiment.predict, experiment.measure):
         outcome = half(form="fp16", side=256)
@@ -106,11 +106,11 @@ def test_a_machine_that_was_not_measured_is_refused_with_what_to_do(experiment):
 def test_no_point_of_the_validation_was_calibrated():
     measured = {"storage": storage.BLOCKS, "page_cache": storage.BLOCKS, "loopback": loopback.SIZES,
                 "all_reduce": all_reduce.SIZES, "copies": copies.SIZES}
-    for experiment, points in tour.validation(fakes.machine()):
+    for experiment, points in experiments.validation(fakes.machine()):
         assert points
         for point in map(experiment.check, points):
             if "what" in point:
-                assert point["size"] not in measured[tour.MOVES[point["what"]][0]]
+                assert point["size"] not in measured[experiments.MOVES[point["what"]][0]]
             elif "form" in point:
                 assert all(point["side"] not in sides for sides in products.SIDES.values())
             else:
@@ -119,18 +119,23 @@ def test_no_point_of_the_validation_was_calibrated():
 
 @pytest.mark.parametrize("curve", [storage.BLOCKS, loopback.SIZES, all_reduce.SIZES, copies.SIZES])
 def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
-    assert curve[0] <= tour.SIZES[0] and tour.SIZES[-1] <= curve[-1]
+    assert curve[0] <= experiments.SIZES[0] and experiments.SIZES[-1] <= curve[-1]
 
 
 # What is missing
 
 
+<<<<<<< HEAD:tests/unit/test_tour.py
 @pytest.mark.parametrize("what", [what for what, (probe, _) in tour.MOVES.items() if probe == "copies"])
+=======
+@pytest.mark.parametrize("what", [what
+                                 for what, (probe, _) in experiments.MOVES.items() if probe == "copies"])
+>>>>>>> main:tests/unit/test_your_machine.py
 def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_runs):
-    experiment = tour.moves(fakes.machine())
+    experiment = experiments.moves(fakes.machine())
     for half in (experiment.predict, experiment.measure):
         assert half(what=what, size=2**16) == Unavailable("There is no GPU.")
-    experiment = tour.products(fakes.machine())
+    experiment = experiments.products(fakes.machine())
     for half, form in itertools.product((experiment.predict, experiment.measure), ("tf32", "fp8")):
         assert half(form=form, side=256) == Unavailable("It has none.")
 
@@ -145,9 +150,15 @@ def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkey
 
     for module in (storage, loopback, all_reduce):
         monkeypatch.setattr(module, "session", session)
+<<<<<<< HEAD:tests/unit/test_tour.py
     experiment = tour.moves(fakes.machine(), budget=0.02)
     for what, (probe, _) in tour.MOVES.items():
         if probe != "copies":
+=======
+    experiment = experiments.moves(fakes.machine(), budget=0.02)
+    for what, (probe, _) in experiments.MOVES.items():
+        if probe != "copies":
+>>>>>>> main:tests/unit/test_your_machine.py
             outcome = experiment.measure(what=what, size=2**16)
             assert isinstance(outcome, Unavailable) and str(trouble) in outcome.reason
 
@@ -183,15 +194,15 @@ def started(events):
 
 
 def test_without_a_session_each_point_starts_and_ends_what_it_needs(counted):
-    experiment = tour.moves(fakes.machine(), budget=0.02)
+    experiment = experiments.moves(fakes.machine(), budget=0.02)
     for _ in range(2):
         assert experiment.measure(what=MESSAGE, size=2**16)
     assert started(counted) == [("start", "loopback", "link"), ("end", "loopback", "link")] * 2
 
 
 def test_a_session_starts_once_what_its_points_need_and_ends_it(counted):
-    experiment = tour.moves(fakes.machine(), budget=0.02)
-    points = [{"what": what, "size": size} for size in (2**13, 2**15) for what in tour.MOVES]
+    experiment = experiments.moves(fakes.machine(), budget=0.02)
+    points = [{"what": what, "size": size} for size in (2**13, 2**15) for what in experiments.MOVES]
     rows = compare(experiment, points).rows
     assert [bool(row.measured) for row in rows] == [bool(row.predicted) for row in rows]
     names = [("loopback", "link"), ("all_reduce", "link"), ("storage", "cold"), ("storage", "warm")]
@@ -206,7 +217,7 @@ def test_a_session_starts_once_what_its_points_need_and_ends_it(counted):
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
 def test_a_session_that_fails_ends_what_it_started(end, counted):
-    experiment = tour.moves(fakes.machine(), budget=0.02)
+    experiment = experiments.moves(fakes.machine(), budget=0.02)
     with pytest.raises(end), experiment.session():
         experiment.measure(what=MESSAGE, size=2**16)
         raise end
@@ -216,7 +227,7 @@ def test_a_session_that_fails_ends_what_it_started(end, counted):
 def test_a_point_is_measured_in_turn_with_the_nearest_that_was_calibrated(counted):
     reference_seconds = fakes.machine().calibration("loopback").reference_seconds
     loopback_costs = fakes.calibration({"message": [[2**10, reference_seconds], [2**20, 5 * reference_seconds]]})
-    outcome = tour.moves(with_costs(loopback=loopback_costs), budget=0.02).measure(what=MESSAGE, size=2**13)
+    outcome = experiments.moves(with_costs(loopback=loopback_costs), budget=0.02).measure(what=MESSAGE, size=2**13)
     assert {size for kind, _, size in counted if kind == "move"} == {2**13, 2**10}
     assert outcome.value == pytest.approx(2 * reference_seconds)  # what the clock showed
     assert outcome.speed == pytest.approx(0.5) and "ran at 0.50" in outcome.note
@@ -256,10 +267,17 @@ def here(quiet, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("experiment", "point"), [
+<<<<<<< HEAD:tests/unit/test_tour.py
     (tour.products, {"form": "fp32", "side": 96}),
     (tour.reads, {"size": 3 * 2**15}),
     *((tour.moves, {"what": what, "size": 2**13}) for what, (probe, _) in tour.MOVES.items()
       if probe != "copies"),
+=======
+    (experiments.products, {"form": "fp32", "side": 96}),
+    (experiments.reads, {"size": 3 * 2**15}),
+    *((experiments.moves, {"what": what, "size": 2**13}) for what, (probe, _) in experiments.MOVES.items()
+      if probe != "copies"),
+>>>>>>> main:tests/unit/test_your_machine.py
 ])
 def test_a_point_can_be_run_for_real(experiment, point, here):
     experiment = experiment(here, budget=0.05)
@@ -271,7 +289,7 @@ def test_a_point_can_be_run_for_real(experiment, point, here):
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 def test_several_points_can_be_run_in_one_session(here):
-    experiment = tour.moves(here, budget=0.05)
+    experiment = experiments.moves(here, budget=0.05)
     points = [{"what": what, "size": size} for what in (MESSAGE, "a read from memory's file cache")
               for size in (2**13, 2**22)]
     small, large, *reads = (row.measured.value for row in compare(experiment, points).rows)
