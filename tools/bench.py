@@ -11,26 +11,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import torch
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "browser"), str(ROOT / "book")]
+sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 import field  # noqa: E402
 import hand_written  # noqa: E402
-import serve  # noqa: E402
 from chromium import launch  # noqa: E402
 from speed import repaint_times  # noqa: E402
 from weight import weigh  # noqa: E402
 
 from labkit import device as devices  # noqa: E402
 from labkit import machine, validate  # noqa: E402
+from labkit.book.serve import serving  # noqa: E402
 from labkit.models.datasets import cats  # noqa: E402
 from labkit.models.evaluation import evaluate  # noqa: E402
 from labkit.models.networks.cats import CatNet  # noqa: E402
@@ -92,19 +90,8 @@ def predictions() -> None:
                  f"{score.goal.median:.0%}, {score.goal.p90:.0%}", score.reached)
 
 
-@contextmanager
-def serving():
-    """Serve the built book; yields its address."""
-    with serve.server(port=0) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-
-
 def pages() -> None:
-    with serving() as address, sync_playwright() as playwright:
+    with serving(ROOT / "_build" / "html", port=0) as address, sync_playwright() as playwright:
         browser = launch(playwright)
         if browser is None:
             print("skipped: the pages' weight and the sliders' speed, for want of a Chromium or Chrome")

@@ -93,7 +93,7 @@ class Expectation:
         """Judge the statement, show how it came out, and keep it for the list at the lab's end."""
         finding = self.judge(**values)
         _findings[finding.name] = finding
-        _show(finding)
+        show(finding)
 
 
 def _plain(value):
@@ -141,14 +141,15 @@ def show_summary() -> None:
         print(f"  Otherwise: {surprise.statement}")
 
 
-def _show(finding: Finding) -> None:
+def show(what: object) -> None:
+    """Display an object in a notebook, print it elsewhere."""
     try:
         from IPython import get_ipython
         from IPython.display import display
     except ImportError:
-        print(finding)
+        print(what)
         return
     if get_ipython() is None:
-        print(finding)
+        print(what)
     else:
-        display(finding)
+        display(what)

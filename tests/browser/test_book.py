@@ -6,8 +6,6 @@ Run `make html` first. The `browser` fixture (conftest.py) skips these tests whe
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +13,8 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from weight import weigh
+
+from labkit.book.serve import serving
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
@@ -38,17 +38,13 @@ def pages_with(module: str) -> list[str]:
             if not file.is_file() or f'data-module="{module}"' in file.read_text("utf-8")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def book():
     """The address of the built book, served as `make book` serves it."""
     if not (HTML / "index.html").is_file():
         pytest.fail("There is no built book in _build/html. Run 'make html' first.")
-    command = [sys.executable, str(ROOT / "book" / "serve.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            yield re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())[0]
-        finally:
-            server.terminate()
+    with serving(HTML, port=0) as address:
+        yield address
 
 
 @pytest.fixture

@@ -124,6 +124,15 @@ def test_steps_are_timed_on_every_rank(pair):
     assert len(pair.steps(Job("dense", width=32, batch=4), 3)[1]) == 3
 
 
+def test_one_computes_alone_between_what_both_do_with_more_networks_than_are_kept(pair):
+    jobs = [Job("cats", width=4, batch=batch, pictures=512) for batch in range(2, 8)]
+    for _ in range(2):
+        for job in jobs:
+            assert [len(times) for times in pair.steps(job, 2, alone=True)] == [2]
+            assert [len(times) for times in pair.steps(SMALL, 2)] == [2, 2]
+    assert all(pair.steps(job, 1) for job in jobs)
+
+
 def test_a_message_of_more_bytes_takes_longer(pair):
     assert min(pair.all_reduce(2**24, 5)) > min(pair.all_reduce(16, 20))
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
 import labkit
+from labkit import expectation
+from labkit.book import lab_pages, runs, surprises
+from labkit.labs.lab import Lab, labs
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -34,6 +39,17 @@ def cells(path: Path, kind: str) -> list[dict]:
 
 def source(cell: dict) -> str:
     return "".join(cell["source"])
+
+
+# The registry of labs
+
+
+def test_the_registry_the_table_of_contents_and_the_readme_have_the_same_labs():
+    here = [lab.notebook for lab in labs()]
+    assert here == re.findall(r"file: (labs/\S+)", read("_toc.yml"))
+    assert here == [path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS]
+    rows = re.findall(r"^\| (\d\.\d) (.+?) \|", read("README.md"), re.MULTILINE)
+    assert rows == [(lab.number, lab.title) for lab in labs()]
 
 
 # One address
@@ -125,6 +141,7 @@ def test_figures_have_alternative_text(path):
 
 
 book = pytest.importorskip("labkit.book")
+formulas = pytest.importorskip("labkit.book.formulas")
 
 
 @pytest.mark.parametrize(
@@ -136,28 +153,77 @@ book = pytest.importorskip("labkit.book")
     ],
 )
 def test_formula_becomes_mathml(latex, expected):
-    assert expected in book.mathml(latex, display=True)
-    assert 'display="block"' in book.mathml(latex, display=True)
+    assert expected in formulas.mathml(latex, display=True)
+    assert 'display="block"' in formulas.mathml(latex, display=True)
 
 
 @pytest.mark.parametrize("latex", [r"\frac", r"\notacommand x", r"a & b", r"\begin{unknown} x \end{unknown}"])
 def test_formula_that_cannot_be_shown_is_refused(latex):
     with pytest.raises(ValueError, match="formula"):
-        book.mathml(latex)
+        formulas.mathml(latex)
 
 
-def test_runs_are_kept_until_labkit_changes(tmp_path, monkeypatch):
-    cache = tmp_path / ".jupyter_cache"
-    book.forget_stale_runs(cache)
-    (cache / "run").write_text("kept")
-    book.forget_stale_runs(cache)
-    assert (cache / "run").exists()
-    monkeypatch.setattr(book, "source_digest", lambda: "another version")
-    book.forget_stale_runs(cache)
-    assert not (cache / "run").exists()
+def test_pages_run_again_when_labkit_changes_and_only_our_folders_go(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").write_text("another book's")
+    (tmp_path / "labkit-notes").mkdir()
+    first = book.pages_cache(tmp_path)
+    first.mkdir()
+    assert book.pages_cache(tmp_path) == first and first.is_dir()
+    monkeypatch.setattr(book, "source_digest", lambda: 64 * "0")
+    assert book.pages_cache(tmp_path) != first and not first.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "labkit-notes"}
 
 
-def test_icons_of_the_pages_and_of_the_style_are_kept():
-    named = '.fa-house:before,.fa-home:before{content:"\\f015"}.fa-cat:before{content:"\\f6be"}'
-    css = named + '.note:before{content:"\\f05a"}'
-    assert book.icons_used(css, ['<i class="fa-solid fa-home"></i>']) == {0xF015, 0xF05A}
+# The labs' runs and their pages
+
+
+@pytest.fixture
+def toy_lab(tmp_path):
+    lab = Lab("1.9", "Toy", (), ())
+    path = tmp_path / f"{lab.notebook}.ipynb"
+    path.parent.mkdir(parents=True)
+    cells = [nbformat.v4.new_markdown_cell("# Toy\n\nA question."), nbformat.v4.new_code_cell("1 + 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return lab
+
+
+def done(lab, root, **changes):
+    notebook = runs.source(lab, root)
+    data = {runs.RUN_MIME: {"machine": "a machine"}, expectation.MIME: {
+        "lab": "1.9", "name": "faster", "state": "surprise", "statement": "Two are faster.", "otherwise": "One core."}}
+    notebook.cells[1].outputs = [nbformat.v4.new_output("display_data", data=data)]
+    return dataclasses.replace(runs.Run(notebook, runs.key(lab, root), "quick", 3.0), **changes)
+
+
+def test_a_run_is_kept_until_its_lab_changes(toy_lab, tmp_path):
+    folder = tmp_path / "runs"
+    assert runs.wanting(toy_lab, tmp_path, folder, "quick")
+    runs.keep(done(toy_lab, tmp_path), toy_lab, folder)
+    assert not runs.wanting(toy_lab, tmp_path, folder, "quick") and runs.wanting(toy_lab, tmp_path, folder, "usual")
+    assert runs.kept(toy_lab, tmp_path, folder).machine == "a machine"
+    path = tmp_path / f"{toy_lab.notebook}.ipynb"
+    path.write_text(path.read_text("utf-8").replace("1 + 1", "1 + 2"), "utf-8")
+    assert runs.kept(toy_lab, tmp_path, folder) is None
+
+
+def test_a_broken_run_is_tried_again_and_its_page_says_so(toy_lab, tmp_path):
+    broken = done(toy_lab, tmp_path, broken=runs.Breakage(1, "ValueError: no", "Traceback ..."))
+    runs.keep(broken, toy_lab, tmp_path / "runs")
+    assert runs.wanting(toy_lab, tmp_path, tmp_path / "runs", "quick")
+    page = lab_pages.page(runs.source(toy_lab, tmp_path), runs.kept(toy_lab, tmp_path, tmp_path / "runs"))
+    assert "broke off" in page.cells[1].source and "What to do" in page.cells[1].source
+    assert "Traceback" in page.cells[1].source
+
+
+def test_a_lab_that_waits_shows_its_text(toy_lab, tmp_path):
+    page = lab_pages.page(runs.source(toy_lab, tmp_path), None)
+    assert page.cells[0].source == "# Toy"
+    assert "is being run on your machine" in page.cells[1].source and "A question." in page.cells[2].source
+    assert nbformat.writes(page) == nbformat.writes(lab_pages.page(runs.source(toy_lab, tmp_path), None))
+
+
+def test_the_page_of_surprises_lists_those_of_its_runs(toy_lab, tmp_path):
+    said = surprises.markdown({toy_lab: done(toy_lab, tmp_path)})
+    assert "a machine" in said and "Two are faster." in said and "One core." in said and "0 of 1" in said
+    assert "Not run yet: 1.9 Toy" in surprises.markdown({toy_lab: None, **{
+        dataclasses.replace(toy_lab, number="1.8"): done(toy_lab, tmp_path)}})

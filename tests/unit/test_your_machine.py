@@ -125,12 +125,8 @@ def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
 # What is missing
 
 
-<<<<<<< HEAD:tests/unit/test_tour.py
-@pytest.mark.parametrize("what", [what for what, (probe, _) in tour.MOVES.items() if probe == "copies"])
-=======
 @pytest.mark.parametrize("what", [what
                                  for what, (probe, _) in experiments.MOVES.items() if probe == "copies"])
->>>>>>> main:tests/unit/test_your_machine.py
 def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_runs):
     experiment = experiments.moves(fakes.machine())
     for half in (experiment.predict, experiment.measure):
@@ -150,15 +146,9 @@ def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkey
 
     for module in (storage, loopback, all_reduce):
         monkeypatch.setattr(module, "session", session)
-<<<<<<< HEAD:tests/unit/test_tour.py
-    experiment = tour.moves(fakes.machine(), budget=0.02)
-    for what, (probe, _) in tour.MOVES.items():
-        if probe != "copies":
-=======
     experiment = experiments.moves(fakes.machine(), budget=0.02)
     for what, (probe, _) in experiments.MOVES.items():
         if probe != "copies":
->>>>>>> main:tests/unit/test_your_machine.py
             outcome = experiment.measure(what=what, size=2**16)
             assert isinstance(outcome, Unavailable) and str(trouble) in outcome.reason
 
@@ -267,17 +257,10 @@ def here(quiet, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("experiment", "point"), [
-<<<<<<< HEAD:tests/unit/test_tour.py
-    (tour.products, {"form": "fp32", "side": 96}),
-    (tour.reads, {"size": 3 * 2**15}),
-    *((tour.moves, {"what": what, "size": 2**13}) for what, (probe, _) in tour.MOVES.items()
-      if probe != "copies"),
-=======
     (experiments.products, {"form": "fp32", "side": 96}),
     (experiments.reads, {"size": 3 * 2**15}),
     *((experiments.moves, {"what": what, "size": 2**13}) for what, (probe, _) in experiments.MOVES.items()
       if probe != "copies"),
->>>>>>> main:tests/unit/test_your_machine.py
 ])
 def test_a_point_can_be_run_for_real(experiment, point, here):
     experiment = experiment(here, budget=0.05)

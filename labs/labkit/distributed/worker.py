@@ -68,7 +68,7 @@ class Worker:
             raise Lost(out_of_reach(trouble)) from trouble
         self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
-        self._ready: dict[tuple[Job, bool], tuple] = {}
+        self._ready: dict[bool, dict[Job, tuple]] = {True: {}, False: {}}  # alone or not: else ranks keep other ones
         self._numbers = torch.zeros(0)
         with together(self._others):
             group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
@@ -183,18 +183,18 @@ class Worker:
         return (network if alone or self.processes == 1 else data_parallel(network, self.link)), adam
 
     def _prepared(self, job: Job, alone: bool) -> tuple:
-        key = job, alone
-        if key not in self._ready:
-            while len(self._ready) >= _KEPT:
-                del self._ready[next(iter(self._ready))]
+        ready = self._ready[alone]
+        if job not in ready:
+            while len(ready) >= _KEPT:
+                del ready[next(iter(ready))]
             network, adam = self._built(job, 1e-3, alone)
             inputs, labels = (values.to(self.device) for values in job.inputs(self.rank))
             if inputs.dim() == 4:
                 inputs = inputs.to(memory_format=devices.layout(self.device))
             for _ in range(_WARM):
                 training.step(network, adam, inputs, labels)
-            self._ready[key] = network, adam, inputs, labels
-        return self._ready[key]
+            ready[job] = network, adam, inputs, labels
+        return ready[job]
 
     def _shares(self, job: Job) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
         """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""

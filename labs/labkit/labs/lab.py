@@ -9,6 +9,7 @@ from types import ModuleType
 from labkit import data, effort, expectation, host, needs
 from labkit.machine import Machine, this
 
+RUN_MIME = "application/vnd.labkit.run+json"
 CHAPTERS = {"1": "1-terminology", "2": "2-training", "3": "3-inference", "4": "4-edge", "5": "5-capstone"}
 
 
@@ -88,7 +89,7 @@ class Lab:
         print(effort.begin(level))
         expectation.begin(self.number)
         machine = this(*self.probes)
-        print(machine)
+        expectation.show(_Start(machine))
         for limit in host.limits():
             print(f"{limit.words} {limit.mend}")
         if left_out := needs.missing(self.uses):
@@ -98,6 +99,19 @@ class Lab:
     def end(self) -> None:
         """Show which statements of the lab came out otherwise on this machine."""
         expectation.show_summary()
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The machine that a lab runs on, as the notebook shows it and as the book reads it."""
+
+    machine: Machine
+
+    def __str__(self) -> str:
+        return str(self.machine)
+
+    def _repr_mimebundle_(self, **_) -> dict:
+        return {"text/plain": str(self), RUN_MIME: {"machine": self.machine.name}}
 
 
 def labs() -> tuple[Lab, ...]:

@@ -6,7 +6,7 @@ from labkit.expectation import Expectation
 
 LEARNED = Expectation(
     "learned", "The network learned in both formats: at least {right:.0f} % are right.",
-    "The training ended when its time was over, or the quantiser saw too few pictures. Rates do not depend on it.",
+    "The quantiser saw too few pictures, or the training was unlucky. Rates do not depend on it.",
     lambda right: right > 80)
 
 FLOOR = Expectation(

@@ -178,7 +178,7 @@ def rates(machine: Machine, networks: Networks | None = None, seconds: float | N
     def measure(scenario, batch, width, form, deadline):
         plan = Plan(machine, form, width)
         if scenario == SERVER:
-            found = _paced(machine, lambda: peak(networks, plan, deadline, seconds), tries=1)
+            found = _with_speed(machine, lambda: peak(networks, plan, deadline, seconds), tries=1)
             return found if isinstance(found, Unavailable) else _highest(*found)
         settings = plan.settings(scenario, seconds, batch, deadline)
         found = _asked(machine, networks, form, width, settings)
@@ -249,7 +249,7 @@ def peak(networks: Networks, plan: Plan, deadline: float, seconds: float | None 
 def search(machine: Machine, networks: Networks, plan: Plan,
            deadline: float = loadgen.DEADLINE_S) -> Peak | Unavailable:
     """Search as `peak` does, or return why LoadGen cannot."""
-    found = _paced(machine, lambda: peak(networks, plan, deadline), tries=1)
+    found = _with_speed(machine, lambda: peak(networks, plan, deadline), tries=1)
     return found if isinstance(found, Unavailable) else found[0]
 
 
@@ -583,17 +583,17 @@ def _without(machine: Machine) -> str:
     return "Without what being asked costs: LoadGen is not here." if machine.calibration("queries").missing else ""
 
 
-def _paced(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
-    """Return what a run gives, the machine's speed around it as a fraction of the calibrated speed, and a note.
+def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> tuple[object, float, str] | Unavailable:
+    """Return what a run gives, the machine's speed around it as a fraction of its calibrated one, and a note.
 
     A run is repeated, up to so many tries, while other programs keep the processors busy.
     """
     from labkit.measure.probes import sessions
 
-    reference = sessions.reference()
+    reference_kernel = sessions.pacemaker()
 
     def now() -> float:
-        return clock.rounds({"reference": reference}, budget=_REFERENCE_S)["reference"].median
+        return clock.rounds({"reference": reference_kernel}, budget=_REFERENCE_S)["reference"].median
 
     before = now()
     try:
@@ -615,7 +615,7 @@ def _asked(machine: Machine, networks: Networks, form: str, width: int,
     """Return a run of LoadGen, its speed and its note: the one that is kept where it was asked so before."""
     key = form, width, settings
     if key not in networks.runs:
-        found = _paced(machine, lambda: networks.run(form, width, settings), effort.pick(quick=1, usual=2, long=3))
+        found = _with_speed(machine, lambda: networks.run(form, width, settings), effort.pick(quick=1, usual=2, long=3))
         if isinstance(found, Unavailable):
             return found
         networks.runs[key] = found
