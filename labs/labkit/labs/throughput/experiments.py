@@ -590,7 +590,7 @@ def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> 
     """
     from labkit.measure.probes import sessions
 
-    reference_kernel = sessions.pacemaker()
+    reference_kernel = sessions.reference()
 
     def now() -> float:
         return clock.rounds({"reference": reference_kernel}, budget=_REFERENCE_S)["reference"].median
