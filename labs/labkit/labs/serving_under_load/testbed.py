@@ -25,7 +25,7 @@ from labkit.timing.clock import CONTENDED, Contention
 
 MAX_BATCH, MAX_QUEUE = 4, 64
 CLOSED, OPEN = "closed loop", "open loop"
-_WANDERED = 0.1  # a pace that changes by more than this spoils a point
+_WANDERED = 0.1  # a speed that changes by more than this spoils a point
 _WARM = 0.9  # the share of the requests that come after the first tenth of the time
 _SPARE = 1.1  # more requests than needed: arrivals are random
 _FEWEST = 12  # answers of a point: enough for a median
@@ -96,7 +96,7 @@ class ServerTestbed:
     Args:
         machine: calibrated.
         most: seconds for which requests come at a setting, at most; the effort decides unless given.
-        tries: for a setting, where the machine changes its pace meanwhile; the effort decides unless given.
+        tries: for a setting, where the machine changes its speed meanwhile; the effort decides unless given.
         percentile: the highest that the answers of a setting should carry; the effort decides unless given.
     """
 
@@ -125,8 +125,8 @@ class ServerTestbed:
         """Let requests come at random; a setting that was met in this block is not met twice.
 
         Args:
-            rate: requests a second at the calibrated pace; it is adapted to today's.
-            max_batch, window: of the servers' queues; the window in seconds at the calibrated pace.
+            rate: requests a second at the calibrated speed; it is adapted to today's.
+            max_batch, window: of the servers' queues; the window in seconds at the calibrated speed.
             replicas: servers that get the requests in turn.
             fewest: answers for which the point lasts in any case, up to twice its time.
         """
@@ -137,7 +137,7 @@ class ServerTestbed:
             return Unavailable(f"The server could not be measured: {trouble}")
 
     def _measured(self, rate, max_batch, window, replicas, fewest) -> LoadPoint | Unavailable:
-        """Measure between two looks at the machine's pace; again, a few times, where it changed or others disturbed."""
+        """Measure between two looks at the machine's speed; again, a few times, where it changed or others worked."""
         pairs = self.pairs(replicas)
         self._settings += 1
         for attempt in range(self._tries):
@@ -170,7 +170,7 @@ class ServerTestbed:
     def _slow(self, pairs) -> float:
         from labkit.measure.probes import serving as probe
 
-        return probe.pace(*pairs[0]) / self._reference
+        return probe.reference(*pairs[0]) / self._reference
 
 
 @dataclass(frozen=True)
