@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.machine import Machine
-from labkit.measure.probes import data_parallel as instrument
+from labkit.measure.probes import data_parallel as probe
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
 
@@ -149,19 +149,19 @@ def data_parallel(changes: dict | None = None) -> Calibration:
     """Return the calibration as `probes.data_parallel` finds it; `changes` replace its curves."""
 
     def curve(name, width, factor):
-        flop = network.training_flop(instrument.layers(name, width))
-        return [[batch, factor * (5e-4 + batch * flop / RATE)] for batch in instrument.BATCHES]
+        flop = network.training_flop(probe.layers(name, width))
+        return [[batch, factor * (5e-4 + batch * flop / RATE)] for batch in probe.BATCHES]
 
     found = {(how, name, width): curve(name, width, factor)
-             for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in instrument.WIDTHS.items()
+             for how, factor in (("alone", 1.0), ("together", 1.1)) for name, widths in probe.WIDTHS.items()
              for width in widths}
-    sums = link(4e-4, 1e9, instrument.SIZES)
+    sums = link(4e-4, 1e9, probe.SIZES)
     found |= {("sum", backend): sums for backend in ("loopback", "namespaces", "hook")}
-    found |= {("waiting", backend): [[trip, 4e-4 + 2 * trip] for trip in instrument.ROUND_TRIPS]
-              for backend in instrument.LINKS}
-    longer = link(1e-3, 8e8, [what.gradients() for what in instrument.EXCHANGED])
+    found |= {("waiting", backend): [[trip, 4e-4 + 2 * trip] for trip in probe.ROUND_TRIPS]
+              for backend in probe.LINKS}
+    longer = link(1e-3, 8e8, [what.gradients() for what in probe.EXCHANGED])
     found |= {("exchange", "loopback"): longer} | {("exchange", backend): [
-        [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for backend in instrument.LINKS}
+        [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for backend in probe.LINKS}
     found |= {("spread",): [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
     return calibration(found | (changes or {}))
 

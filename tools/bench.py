@@ -107,7 +107,7 @@ def pages() -> None:
 
 
 def against_the_field() -> None:
-    """Set the instruments beside the field's tools; a bar that is missed comes with what is known of the reason."""
+    """Set the probes beside the field's tools; a bar that is missed comes with what is known of the reason."""
     devices.settle()
     for tool in field.ALL:
         print()

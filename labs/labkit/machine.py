@@ -31,7 +31,7 @@ from labkit.timing.clock import Contention
 from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 4  # raise it when an instrument changes: older profiles are then measured again
+PROFILE_VERSION = 4  # raise it when a probe changes: older profiles are then measured again
 FRESH_DAYS = 30
 _LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
 _TRIES = 3  # times that a part is measured, where it was disturbed each time
@@ -85,12 +85,12 @@ class Machine:
         """When it was calibrated last, ISO 8601; empty for a datasheet."""
         return max((calibration.date for calibration in self.calibrations.values()), default="")
 
-    def calibration(self, instrument: str) -> Calibration:
-        """Return what an instrument found; raises `ValueError` where it has not been asked."""
-        if instrument not in self.calibrations:
-            raise ValueError(f"This needs what '{instrument}' measures, which the profile of {self.name} lacks: "
-                             f"labkit.machine.this('{instrument}') measures it on the machine that you sit at.")
-        return self.calibrations[instrument]
+    def calibration(self, probe: str) -> Calibration:
+        """Return what a probe found; raises `ValueError` where it has not been asked."""
+        if probe not in self.calibrations:
+            raise ValueError(f"This needs what '{probe}' measures, which the profile of {self.name} lacks: "
+                             f"labkit.machine.this('{probe}') measures it on the machine that you sit at.")
+        return self.calibrations[probe]
 
     @property
     def note(self) -> str:
@@ -99,7 +99,7 @@ class Machine:
 
 
 def _note(calibrations: dict[str, Calibration]) -> str:
-    """Say which instruments were disturbed, by what, and how to measure them again."""
+    """Say which probes were disturbed, by what, and how to measure them again."""
     said = []
     if busy := {name: found.contention for name, found in calibrations.items() if found.contention > CONTENDED}:
         said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
@@ -107,7 +107,7 @@ def _note(calibrations: dict[str, Calibration]) -> str:
     if drifts := {name: found.drift for name, found in calibrations.items() if found.drift > DRIFTED}:
         battery = any(calibrations[name].battery for name in drifts)
         cause = "it ran on its battery: plug it in" if battery else "its clock or a neighbour changed it"
-        said.append(f"The machine's pace changed by a factor of up to {max(drifts.values()):.2g} meanwhile ({cause}).")
+        said.append(f"The machine's speed changed by a factor of up to {max(drifts.values()):.2g} meanwhile ({cause}).")
     if not said:
         return ""
     names = ", ".join(repr(name) for name in calibrations if name in busy or name in drifts)
@@ -118,20 +118,20 @@ _known: Machine | None = None  # this machine, once this process has found it
 _tried: set[str] = set()  # the disturbed parts that this process has measured again
 
 
-def this(*instruments: str, again: bool = False) -> Machine:
-    """Return this machine with what some instruments find on it: from the cache where that holds, else measured.
+def this(*probes: str, again: bool = False) -> Machine:
+    """Return this machine with what some probes find on it: from the cache where that holds, else measured.
 
     Args:
-        instruments: modules of `labkit.measure.probes`, `"operators"` for one.
+        probes: modules of `labkit.measure.probes`, `"operators"` for one.
         again: measure these even if their costs are kept.
 
     A folder that cannot be written costs nothing but the next calibration: the profile is then kept in memory.
 
     Raises:
-        ValueError: no such instrument.
+        ValueError: no such probe.
     """
     global _known
-    modules = {name: _instrument(name) for name in instruments}
+    modules = {name: _probe(name) for name in probes}
     if again or _known is None or any(_lacks(_known, name) for name in modules) or _again(_known, modules):
         _known = _find(modules, again)
     return _known
@@ -157,7 +157,7 @@ def _quiet() -> bool:
     return others.share() <= CONTENDED
 
 
-def _instrument(name: str) -> ModuleType:
+def _probe(name: str) -> ModuleType:
     if isinstance(name, str) and name.isidentifier():
         try:
             module = import_module(f"labkit.measure.probes.{name}")
@@ -166,7 +166,7 @@ def _instrument(name: str) -> ModuleType:
         except ModuleNotFoundError as missing:
             if missing.name != f"labkit.measure.probes.{name}":
                 raise
-    raise ValueError(f"There is no instrument '{name}'. There are {', '.join(_probes())}.")
+    raise ValueError(f"There is no probe '{name}'. There are {', '.join(_probes())}.")
 
 
 def _probes() -> list[str]:
@@ -320,7 +320,7 @@ def load(path: Path) -> Machine:
         if not (isinstance(machine.memory, (int, float)) and 0 < machine.memory < math.inf):
             raise DamagedProfile("it holds a memory that no machine can have")
         for name, calibration in machine.calibrations.items():
-            calibration.check(_instrument(name).KEYS)
+            calibration.check(_probe(name).KEYS)
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
         if isinstance(trouble, DamagedProfile):
             raise

@@ -131,12 +131,12 @@ def test_it_ends_with_its_block(error, module):
         assert not process.is_running()
 
 
-# The two instruments that use them
+# The two probes that use them
 
 
-def starts(monkeypatch, instrument, name):
-    """Let an instrument start the module called `name` in the place of its own."""
-    monkeypatch.setattr(instrument, "Helper", lambda _, *arguments, **more: Helper(name, *arguments, **more))
+def starts(monkeypatch, probe, name):
+    """Let a probe start the module called `name` in the place of its own."""
+    monkeypatch.setattr(probe, "Helper", lambda _, *arguments, **more: Helper(name, *arguments, **more))
 
 
 def test_messages_of_every_size_arrive(monkeypatch):
@@ -237,9 +237,9 @@ with ExitStack() as stack:
 """
 
 
-def parent(*instruments):
+def parent(*probes):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen([sys.executable, "-c", PARENT, *instruments], env=environment, text=True,
+    return subprocess.Popen([sys.executable, "-c", PARENT, *probes], env=environment, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -149,7 +149,7 @@ def test_a_prediction_shows_in_an_explorer_and_a_point_can_be_measured(times):
         assert outcome.value > 0 and outcome.speed > 0
 
 
-def test_a_time_is_at_the_calibrated_pace():
+def test_a_time_is_taken_beside_the_reference_kernel():
     timing, speed = latency.seconds("runtime", 4, 1, 1, calibrated=1e-3, budget=0.05)
     assert isinstance(timing, clock.Timing) and timing.median > 0 and speed > 0
 

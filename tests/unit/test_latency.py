@@ -110,7 +110,7 @@ def test_there_is_a_gpu_or_a_reason():
     assert (devices.best().type == "cpu") == isinstance(found, Unavailable)
 
 
-# The instrument and the prediction
+# The probe and the prediction
 
 
 def test_names_agree_with_the_prediction():

@@ -176,7 +176,7 @@ def test_the_way_from_the_caches_to_memory_has_a_beginning_and_an_end():
         assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
     same = {256: [[1, 2e-6], [100, 2e-6]]}
     assert predicted.away(same, 256, 1, 50) == 0  # a machine that knows no difference
-    disturbed = {"256": [[1, 3e-6], [100, 2e-6]]}
+    disturbed = {256: [[1, 3e-6], [100, 2e-6]]}
     assert predicted.away(disturbed, 256, 1, 50) == 0
 
 

@@ -375,12 +375,12 @@ def test_a_disturbed_calibration_predicts_less_narrowly(contention, drift, at_le
         assert wide.high > 2.95 * wide.value, "predictions from such a profile were off by up to 195 %"
 
 
-# Several instruments
+# Several probes
 
 
 @pytest.fixture
 def asked(tmp_path, monkeypatch):
-    """An empty cache and quick instruments; the list holds the name of each that measured."""
+    """An empty cache and quick probes; the list holds the name of each that measured."""
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(machine, "_known", None)
     monkeypatch.setattr(machine, "_tried", set())
@@ -396,9 +396,9 @@ def asked(tmp_path, monkeypatch):
     return names
 
 
-def in_a_new_process(*instruments, **arguments):
+def in_a_new_process(*probes, **arguments):
     machine._known = None
-    return machine.this(*instruments, **arguments)
+    return machine.this(*probes, **arguments)
 
 
 def test_asking_for_one_keeps_the_others(asked):
@@ -438,7 +438,7 @@ def test_again_for_one_leaves_the_others(asked):
 @pytest.mark.parametrize("wrong", ["oracle", "", "training", "device", "os", "Memory", "../memory", "memory.py",
                                    LAB.probes, None, 7])
 def test_an_unknown_instrument_is_refused_with_those_that_there_are(wrong, asked, tmp_path):
-    with pytest.raises(ValueError, match=r"no instrument .* memory, .*products, .*storage") as refusal:
+    with pytest.raises(ValueError, match=r"no probe .* memory, .*products, .*storage") as refusal:
         machine.this("memory", wrong)
     assert str(wrong) in str(refusal.value)
     assert not asked and not list(tmp_path.iterdir())
@@ -491,22 +491,22 @@ import pathlib, sys, time
 from importlib import import_module
 import fakes
 from labkit import machine
-_, enough, instrument, *again = sys.argv
-module = import_module(f"labkit.measure.probes.{instrument}")
+_, enough, probe, *again = sys.argv
+module = import_module(f"labkit.measure.probes.{probe}")
 def calibrate(device):
     print("start")
     while not pathlib.Path(enough).exists():
         time.sleep(0.02)
-    return fakes.machine().calibration(instrument)
+    return fakes.machine().calibration(probe)
 module.calibrate = calibrate
-print("date", machine.this(instrument, again=bool(again)).date)
+print("date", machine.this(probe, again=bool(again)).date)
 """
 
 
 @contextmanager
-def calibrating(enough, instrument="operators"):
+def calibrating(enough, probe="operators"):
     """A process that calibrates until the file `enough` is there."""
-    with child(CALIBRATE, enough, instrument) as process:
+    with child(CALIBRATE, enough, probe) as process:
         try:
             while not process.stdout.readline().startswith("start"):
                 assert process.poll() is None, process.stderr.read()

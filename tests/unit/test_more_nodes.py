@@ -21,7 +21,7 @@ from labkit.labs.more_nodes import expectations, measuring, tables
 from labkit.labs.more_nodes import experiments as more_nodes
 from labkit.labs.more_nodes.exchange import fitted
 from labkit.labs.more_nodes.figures import exchange, samples_needed, steps, until_learned
-from labkit.measure.probes import data_parallel as instrument
+from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes.data_parallel import Exchange, Lesson
 from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
@@ -192,7 +192,7 @@ TRAINED = tuple(more_nodes.NETWORKS)
 
 
 def test_the_made_up_costs_are_what_the_instrument_promises():
-    fakes.data_parallel().check(instrument.KEYS)
+    fakes.data_parallel().check(probe.KEYS)
 
 
 def test_one_node_neither_talks_nor_waits(time):
@@ -230,7 +230,7 @@ def test_without_costs_of_exchange_more_nodes_only_compute(here):
         assert found.parts[COMPUTING] == pytest.approx(found.value, rel=1e-6)
 
 
-@pytest.mark.parametrize("backend", instrument.LINKS)
+@pytest.mark.parametrize("backend", probe.LINKS)
 def test_what_a_step_adds_over_the_link_that_was_tried_it_adds_over_any(backend):
     usual = fakes.data_parallel()
     slower = fakes.data_parallel({("exchange", backend): [

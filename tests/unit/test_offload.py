@@ -23,7 +23,7 @@ from labkit.experiment import Unavailable
 from labkit.labs.edge_cloud_or_both import checks as check
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.labs.edge_cloud_or_both import figures, testbed
-from labkit.measure.probes import offload as instrument
+from labkit.measure.probes import offload as probe
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.offload import cloud as clouds
 from labkit.offload import parts, wire
@@ -40,7 +40,7 @@ FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "
 
 
 def calibration():
-    """Return what the instrument would find on a machine that follows simple rules."""
+    """Return what the probe would find on a machine that follows simple rules."""
     curves = {("layer", kind): [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
               for kind, flop in FLOPS.items()}
     messages = fakes.link(5e-4, 1e9, (16, 4112, 16400, 65552))
@@ -510,7 +510,7 @@ def test_published_links_are_points_with_a_source():
 def test_a_machine_or_a_rung_without_a_measurement_is_refused(here, team):
     with pytest.raises(ValueError, match="This needs what 'offload'"):
         offload.time(fakes.machine(), team, "relay")
-    nothing = fakes.calibration({}, missing=dict.fromkeys(instrument.KEYS, "Not here."))
+    nothing = fakes.calibration({}, missing=dict.fromkeys(probe.KEYS, "Not here."))
     lacking = fakes.machine(calibrations={"offload": nothing})
     with pytest.raises(ValueError, match="Not here"):
         offload.time(lacking, team, "tunnel")
@@ -590,12 +590,12 @@ def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
 @pytest.mark.slow
 def test_the_instrument_finds_all_that_it_names(quiet):
     before = torch.get_num_threads()
-    found = instrument.calibrate(torch.device("cpu"))
-    found.check(instrument.KEYS)
+    found = probe.calibrate(torch.device("cpu"))
+    found.check(probe.KEYS)
     assert torch.get_num_threads() == before
     assert not found.reason("message", "relay") and not any(key[0] == "layer" for key in found.missing)
-    for kind in instrument.KINDS:
-        assert len(found.curve("layer", kind)) == len(instrument.WIDTHS)
+    for kind in probe.KINDS:
+        assert len(found.curve("layer", kind)) == len(probe.WIDTHS)
 
 
 # Exercises

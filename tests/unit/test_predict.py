@@ -20,7 +20,7 @@ from labkit.measure import step_time as measured
 from labkit.models.networks.cats import CatNet
 from labkit.predict import links, roofline, step
 from labkit.predict.generalisation import wilson
-from labkit.predict.operators import along, operation
+from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.units import quantity
 
@@ -78,41 +78,41 @@ def test_a_curve_goes_through_its_points_rises_and_is_never_negative():
     for _ in range(300):
         curve = curves(rng)
         for work, seconds in curve:
-            assert along(curve, work) == pytest.approx(seconds, rel=1e-12)
+            assert interpolate(curve, work) == pytest.approx(seconds, rel=1e-12)
         works = sorted(10 ** rng.uniform(-2, 5) for _ in range(50))
-        times = [along(curve, work) for work in works]
+        times = [interpolate(curve, work) for work in works]
         assert min(times) > 0
         assert all(a <= b * (1 + 1e-12) for a, b in itertools.pairwise(times))
 
 
 def test_a_curve_is_flat_below_its_points_and_proportional_above():
     curve = [[2, 1e-3], [8, 2e-3]]
-    assert along(curve, 1) == along(curve, 0) == along(curve, 2) == 1e-3
-    assert along(curve, 80) == pytest.approx(2e-2)
-    assert along(curve, 4) == pytest.approx(math.sqrt(2) * 1e-3)  # the middle, on logarithmic scales
-    assert along([[5, 1e-3]], 10) == pytest.approx(2e-3)
+    assert interpolate(curve, 1) == interpolate(curve, 0) == interpolate(curve, 2) == 1e-3
+    assert interpolate(curve, 80) == pytest.approx(2e-2)
+    assert interpolate(curve, 4) == pytest.approx(math.sqrt(2) * 1e-3)  # the middle, on logarithmic scales
+    assert interpolate([[5, 1e-3]], 10) == pytest.approx(2e-3)
     with pytest.raises(ValueError, match="calibrate the machine again"):
-        along([], 1)
+        interpolate([], 1)
 
 
 def test_an_operation_hits_measured_channels_and_lies_between_them_elsewhere():
     measured_curves = fakes.operators().group("infer", "conv16")
     for channels, curve in measured_curves.items():
         for batch, seconds in curve:
-            assert operation(measured_curves, int(channels), batch) == pytest.approx(seconds, rel=1e-12)
+            assert layer_time(measured_curves, int(channels), batch) == pytest.approx(seconds, rel=1e-12)
     for channels, batch in itertools.product(range(4, 65), (1, 7, 512, 2000)):
-        here = operation(measured_curves, channels, batch)
-        assert operation(measured_curves, 4, batch) <= here * (1 + 1e-12)
-        assert here <= operation(measured_curves, min(channels + 1, 64), batch) * (1 + 1e-12)
-    assert operation(measured_curves, 1, 8) == operation(measured_curves, 4, 8)
-    assert operation(measured_curves, 999, 8) == operation(measured_curves, 64, 8)
+        here = layer_time(measured_curves, channels, batch)
+        assert layer_time(measured_curves, 4, batch) <= here * (1 + 1e-12)
+        assert here <= layer_time(measured_curves, min(channels + 1, 64), batch) * (1 + 1e-12)
+    assert layer_time(measured_curves, 1, 8) == layer_time(measured_curves, 4, 8)
+    assert layer_time(measured_curves, 999, 8) == layer_time(measured_curves, 64, 8)
 
 
 def test_the_order_of_the_channels_in_a_profile_does_not_matter():
     measured_curves = fakes.operators().group("infer", "conv8")
     shuffled = dict(reversed(measured_curves.items()))
     assert list(shuffled) != list(measured_curves)
-    assert all(operation(shuffled, c, 3) == operation(measured_curves, c, 3) for c in (8, 20, 64, 128))
+    assert all(layer_time(shuffled, c, 3) == layer_time(measured_curves, c, 3) for c in (8, 20, 64, 128))
 
 
 def test_the_parts_of_a_step_add_up_and_are_not_negative():
@@ -122,7 +122,7 @@ def test_the_parts_of_a_step_add_up_and_are_not_negative():
             inference, training = (step.seconds(calibration, mode, width, batch) for mode in step.MODES)
             assert set(inference) == {"forward"} and set(training) == {"forward", "backward", "optimiser"}
             assert all(part >= 0 for part in (*inference.values(), *training.values()))
-            update = along(calibration.curve("optimiser"), network.parameters(network.cats(width)))
+            update = interpolate(calibration.curve("optimiser"), network.parameters(network.cats(width)))
             assert sum(training.values()) == pytest.approx(passes * inference["forward"] + update)
 
 

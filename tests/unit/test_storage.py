@@ -94,10 +94,10 @@ def test_reads_in_order_follow_each_other_and_random_ones_do_not(checked, disk):
     assert steps == {2**16}
 
 
-@pytest.mark.parametrize("instrument", [storage, page_cache])
-def test_a_calibration_holds_what_it_promises(instrument, disk):
-    calibration = instrument.calibrate(CPU)
-    calibration.check(instrument.KEYS)
+@pytest.mark.parametrize("probe", [storage, page_cache])
+def test_a_calibration_holds_what_it_promises(probe, disk):
+    calibration = probe.calibrate(CPU)
+    calibration.check(probe.KEYS)
     assert not calibration.missing
     for curve in calibration.curves.values():
         assert [size for size, _ in curve] == list(storage.BLOCKS)
@@ -258,10 +258,10 @@ def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("instrument", [storage, page_cache])
+@pytest.mark.parametrize("probe", [storage, page_cache])
 @pytest.mark.parametrize("trouble", ["a file in its place", "no room", "full while writing", "full at the end",
                                      "read-only"])
-def test_where_no_file_can_be_written_reads_are_missing_with_the_reason(trouble, instrument, folder, monkeypatch):
+def test_where_no_file_can_be_written_reads_are_missing_with_the_reason(trouble, probe, folder, monkeypatch):
     words = "No space left on device"
     if trouble == "a file in its place":
         folder.parent.mkdir(exist_ok=True)
@@ -281,10 +281,10 @@ def test_where_no_file_can_be_written_reads_are_missing_with_the_reason(trouble,
     else:
         monkeypatch.setattr(tempfile, "mkstemp", refused)
         words = "Permission denied"
-    calibration = instrument.calibrate(CPU)
-    calibration.check(instrument.KEYS)
+    calibration = probe.calibrate(CPU)
+    calibration.check(probe.KEYS)
     monkeypatch.undo()
-    assert set(calibration.missing) == set(instrument.KEYS)
+    assert set(calibration.missing) == set(probe.KEYS)
     assert all(words in why and "16 MiB" in why for why in calibration.missing.values())
     assert not list(folder.parent.rglob("*.part")) and not list(folder.parent.rglob("*.bin"))
 

@@ -26,7 +26,7 @@ EXPERIMENTS = (experiments.products, experiments.reads, experiments.moves)
 
 
 def with_costs(**calibration):
-    """The made-up machine with other costs of some instruments."""
+    """The made-up machine with other costs of some probes."""
     here = fakes.machine()
     return dataclasses.replace(here, calibrations={**here.calibrations, **calibration})
 
@@ -126,7 +126,7 @@ def test_every_size_on_the_slider_lies_between_calibrated_ones(curve):
 
 
 @pytest.mark.parametrize("what", [what
-                                 for what, (instrument, _) in experiments.MOVES.items() if instrument == "copies"])
+                                 for what, (probe, _) in experiments.MOVES.items() if probe == "copies"])
 def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_runs):
     experiment = experiments.moves(fakes.machine())
     for half in (experiment.predict, experiment.measure):
@@ -147,8 +147,8 @@ def test_what_fails_at_the_moment_is_unavailable_with_the_reason(trouble, monkey
     for module in (storage, loopback, all_reduce):
         monkeypatch.setattr(module, "session", session)
     experiment = experiments.moves(fakes.machine(), budget=0.02)
-    for what, (instrument, _) in experiments.MOVES.items():
-        if instrument != "copies":
+    for what, (probe, _) in experiments.MOVES.items():
+        if probe != "copies":
             outcome = experiment.measure(what=what, size=2**16)
             assert isinstance(outcome, Unavailable) and str(trouble) in outcome.reason
 
@@ -259,8 +259,8 @@ def here(quiet, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("experiment", "point"), [
     (experiments.products, {"form": "fp32", "side": 96}),
     (experiments.reads, {"size": 3 * 2**15}),
-    *((experiments.moves, {"what": what, "size": 2**13}) for what, (instrument, _) in experiments.MOVES.items()
-      if instrument != "copies"),
+    *((experiments.moves, {"what": what, "size": 2**13}) for what, (probe, _) in experiments.MOVES.items()
+      if probe != "copies"),
 ])
 def test_a_point_can_be_run_for_real(experiment, point, here):
     experiment = experiment(here, budget=0.05)

@@ -70,9 +70,9 @@ def drifted(speed: float) -> str:
 
 
 def nearest(curve: CostCurve, work: float) -> tuple[float, float]:
-    """Return the work and the seconds of the calibrated point nearest to `work`: the pacemaker of a measurement there.
+    """Return the work and the seconds of the calibrated point nearest to `work`, the reference kernel there.
 
-    Disks, memory and networks have neighbours of their own and do not keep the processor's pace, so that each point is
+    Disks, memory and networks have neighbours of their own and do not keep the processor's speed, so that each point is
     timed in turn with its own like.
     """
     return tuple(min(curve, key=lambda point: abs(math.log(point[0] / work))))

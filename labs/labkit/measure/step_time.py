@@ -20,7 +20,7 @@ from labkit.timing.drift import timed
 
 def seconds(mode: str, width: int, batch: int, *, reference_seconds: float,
             budget: float = 0.4) -> tuple[clock.Timing, float]:
-    """Time one step at the machine's calibrated pace; the result is that of `labkit.timing.drift.timed`.
+    """Time one step in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         mode: `"inference"` or `"training step"`.
@@ -32,7 +32,7 @@ def seconds(mode: str, width: int, batch: int, *, reference_seconds: float,
     device = devices.best()
     devices.settle()
     step = clock.sampler(_runner(mode, *_setting(width, batch, device)), devices.sync(device))
-    return timed(step, operators.pacemaker(device), reference_seconds, budget)
+    return timed(step, operators.reference(device), reference_seconds, budget)
 
 
 def peak_memory(mode: str, width: int, batch: int) -> int | None:

@@ -8,7 +8,7 @@ line on logarithmic scales.
 from __future__ import annotations
 
 from labkit.predict import step
-from labkit.predict.operators import along, operation
+from labkit.predict.operators import interpolate, layer_time
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, EAGER, ONE
 
@@ -34,13 +34,13 @@ def seconds(calibration: Calibration, way: str, width: int, batch: int, threads:
     one = _on(calibration, (way, ONE), width, batch)
     if threads == 1:
         return one
-    return along([[1, one], [most, _on(calibration, (way, ALL), width, batch)]], threads)
+    return interpolate([[1, one], [most, _on(calibration, (way, ALL), width, batch)]], threads)
 
 
 def _on(calibration, prefix, width, batch) -> float:
     if prefix[0] == EAGER:
         return step.layer_by_layer(calibration, prefix, width, batch)
-    return operation(calibration.group(*prefix), width, batch)
+    return layer_time(calibration.group(*prefix), width, batch)
 
 
 def floor(calibration: Calibration, width: int, batch: int) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from labkit.predict import roofline
-from labkit.predict.operators import along, operation
+from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve
 
@@ -36,8 +36,8 @@ def caches(layers: list[network.Layer], batch: int, products: CostCurve, read: C
         read: seconds to read a set of bytes once more, against the bytes (`labkit.measure.probes.memory`).
     """
     start, used = products[0][1], network.used(layers, batch)
-    bandwidth = used / along(read, used)
-    work = ((along(products, batch * layer.flop) - start, layer.moved(batch) / bandwidth) for layer in layers)
+    bandwidth = used / interpolate(read, used)
+    work = ((interpolate(products, batch * layer.flop) - start, layer.moved(batch) / bandwidth) for layer in layers)
     return {"starting": OPERATIONS * len(layers) * start, **roofline.bounds(work)}
 
 
@@ -54,10 +54,10 @@ def alone(width: int, depth: int, batch: int, calibration: Calibration) -> dict[
     """
     far = calibration.group("far")
     known = min(max(width, min(far)), max(far))
-    wait = max(0.0, operation(far, known, batch) - operation(calibration.group("near"), known, batch))
+    wait = max(0.0, layer_time(far, known, batch) - layer_time(calibration.group("near"), known, batch))
     wait *= (width / known) ** 2  # beyond the measured widths: by the weights
     share = away(calibration.group("climb"), known, *(network.used(network.deep(width, n), batch) for n in (1, depth)))
-    near = operation(calibration.group("near"), width, batch)
+    near = layer_time(calibration.group("near"), width, batch)
     return {"layers alone": depth * near, "weights from afar": depth * wait * share}
 
 
@@ -70,5 +70,5 @@ def away(climb: Mapping[int, CostCurve], width: int, one: float, used: float) ->
         one, used: bytes that one layer has in use, and the whole network.
     """
     last = min(curve[-1][0] for curve in climb.values())
-    near, here, far = (operation(climb, width, min(size, last)) for size in (one, used, last))
+    near, here, far = (layer_time(climb, width, min(size, last)) for size in (one, used, last))
     return min(max((here - near) / (far - near), 0.0), 1.0) if far > near else 0.0

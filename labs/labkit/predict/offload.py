@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.predict import links
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
@@ -45,8 +45,8 @@ def compute(calibration: Calibration, layers: Sequence[network.Layer], times: in
     """
     if not layers:
         return 0.0
-    alone = sum(along(calibration.curve("layer", layer.kind), _channels(layer)) for layer in layers)
-    return times * alone + along(calibration.curve("waking"), len(layers))
+    alone = sum(interpolate(calibration.curve("layer", layer.kind), _channels(layer)) for layer in layers)
+    return times * alone + interpolate(calibration.curve("waking"), len(layers))
 
 
 def alone(calibration: Calibration, width: int, slower: int = 1) -> float:

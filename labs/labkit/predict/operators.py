@@ -13,7 +13,7 @@ from itertools import pairwise
 from labkit.specs.calibration import CostCurve
 
 
-def along(curve: CostCurve, work: float) -> float:
+def interpolate(curve: CostCurve, work: float) -> float:
     """Return the seconds that `work` (in the curve's own unit) takes; raises `ValueError` for an empty curve."""
     if not curve:
         raise ValueError("A curve without points predicts nothing: calibrate the machine again.")
@@ -25,7 +25,7 @@ def along(curve: CostCurve, work: float) -> float:
     return curve[-1][1] * work / curve[-1][0]
 
 
-def operation(curves: Mapping[int, CostCurve], channels: int, batch: float) -> float:
+def layer_time(curves: Mapping[int, CostCurve], channels: int, batch: float) -> float:
     """Return the seconds of an operation with `channels` on a `batch`.
 
     Between measured channel counts the times are interpolated; outside them the nearest count's curve is used.
@@ -33,7 +33,7 @@ def operation(curves: Mapping[int, CostCurve], channels: int, batch: float) -> f
     known = sorted(curves)
     low = max((k for k in known if k <= channels), default=known[0])
     high = min((k for k in known if k >= channels), default=known[-1])
-    fast, slow = along(curves[low], batch), along(curves[high], batch)
+    fast, slow = interpolate(curves[low], batch), interpolate(curves[high], batch)
     if low == high:
         return fast
     return _between(math.log(channels / low) / math.log(high / low), fast, slow)

@@ -6,7 +6,7 @@ share shrinks with their number and the rest does not (Amdahl 1967, doi:10.1145/
 
 from __future__ import annotations
 
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 from labkit.predict.step import layer_by_layer
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
@@ -28,7 +28,7 @@ def at(calibration: Calibration, place: str, form: str, width: int, batch: int) 
     Raises:
         ValueError: the format could not be measured there; the message says why.
     """
-    update = along(calibration.curve(place, form, "optimiser"), network.parameters(network.cats(width)))
+    update = interpolate(calibration.curve(place, form, "optimiser"), network.parameters(network.cats(width)))
     return {"layers": layer_by_layer(calibration, (place, form), width, batch), "optimiser": update}
 
 

@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from labkit.inputs import above_zero
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 
 ARRIVALS = 6_000  # requests that a prediction plays through
 SEED = 33
@@ -46,7 +46,7 @@ class Service:
 
     def batch(self, pictures: int) -> float:
         """Return the seconds that a batch occupies the network, on average."""
-        return along(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
+        return interpolate(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
 
     @property
     def idle(self) -> float:
@@ -135,7 +135,7 @@ def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED
         seed: of the arrivals.
     """
     arrivals, stretches, rests = _drawn(service, queue, count, seed)
-    compute = [0.0, *(along(service.computing, pictures) for pictures in range(1, queue.max_batch + 1))]
+    compute = [0.0, *(interpolate(service.computing, pictures) for pictures in range(1, queue.max_batch + 1))]
     half = service.handling / 2  # of the event loop's work for a request: to read it, and to write its answer
     seconds, computing = [math.nan] * count, [math.nan] * count
 

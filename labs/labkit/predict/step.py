@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from labkit.predict import roofline
-from labkit.predict.operators import along, operation
+from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, Key
 
@@ -32,7 +32,7 @@ def seconds(calibration: Calibration, mode: str, width: int, batch: int) -> dict
     if mode == "inference":
         return {"forward": inference}
     both = layer_by_layer(calibration, ("train",), width, batch)
-    update = along(calibration.curve("optimiser"), network.parameters(layers))
+    update = interpolate(calibration.curve("optimiser"), network.parameters(layers))
     return {"forward": min(inference, both), "backward": max(both - inference, 0.0), "optimiser": update}
 
 
@@ -44,7 +44,7 @@ def layer_by_layer(calibration: Calibration, prefix: Key, width: int, batch: int
         prefix: `("infer",)`, `("train",)`, or how else the layers were timed.
         width, batch: as in `seconds`.
     """
-    return sum(operation(calibration.group(*prefix, layer.kind), _channels(layer), batch)
+    return sum(layer_time(calibration.group(*prefix, layer.kind), _channels(layer), batch)
                for layer in network.cats(width))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from labkit.inputs import above_zero
 from labkit.predict import roofline
-from labkit.predict.operators import along, operation
+from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
 
@@ -20,7 +20,7 @@ CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (it
 
 def alone(sessions: Calibration, form: str, width: int, samples: int) -> float:
     """Return the seconds in which a network answers `samples` at once, by `labkit.measure.probes.sessions`."""
-    return operation(sessions.group(form), width, samples)
+    return layer_time(sessions.group(form), width, samples)
 
 
 def asked(sessions: Calibration, queries: Calibration, form: str, width: int, samples: int) -> dict[str, float]:
@@ -32,7 +32,7 @@ def asked(sessions: Calibration, queries: Calibration, form: str, width: int, sa
     """
     more = 0.0
     if not queries.missing:
-        more = max(along(queries.curve("p50"), samples) - along(queries.curve("alone"), samples), 0.0)
+        more = max(interpolate(queries.curve("p50"), samples) - interpolate(queries.curve("alone"), samples), 0.0)
     return {"the network": alone(sessions, form, width, samples), "being asked": more}
 
 
@@ -50,15 +50,15 @@ def stretched(median: float, queries: Calibration, name: str, samples: int) -> f
     """
     if queries.missing:
         return median
-    usual = along(queries.curve("p50"), samples)
-    return median + (along(queries.curve(name), samples) - usual) * math.sqrt(median / usual)
+    usual = interpolate(queries.curve("p50"), samples)
+    return median + (interpolate(queries.curve(name), samples) - usual) * math.sqrt(median / usual)
 
 
 def spread(queries: Calibration) -> float:
     """Return the variance of the time of a turn over its mean squared; 0 where each takes the same."""
     if queries.missing:
         return 0.0
-    return (along(queries.curve("deviation"), 1) / along(queries.curve("turn"), 1)) ** 2
+    return (interpolate(queries.curve("deviation"), 1) / interpolate(queries.curve("turn"), 1)) ** 2
 
 
 def slowest(rate: float, service: float, spread: float, share: float = 0.99) -> float:

@@ -1,8 +1,8 @@
-"""Timing at one pace, on a machine whose speed wanders.
+"""Timing at one speed, on a machine whose speed wanders.
 
-A processor's clock changes with its temperature, its battery and its neighbours. So whatever an instrument measures
-runs in turn with a *pacemaker*, one small operation of the same kind that never changes, and its time is given at the
-pace that the machine kept in the median of the calibration.
+A processor's clock changes with its temperature, its battery and its neighbours. So whatever a probe measures runs in
+turn with a *reference kernel*, one small operation of the same kind that never changes, and its time is given at the
+speed that the machine had in the median of the calibration: it is corrected for drift.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from labkit import effort, host
 from labkit.specs.calibration import Calibration, CostCurve, Key, now
 from labkit.timing import clock
 
-_BUDGET = 0.06  # seconds for a call, and as much for the pacemaker beside it
-_SLOWEST = 2.5  # a pacemaker slower than its usual pace by more than this was disturbed itself, and says nothing
+_BUDGET = 0.06  # seconds for a call, and as much for the reference kernel beside it
+_SLOWEST = 2.5  # a reference kernel that takes longer by more than this was disturbed itself, and says nothing
 _TRIES = 3  # while other programs disturb
 _LOOKS = 2  # at points that a disturbance must have slowed
 _HURRIED = 1e-3  # seconds for a call once the probe's time is over: it is taken once or twice
@@ -30,30 +30,30 @@ def share() -> float:
     return effort.pick(quick=0.25, usual=0.6, long=1.8)
 
 
-class Paced:
-    """Measures costs in turn with a pacemaker, and brings them to one pace at the end.
+class DriftCorrected:
+    """Measures costs in turn with a reference kernel, and brings them to one speed at the end.
 
     Args:
-        pacemaker: returns the seconds that one pacemaker took.
-        budget: seconds for each measurement at full effort, and as many for the pacemaker beside it.
+        reference: returns the seconds that one reference kernel took.
+        budget: seconds for each measurement at full effort, and as many for the reference kernel beside it.
         seconds: that the whole may take at full effort; from then on calls are taken once, and long ones left out.
     """
 
-    def __init__(self, pacemaker: Callable[[], float], budget: float = _BUDGET, seconds: float = math.inf):
-        self._pacemaker, self._budget = pacemaker, budget * share()
+    def __init__(self, reference: Callable[[], float], budget: float = _BUDGET, seconds: float = math.inf):
+        self._reference, self._budget = reference, budget * share()
         self._end = perf_counter() + 1.5 * share() * seconds
-        self._paces, self._shares = [], []
+        self._references, self._shares = [], []
 
     def __call__(self, sample: Callable[[], float]) -> float:
-        """Return what `sample` takes, in pacemakers; `sample` returns seconds."""
+        """Return what `sample` takes, in reference kernels; `sample` returns seconds."""
         for _ in range(_TRIES):
             budget = _HURRIED if self.hurried else self._budget
-            timings = clock.rounds({"call": sample, "pace": self._pacemaker}, budget=budget)
+            timings = clock.rounds({"call": sample, "reference": self._reference}, budget=budget)
             if timings["call"].clean or self.hurried:
                 break
-        self._paces.append(timings["pace"].median)
+        self._references.append(timings["reference"].median)
         self._shares.append(timings["call"].contention)
-        return timings["call"].median / min(self._paces[-1], _SLOWEST * min(self._paces))
+        return timings["call"].median / min(self._references[-1], _SLOWEST * min(self._references))
 
     @property
     def hurried(self) -> bool:
@@ -61,7 +61,7 @@ class Paced:
         return perf_counter() > self._end
 
     def curve(self, works: Iterable[float], sampler: Callable[[float], Callable[[], float]]) -> CostCurve:
-        """Return what calls take against their work, in pacemakers; points that look disturbed are looked at again.
+        """Return what calls take against their work, in reference kernels; disturbed points are looked at again.
 
         Once the time of the probe is over, what follows in a curve is left out where it takes long.
 
@@ -71,7 +71,7 @@ class Paced:
         """
         samples, found = {}, []
         for work in works:
-            if found and self.hurried and found[-1][1] * self._paces[-1] * work / found[-1][0] > _LONG:
+            if found and self.hurried and found[-1][1] * self._references[-1] * work / found[-1][0] > _LONG:
                 break
             samples[work] = sampler(work)
             found.append([work, self(samples[work])])
@@ -82,14 +82,14 @@ class Paced:
         return found
 
     def calibration(self, curves: Mapping[Key, CostCurve], missing: Mapping[Key, str] | None = None) -> Calibration:
-        """Return the costs in seconds, from `curves` in pacemakers."""
-        paces = sorted(self._paces)
-        tenth = len(paces) // 10
-        pace = median(paces)
+        """Return the costs in seconds, from `curves` in reference kernels."""
+        references = sorted(self._references)
+        tenth = len(references) // 10
+        reference_seconds = median(references)
         return Calibration(
-            curves={key: [[work, times * pace] for work, times in curve] for key, curve in curves.items()},
-            reference_seconds=pace,
-            drift=paces[len(paces) - 1 - tenth] / paces[tenth],
+            curves={key: [[work, times * reference_seconds] for work, times in curve] for key, curve in curves.items()},
+            reference_seconds=reference_seconds,
+            drift=references[len(references) - 1 - tenth] / references[tenth],
             contention=sum(self._shares) / len(self._shares),
             date=now(),
             missing=dict(missing or {}),
@@ -108,25 +108,25 @@ def suspects(curve: CostCurve) -> list[int]:
     return sorted({*slower, *steep})
 
 
-def timed(sample: Callable[[], float], pacemaker: Callable[[], float], reference_seconds: float,
+def timed(sample: Callable[[], float], reference: Callable[[], float], reference_seconds: float,
           budget: float) -> tuple[clock.Timing, float]:
     """Time something, and look how fast the machine is meanwhile.
 
     Args:
         sample: returns the seconds that the thing took once.
-        pacemaker: returns the seconds that one pacemaker took.
+        reference: returns the seconds that one reference kernel took.
         reference_seconds: seconds that the reference kernel took when the machine was calibrated.
-        budget: seconds to spend, and as many for the pacemaker.
+        budget: seconds to spend, and as many for the reference kernel.
 
     Returns:
         The timing by the clock, and the machine's speed meanwhile as a fraction of its calibrated one.
     """
-    timings = clock.rounds({"call": sample, "pace": pacemaker}, budget=budget)
-    return timings["call"], speed_of(reference_seconds, timings["pace"].median)
+    timings = clock.rounds({"call": sample, "reference": reference}, budget=budget)
+    return timings["call"], speed_of(reference_seconds, timings["reference"].median)
 
 
 def speed_of(reference_seconds: float, now: float) -> float:
-    """Return the machine's present speed as a fraction of its calibrated pace.
+    """Return the machine's present speed as a fraction of its calibrated speed.
 
     Args:
         reference_seconds: seconds that the reference kernel took when the machine was calibrated.

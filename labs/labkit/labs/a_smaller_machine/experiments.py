@@ -14,7 +14,7 @@ from labkit.machine import Machine
 from labkit.predict import boards
 from labkit.predict import small_machine as predicted
 from labkit.predict.generalisation import wilson
-from labkit.predict.operators import operation
+from labkit.predict.operators import layer_time
 from labkit.specs import network
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.units import quantity
@@ -46,13 +46,13 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
         budget: seconds to spend on measuring a point.
 
     Raises:
-        ValueError: a machine that lacks the instrument, such as one of the catalogue.
+        ValueError: a machine that lacks the probe, such as one of the catalogue.
     """
     calibration, accuracy = machine.calibration("sessions"), accuracy or {}
 
     def predict(batch, width, form, device):
         if device == THIS:
-            return banded({"": operation(calibration.group(form), width, batch)}, note=about(form, width),
+            return banded({"": layer_time(calibration.group(form), width, batch)}, note=about(form, width),
                           widening=calibration.widening)
         if device == ONE_RESULT:
             return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "

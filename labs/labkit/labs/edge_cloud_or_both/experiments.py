@@ -26,7 +26,7 @@ from labkit.labs.edge_cloud_or_both.testbed import (
     Team,
 )
 from labkit.machine import Machine
-from labkit.measure.probes import offload as instrument
+from labkit.measure.probes import offload as probe
 from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link as linking
@@ -54,13 +54,13 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     """Return the experiment on the mean time of an answer, by strategy and link.
 
     Args:
-        machine: this machine, with what the instrument `offload` finds.
+        machine: this machine, with what the probe `offload` finds.
         team: the networks and the pictures.
         backend: how the link is emulated: `labkit.netem.link.BACKENDS`.
         budget: seconds to spend on measuring a point, about.
 
     Raises:
-        ValueError: a machine that lacks the instrument, or the backend.
+        ValueError: a machine that lacks the probe, or the backend.
     """
     calibration, testbed = machine.calibration("offload"), EdgeTestbed(team, backend)
     calibration.curve("message", backend)
@@ -306,7 +306,7 @@ def _whole_way(testbed, strategy, spec, deadline, reference_seconds, budget) -> 
 def _timed(testbed, strategy, spec, deadline, slower, reference_seconds, budget, groups) -> Outcome:
     """Measure groups of pictures in turn, and the machine's speed, which the link's own time does not share."""
     testbed.link.set_link(spec)
-    pacemaker, paces = instrument.pacemaker(), []
+    reference, references = probe.reference(), []
     found: list[list[float]] = [[] for _ in groups]
     with testbed.device(slower) as device:
         testbed.warm_up(device, strategy, deadline)
@@ -318,9 +318,9 @@ def _timed(testbed, strategy, spec, deadline, slower, reference_seconds, budget,
                 if strategy == HYBRID:  # it has just asked with success: the worst moment for the link to be slow
                     device.seek(WITHOUT_END)
                 answer = testbed.paused(device, strategy, testbed.team.shown.images[next(turn)], deadline)
-                paces.append(pacemaker())
+                references.append(reference())
                 times.append(answer.seconds)
-    speed = reference_seconds / median(paces)
+    speed = reference_seconds / median(references)
     value = reach = 0.0
     for (weight, _), seconds in zip(groups, found, strict=True):
         value += weight * mean(seconds)

@@ -48,7 +48,7 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
         budget: seconds to spend on measuring a point; by the effort that holds now unless given.
 
     Raises:
-        ValueError: a machine that lacks the instrument, such as one of the catalogue.
+        ValueError: a machine that lacks the probe, such as one of the catalogue.
     """
     calibration, most = machine.calibration("latency"), most_threads(machine)
     budget = budget or effort.pick(quick=0.06, usual=0.3, long=1.0)

@@ -17,7 +17,7 @@ from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes.data_parallel import LINKS, LOOPBACK
 from labkit.predict import convergence, data_parallel
 from labkit.predict.data_parallel import BACKWARD, STRONG, WEAK
-from labkit.predict.operators import operation
+from labkit.predict.operators import layer_time
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.units import quantity
@@ -164,7 +164,7 @@ def step_parts(calibration: Calibration, backend: str, what: str, each: int, nod
         spec: what the link is.
     """
     name, width = NETWORKS[what]
-    computing = operation(calibration.group("alone" if nodes == 1 else "together", name), width, each)
+    computing = layer_time(calibration.group("alone" if nodes == 1 else "together", name), width, each)
     if nodes == 1:
         return data_parallel.parts(computing, [], BACKWARD, 1)
     exchange, buckets = ExchangeCost(calibration, backend, nodes, spec), buckets_of(what)

@@ -21,7 +21,7 @@ from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER
 from labkit.measure.mlperf_log import Log
 from labkit.predict import percentiles
 from labkit.predict import throughput as predicted
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 from labkit.predict.small_machine import PICTURE
 from labkit.progress import report
 from labkit.specs.execution import ONNX_FORMATS
@@ -72,7 +72,7 @@ class Plan:
         form, width: of the network.
 
     Raises:
-        ValueError: a machine that lacks an instrument, or LoadGen.
+        ValueError: a machine that lacks a probe, or LoadGen.
     """
 
     machine: Machine
@@ -542,7 +542,7 @@ def one_read(machine: Machine) -> Outcome | Unavailable:
     """Return the seconds in which storage reads one picture from anywhere, or why that is not known."""
     if reason := lacking(machine, "storage", "random"):
         return Unavailable(reason)
-    return Outcome(along(machine.calibration("storage").curve("random"), PICTURE), "s")
+    return Outcome(interpolate(machine.calibration("storage").curve("random"), PICTURE), "s")
 
 
 def links() -> dict[str, float]:
@@ -590,7 +590,7 @@ def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> 
     """
     from labkit.measure.probes import sessions
 
-    reference_kernel = sessions.pacemaker()
+    reference_kernel = sessions.reference()
 
     def now() -> float:
         return clock.rounds({"reference": reference_kernel}, budget=_REFERENCE_S)["reference"].median

@@ -11,7 +11,7 @@ from labkit.labs.common import banded, measured, measured_rate, nearest
 from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import links
-from labkit.predict.operators import along
+from labkit.predict.operators import interpolate
 from labkit.summary import best, memory
 from labkit.units import quantity
 
@@ -36,7 +36,7 @@ MOVES = {
 
 def products(machine: Machine, budget: float = 0.2) -> Experiment:
     """Return the experiment on the rate of square matrix products, by number format and side."""
-    from labkit.measure.probes import products as instrument
+    from labkit.measure.probes import products as probe
 
     calibration = machine.calibration("products")
 
@@ -47,7 +47,7 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         if flop > 10 * curve[-1][0]:
             return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
-        return banded({"": flop / along(curve, flop)}, "FLOP/s", widening=calibration.widening)
+        return banded({"": flop / interpolate(curve, flop)}, "FLOP/s", widening=calibration.widening)
 
     def measure(form, side):
         expected = predict(form, side)
@@ -57,8 +57,8 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
             return Unavailable(f"One such product in {form} takes about {quantity(seconds, 's')} here: too long to be "
                                "repeated.")
         device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve(form), 2 * side**3)
-        pacemaker = instrument.sampler(form, round((beside / 2) ** (1 / 3)), device)
-        timing = _timed(instrument.sampler(form, side, device), pacemaker, reference_seconds, budget)
+        reference = probe.sampler(form, round((beside / 2) ** (1 / 3)), device)
+        timing = _timed(probe.sampler(form, side, device), reference, reference_seconds, budget)
         return measured_rate(2 * side**3, "FLOP/s", *timing)
 
     return Experiment(
@@ -66,7 +66,7 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         quantity="Rate of a product",
         unit="FLOP/s",
         axes=[Axis("side", "Side of the matrices", SIDES, start=256, unit="numbers", log=True),
-              Axis("form", "Number format", instrument.FORMATS, start="fp32")],
+              Axis("form", "Number format", probe.FORMATS, start="fp32")],
         predict=predict,
         measure=measure,
         readout="Two {form} matrices with a side of {side} are multiplied at {value}.",
@@ -78,14 +78,14 @@ def reads(machine: Machine, budget: float = 0.2) -> Experiment:
     calibration = machine.calibration("memory")
 
     def predict(size):
-        return banded({"": size / along(calibration.curve("read"), size)}, "B/s", widening=calibration.widening)
+        return banded({"": size / interpolate(calibration.curve("read"), size)}, "B/s", widening=calibration.widening)
 
     def measure(size):
         from labkit.measure.probes import memory
 
         device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve("read"), size)
-        pacemaker = memory.reader(beside, device)
-        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), pacemaker, reference_seconds, budget))
+        reference = memory.reader(beside, device)
+        return measured_rate(size, "B/s", *_timed(memory.reader(size, device), reference, reference_seconds, budget))
 
     return Experiment(
         title="From the first-level cache to memory",
@@ -102,29 +102,29 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
     """Return the experiment on the time of moving bytes once, by what moves them and how many they are."""
     from labkit.processes import HelperFailed
 
-    calibrations = {instrument: machine.calibration(instrument) for instrument, _ in MOVES.values()}
+    calibrations = {probe: machine.calibration(probe) for probe, _ in MOVES.values()}
     session = Session()
 
     def predict(what, size):
-        instrument, curve = MOVES[what]
-        if reason := calibrations[instrument].reason(curve):
+        probe, curve = MOVES[what]
+        if reason := calibrations[probe].reason(curve):
             return Unavailable(reason)
-        points = calibrations[instrument].curve(curve)
+        points = calibrations[probe].curve(curve)
         value, start = links.seconds(points, size), links.latency(points)
         start = min(start, value)
-        return banded({"latency": start, "the bytes": value - start}, widening=calibrations[instrument].widening)
+        return banded({"latency": start, "the bytes": value - start}, widening=calibrations[probe].widening)
 
     def measure(what, size):
-        instrument, curve = MOVES[what]
+        probe, curve = MOVES[what]
         if not (expected := predict(what, size)):
             return expected
         try:
             with session.open():
-                once = session.start(instrument, lambda: _once(instrument, machine))
-                beside, seconds = nearest(calibrations[instrument].curve(curve), size)
+                once = session.start(probe, lambda: _once(probe, machine))
+                beside, seconds = nearest(calibrations[probe].curve(curve), size)
                 return measured(*_timed(lambda: once(size, curve), lambda: once(beside, curve), seconds, budget))
         except (OSError, HelperFailed) as trouble:
-            session.drop(instrument)  # a late answer must not be taken for that of the next point
+            session.drop(probe)  # a late answer must not be taken for that of the next point
             return Unavailable(f"It cannot be run here at the moment: {trouble}")
 
     return Experiment(
@@ -141,13 +141,13 @@ def moves(machine: Machine, budget: float = 0.5) -> Experiment:
 
 
 @contextmanager
-def _once(instrument: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
+def _once(probe: str, machine: Machine) -> Iterator[Callable[[int, str], float]]:
     from labkit.measure.probes import all_reduce, copies, loopback, storage
 
     with ExitStack() as stack:
-        if instrument in ("storage", "page_cache"):
-            yield stack.enter_context(storage.session("cold" if instrument == "storage" else "warm"))
-        elif instrument == "copies":
+        if probe in ("storage", "page_cache"):
+            yield stack.enter_context(storage.session("cold" if probe == "storage" else "warm"))
+        elif probe == "copies":
             device, ready = _device(machine), {}
 
             def copy(size, curve):
@@ -157,7 +157,7 @@ def _once(instrument: str, machine: Machine) -> Iterator[Callable[[int, str], fl
 
             yield copy
         else:
-            module = {"loopback": loopback, "all_reduce": all_reduce}[instrument]
+            module = {"loopback": loopback, "all_reduce": all_reduce}[probe]
             exchange = stack.enter_context(module.session())
             yield lambda size, curve: exchange(size)
 
@@ -168,10 +168,10 @@ def _device(machine: Machine):
     return torch.device(machine.device)
 
 
-def _timed(sample, pacemaker, reference_seconds, budget):
+def _timed(sample, reference, reference_seconds, budget):
     from labkit.timing.drift import timed
 
-    return timed(sample, pacemaker, reference_seconds, budget)
+    return timed(sample, reference, reference_seconds, budget)
 
 
 def rates(machine: Machine) -> dict[str, float]:
@@ -195,8 +195,8 @@ def bandwidths(machine: Machine) -> dict[str, float]:
 def links_table(machine: Machine) -> TextTable:
     """Return latency, bandwidth and Hockney's half size of everything that moves bytes, or why it is missing."""
     rows = []
-    for what, (instrument, name) in MOVES.items():
-        calibration = machine.calibration(instrument)
+    for what, (probe, name) in MOVES.items():
+        calibration = machine.calibration(probe)
         if reason := calibration.reason(name):
             rows.append([what, reason, "", ""])
         else:

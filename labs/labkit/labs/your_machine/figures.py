@@ -77,10 +77,10 @@ def roofline(here: Sequence[Roof], others: Sequence[Roof]) -> Figure:
 
 
 def moving(machine: Machine, moves: Mapping[str, tuple[str, str]]) -> Figure:
-    """Show the time of moving bytes against how many they are, for each of `moves`: {label: (instrument, curve)}."""
+    """Show the time of moving bytes against how many they are, for each of `moves`: {label: (probe, curve)}."""
     with drawing(figsize=(5, 3.4)) as (figure, axes):
-        known = {label: machine.calibration(instrument).group().get(curve)
-                 for label, (instrument, curve) in moves.items()}
+        known = {label: machine.calibration(probe).group().get(curve)
+                 for label, (probe, curve) in moves.items()}
         for (label, curve), marker in zip(((n, c) for n, c in known.items() if c), "osD^vPX", strict=False):
             sizes, seconds = zip(*curve, strict=True)
             axes.plot(sizes, seconds, marker=marker, markersize=4, label=label)

@@ -15,13 +15,13 @@ import torch
 from labkit.distributed import pool
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 16  # about how long it takes
 PROCESSES = 2
 KEYS = (("sum",),)
 SIZES = (16, *(4**k for k in range(6, 13)))  # bytes: 16 B, and 4 KiB to 16 MiB
-PACEMAKER = 4**8  # bytes of the all-reduce that tells how fast the machine runs at the moment
+REFERENCE = 4**8  # bytes of the all-reduce that tells how fast the machine runs at the moment
 _BUDGET = 0.5
 _BLOCK_S = 0.12  # seconds of all-reduces back to back in one sample
 _FEWEST = 6  # all-reduces in a sample
@@ -40,7 +40,7 @@ def calibrate(device: torch.device) -> Calibration:
         return Calibration.unavailable(KEYS, there.reason)
     try:
         with session() as all_reduce:
-            timed = Paced(partial(all_reduce, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
+            timed = DriftCorrected(partial(all_reduce, REFERENCE), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: all-reduce between two processes")
             return timed.calibration({("sum",): timed.curve(SIZES, lambda size: partial(all_reduce, size))})
     except (OSError, pool.WorkerFailed) as trouble:

@@ -10,13 +10,13 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 2  # about how long it takes
 DIRECTIONS = ("to the GPU", "from the GPU")
 KEYS = tuple((direction,) for direction in DIRECTIONS)
 SIZES = tuple(4**k for k in range(4, 13))  # bytes: 256 B to 16 MiB
-PACEMAKER = 4**8  # bytes of the copy that tells how fast the link is at the moment
+REFERENCE = 4**8  # bytes of the copy that tells how fast the link is at the moment
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -27,7 +27,7 @@ def calibrate(device: torch.device) -> Calibration:
     """
     if device.type == "cpu":
         return Calibration.unavailable(KEYS, "This machine has no GPU that PyTorch can use.")
-    timed = Paced(sampler(DIRECTIONS[0], PACEMAKER, device))
+    timed = DriftCorrected(sampler(DIRECTIONS[0], REFERENCE, device))
     report(0, "Calibrating: copies to the GPU and back")
     return timed.calibration({
         (direction,): timed.curve(SIZES, lambda size, direction=direction: sampler(direction, size, device))

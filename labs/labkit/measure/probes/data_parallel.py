@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import Paced, share
+from labkit.timing.drift import DriftCorrected, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -49,7 +49,7 @@ KEYS = (("spread",), ("exchange", LOOPBACK), ("sum", LOOPBACK),
 TARGET = 0.9  # of the test pictures right: where training stops
 BASE_LR, BASE_BATCH = 2e-3, 16  # Adam's learning rate at a small batch, about the largest that is steady there
 MOST, LOOK = 80_000, 512  # pictures after which training gives up, and between two looks at the accuracy
-_PACEMAKER = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
+_REFERENCE = Job("cats", WIDTHS["cats"][0], batch=BATCHES[1])
 _BLOCK_S, _ADDING_S = 0.04, 0.015  # seconds of steps, and of all-reduces, in one sample
 _LEAST_S = 1e-6  # seconds that an exchange takes at least, whatever a difference of two times says
 _BUDGET = 0.1  # seconds of a measurement, at usual effort
@@ -81,7 +81,7 @@ def calibrate(device: torch.device) -> Calibration:
     room_for_two = room(PROCESSES)
     try:
         with worker_pool(PROCESSES if room_for_two else 1) as pool:
-            apart, both = (Paced(pacemaker(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
+            apart, both = (DriftCorrected(reference(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
                            for alone in (True, False))
             if not room_for_two:
                 alone = apart.calibration(_steps(apart, pool, "alone"))
@@ -104,9 +104,9 @@ def calibrate(device: torch.device) -> Calibration:
                    drift=max(alone.drift, calibration.drift), contention=max(alone.contention, calibration.contention))
 
 
-def pacemaker(there: WorkerPool, alone: bool = False) -> Callable[[], float]:
+def reference(there: WorkerPool, alone: bool = False) -> Callable[[], float]:
     """Return a sampler of the small step whose time tells how fast the machine runs at the moment."""
-    return sampler(there, _PACEMAKER, exchange=False, alone=alone)
+    return sampler(there, _REFERENCE, exchange=False, alone=alone)
 
 
 def sampler(there: WorkerPool, job: Job, exchange: bool = True, alone: bool = False) -> Callable[[], float]:
@@ -243,7 +243,7 @@ def _spread(pair) -> CostCurve:
 
 
 def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
-    """Measure the emulated links; their times are mostly waiting, which keeps no pace."""
+    """Measure the emulated links; their times are mostly waiting, which keeps no speed."""
     found, missing = {}, {}
     for backend in LINKS:
         report(0.8, f"Calibrating: all-reduce over {backend}")

@@ -65,7 +65,7 @@ def calibrate(device: torch.device) -> Calibration:
         `("product",)`, seconds of a matrix product, whose work is operations, and `("read",)`, of reading bytes.
     """
     devices.settle()
-    paced, curves, missing = drift.Paced(sessions.pacemaker(), _BUDGET, SECONDS), {}, {}
+    corrected, curves, missing = drift.DriftCorrected(sessions.reference(), _BUDGET, SECONDS), {}, {}
     for done, (label, threads) in enumerate({ONE: 1, ALL: all_threads()}.items()):
         if label == ALL and threads == 1:
             missing = {key: "There is one processor: one thread is all." for key in KEYS if label in key}
@@ -74,16 +74,16 @@ def calibrate(device: torch.device) -> Calibration:
         with devices.threads(threads):
             for key, layer in _LAYERS.items():
                 if label in key:
-                    curves[key] = paced.curve(
+                    curves[key] = corrected.curve(
                         BATCHES, lambda batch, layer=layer: clock.sampler(operators.inference(*layer, batch, CPU)))
         with tempfile.TemporaryDirectory() as folder:
             for width in WHOLE:
                 network = _network(width, threads, folder)
-                curves[RUNTIME, label, width] = paced.curve(BATCHES, network.sampler)
+                curves[RUNTIME, label, width] = corrected.curve(BATCHES, network.sampler)
     with devices.threads(all_threads()):
-        curves["product",] = [[2 * side**3, paced(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
-        curves["read",] = [[size, paced(memory.reader(size, CPU))] for size in _READS]
-    return paced.calibration(curves, missing)
+        curves["product",] = [[2 * side**3, corrected(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
+        curves["read",] = [[size, corrected(memory.reader(size, CPU))] for size in _READS]
+    return corrected.calibration(curves, missing)
 
 
 def _network(width, threads, folder) -> onnx_session.Network:
@@ -139,7 +139,7 @@ def gpu() -> str | Unavailable:
 
 def seconds(way: str, width: int, batch: int, threads: int, *, reference_seconds: float,
             budget: float = 0.3) -> tuple[clock.Timing, float]:
-    """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
+    """Time one run in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         way, width, batch, threads: as in `ready`.
@@ -148,7 +148,7 @@ def seconds(way: str, width: int, batch: int, threads: int, *, reference_seconds
     """
     devices.settle()
     with ready(way, width, threads=threads, batch=batch) as call:
-        return drift.timed(clock.sampler(call), sessions.pacemaker(), reference_seconds, budget)
+        return drift.timed(clock.sampler(call), sessions.reference(), reference_seconds, budget)
 
 
 def each(call: Callable[[], object], count: int, *, limit: float = 20.0) -> list[float]:

@@ -17,7 +17,7 @@ from labkit.models.networks.dense import DenseNet
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import Paced, timed
+from labkit.timing.drift import DriftCorrected, timed
 
 SECONDS = 9  # about how long it takes
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -26,7 +26,7 @@ BATCHES = (1, 2, 8, 16, 32, 128, 512)
 SETS = tuple(n * 2**20 for n in (1, 2, 4, 8, 12, 16, 24, 32, 128))  # bytes of weights used in turn
 KEYS = (*(("near", width) for width in WIDTHS), *((place, width) for width in FAR_WIDTHS for place in ("far", "climb")))
 LARGEST = 1.5e9  # FLOP of a layer: more would take seconds on a small machine
-_PACEMAKER = (256, 64)  # width and batch of the layer that tells how fast the machine runs at the moment
+_REFERENCE = (256, 64)  # width and batch of the layer that tells how fast the machine runs at the moment
 _BUDGET = 0.05
 
 
@@ -38,7 +38,7 @@ def calibrate(device: torch.device) -> Calibration:
         seconds for a batch of 1; the work is the bytes of the weights that are used in turn, from one layer's on.
     """
     devices.settle()
-    paced = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
+    corrected = DriftCorrected(reference(device), budget=_BUDGET, seconds=SECONDS)
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
@@ -46,25 +46,25 @@ def calibrate(device: torch.device) -> Calibration:
         layers = [DenseNet(width).to(device) for _ in range(SETS[-1] // one if width in FAR_WIDTHS else 1)]
 
         def seconds(used, batch, width=width, layers=layers):
-            return paced(_sampler(layers[:used], width, batch, device))
+            return corrected(_sampler(layers[:used], width, batch, device))
 
         near = curves["near", width] = [[batch, seconds(1, batch)] for batch in batches]
         if len(layers) > 1:
             climb = [[size, seconds(size // one, 1)] for size in SETS if size >= 2 * one]
             curves["climb", width] = [[one, near[0][1]], *climb]
             curves["far", width] = [[1, climb[-1][1]], *([batch, seconds(None, batch)] for batch in batches[1:])]
-    return paced.calibration(curves)
+    return corrected.calibration(curves)
 
 
-def pacemaker(device: torch.device) -> Callable[[], float]:
+def reference(device: torch.device) -> Callable[[], float]:
     """Return a sampler of the layer that every other is timed beside."""
-    width, batch = _PACEMAKER
+    width, batch = _REFERENCE
     return _sampler([DenseNet(width).to(device)], width, batch, device)
 
 
 def seconds(width: int, depth: int, batch: int, *, reference_seconds: float,
             budget: float = 0.4) -> tuple[clock.Timing, float]:
-    """Time one inference of a whole network at the calibrated pace; the result is `labkit.timing.drift.timed`'s.
+    """Time one inference of a whole network in turn with the reference kernel, by `labkit.timing.drift.timed`.
 
     Args:
         width, depth: of a `labkit.models.networks.dense.DenseNet`.
@@ -75,7 +75,7 @@ def seconds(width: int, depth: int, batch: int, *, reference_seconds: float,
     device = devices.best()
     devices.settle()
     network = _sampler([DenseNet(width, depth).to(device)], width, batch, device)
-    return timed(network, pacemaker(device), reference_seconds, budget)
+    return timed(network, reference(device), reference_seconds, budget)
 
 
 def _sampler(networks, width, batch, device):

@@ -19,13 +19,13 @@ from labkit.processes import Helper, HelperFailed, say
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 9  # about how long it takes
 KEYS = (("message",),)
 SIZES = tuple(4**k for k in range(14))  # bytes: 1 B to 64 MiB
 CHUNK = 2**20  # bytes that one call sends or receives at most
-PACEMAKER = 4**8  # bytes of the message that tells how fast the machine runs at the moment
+REFERENCE = 4**8  # bytes of the message that tells how fast the machine runs at the moment
 _BUDGET = 0.2
 _BLOCK_S = 0.08  # seconds of messages in one sample
 _PATIENCE_S = 20
@@ -40,7 +40,7 @@ def calibrate(device: torch.device) -> Calibration:
     """
     try:
         with session() as message:
-            timed = Paced(partial(message, PACEMAKER), budget=_BUDGET, seconds=SECONDS)
+            timed = DriftCorrected(partial(message, REFERENCE), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: messages over loopback TCP")
             return timed.calibration({("message",): timed.curve(SIZES, lambda size: partial(message, size))})
     except (OSError, HelperFailed) as trouble:

@@ -14,7 +14,7 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 7  # about how long it takes
 KEYS = (("read",), ("triad",))
@@ -22,7 +22,7 @@ SETS = tuple(part * 2**k for k in range(13, 30) for part in (2, 3))  # bytes: 16
 LARGEST = {"cpu": 2**28, "cuda": 2**32, "mps": 2**29}  # bytes of the triad's three arrays, far beyond the caches
 _PASSES = {"cpu": 2**25, "mps": 2**27, "cuda": 2**31}  # bytes read in one call: long against the cost of starting it
 _SHARE = 1 / 16  # of the memory that the largest set may take: beyond the caches of every machine known
-_PACEMAKER = 2**19  # bytes of the read that tells how fast the processor runs at the moment
+_REFERENCE = 2**19  # bytes of the read that tells how fast the processor runs at the moment
 _BUDGET = 0.07
 
 
@@ -34,7 +34,7 @@ def calibrate(device: torch.device) -> Calibration:
         seconds of STREAM's triad; the work is the bytes of its three arrays together.
     """
     devices.settle()
-    timed = Paced(pacemaker(device), budget=_BUDGET, seconds=SECONDS)
+    timed = DriftCorrected(reference(device), budget=_BUDGET, seconds=SECONDS)
     report(0, "Calibrating: caches and memory")
     sets = [size for size in SETS if size <= devices.memory(device) * _SHARE]
     numbers = torch.rand(sets[-1] // 4, device=device)
@@ -43,9 +43,9 @@ def calibrate(device: torch.device) -> Calibration:
     return timed.calibration({("read",): curve, ("triad",): [[largest, timed(triad(largest, device))]]})
 
 
-def pacemaker(device: torch.device) -> Callable[[], float]:
+def reference(device: torch.device) -> Callable[[], float]:
     """Return a sampler of the read that every other is timed beside."""
-    return reader(_PACEMAKER, device)
+    return reader(_REFERENCE, device)
 
 
 def _fitting(device) -> int:

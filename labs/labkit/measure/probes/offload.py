@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 18  # about how long it takes
 WIDTHS = (2, 8, 32, 128)  # of the networks whose layers are timed
@@ -34,10 +34,10 @@ LINK = LinkSpec(round_trip=0.01, rate=12.5e6)  # over which messages are timed
 PAUSE_S = 0.02  # between two pictures
 AWAKE = (1, 2, 3)  # layers in a row that are timed after a pause
 KEYS = (*(("layer", kind) for kind in KINDS), ("waking",), *(("message", backend) for backend in link.BACKENDS))
-_LEAST = 1e-3  # pacemakers: what is measured as a difference may come out below nothing
+_LEAST = 1e-3  # reference kernels: what is measured as a difference may come out below nothing
 _BUDGET = 0.06  # seconds for a probe
 _SAMPLES = 25  # after pauses
-_YAWNS = 4  # pacemakers, until the core is awake
+_YAWNS = 4  # reference kernels, until the core is awake
 _WARM_UP = 5  # messages, until TCP sends them at once
 
 
@@ -52,16 +52,16 @@ def calibrate(device: torch.device) -> Calibration:
     """
     devices.settle()
     with devices.threads(1):
-        paced = Paced(pacemaker(), budget=_BUDGET, seconds=SECONDS)
+        corrected = DriftCorrected(reference(), budget=_BUDGET, seconds=SECONDS)
         curves = {("layer", kind): [] for kind in KINDS}
         for done, width in enumerate(WIDTHS):
             report(done / 8, f"Calibrating: layers of width {width}")
             for kind, (channels, layer) in zip(KINDS, _layers(width), strict=True):
-                curves["layer", kind].append([channels, paced(clock.sampler(layer))])
+                curves["layer", kind].append([channels, corrected(clock.sampler(layer))])
         curves["waking",] = []
         for count in AWAKE:
             some = _first(count)
-            longer = _rarely(lambda some=some: _seconds(some)) - paced(clock.sampler(some))
+            longer = _rarely(lambda some=some: _seconds(some)) - corrected(clock.sampler(some))
             curves["waking",].append([count, max(longer, _LEAST)])
         missing = {}
         for done, backend in enumerate(link.BACKENDS):
@@ -70,26 +70,26 @@ def calibrate(device: torch.device) -> Calibration:
                 curves["message", backend] = list(_messages(backend))
             except (OSError, link.BackendUnavailable, HelperFailed, NoAnswer) as trouble:
                 missing["message", backend] = str(trouble)
-    return paced.calibration(curves, missing)
+    return corrected.calibration(curves, missing)
 
 
-def pacemaker() -> Callable[[], float]:
+def reference() -> Callable[[], float]:
     """Return a sampler of some layers whose time tells how fast the core runs once it is awake."""
     sample = clock.sampler(_first(AWAKE[-1]))
     return lambda: [sample() for _ in range(_YAWNS)][-1]
 
 
 def _rarely(sample: Callable[[], float]) -> float:
-    """Return what `sample` takes in pacemakers, after a pause, as a device finds it that waits for the next picture.
+    """Return what `sample` takes in reference kernels, after a pause, as a device that waits for pictures finds it.
 
     The core idles nearly all the time: were anything timed in turn with it, it would wake up sooner.
     """
-    reference_seconds, times, paces = pacemaker(), [], []
+    kernel, times, references = reference(), [], []
     for _ in range(effort.pick(quick=_SAMPLES // 2, usual=_SAMPLES, long=2 * _SAMPLES)):
         sleep(PAUSE_S)
         times.append(sample())
-        paces.append(reference_seconds())
-    return median(times) / median(paces)
+        references.append(kernel())
+    return median(times) / median(references)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -16,7 +16,7 @@ from labkit.models import autocast, training
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 20  # about how long it takes
 BATCHES = (1, 2, 8, 32, 128, 512)
@@ -51,7 +51,7 @@ def calibrate(device: torch.device) -> Calibration:
     """
     devices.settle()
     sync = devices.sync(device)
-    timed = Paced(pacemaker(device), seconds=SECONDS)
+    timed = DriftCorrected(reference(device), seconds=SECONDS)
     curves = {}
     for done, (kind, read, written, side) in enumerate(_PROBES):
         report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
@@ -64,7 +64,7 @@ def calibrate(device: torch.device) -> Calibration:
     return timed.calibration(curves)
 
 
-def pacemaker(device: torch.device) -> Callable[[], float]:
+def reference(device: torch.device) -> Callable[[], float]:
     """Return a sampler of the small convolution whose time tells how fast the machine runs at the moment."""
     return clock.sampler(inference("conv16", 16, 32, 16, 32, device), devices.sync(device))
 

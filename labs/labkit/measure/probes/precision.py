@@ -20,7 +20,7 @@ from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, GPU, ONE
 from labkit.timing import clock
-from labkit.timing.drift import Paced, timed
+from labkit.timing.drift import DriftCorrected, timed
 
 REFERENCE = "reference"
 SECONDS = 22  # about how long it takes
@@ -30,7 +30,7 @@ WIDTHS = (8, 16, 32)  # of the networks whose layers are timed
 PARAMETERS = (8_000, 200_000)
 TOO_SLOW = 5  # times as long as in fp32; fp64 is timed however slow it is, for every processor has it
 CPU = torch.device("cpu")
-_BUDGET = 0.03  # seconds for a probe, and as many for the pacemaker beside it
+_BUDGET = 0.03  # seconds for a probe, and as many for the reference kernel beside it
 _TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, channels read and written, side, batch
 
 _LAYERS = tuple(layer for width in WIDTHS for layer in (
@@ -79,7 +79,7 @@ def _absent(place, device) -> str:
 
 
 def _at(place, device) -> Calibration:
-    sync, paced = devices.sync(device), Paced(operators.pacemaker(device), _BUDGET, SECONDS / 2)
+    sync, corrected = devices.sync(device), DriftCorrected(operators.reference(device), _BUDGET, SECONDS / 2)
     curves, missing = {}, {}
     for form in autocast.FORMS:
         with autocast.tf32_for(form, device):
@@ -87,12 +87,12 @@ def _at(place, device) -> Calibration:
                 missing |= {(place, form, *rest): why for rest in _RESTS}
                 continue
             for kind, read, written, side in _LAYERS:
-                curves[place, form, kind, operators.channels(kind, read, written)] = paced.curve(
+                curves[place, form, kind, operators.channels(kind, read, written)] = corrected.curve(
                     BATCHES, lambda batch, layer=(kind, read, written, side), form=form: clock.sampler(
                         operators.learning(*layer, batch, device, form), sync))
             curves[place, form, "optimiser"] = [
-                [count, paced(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
-    calibration = paced.calibration(curves, missing)
+                [count, corrected(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
+    calibration = corrected.calibration(curves, missing)
     calibration.curves[place, REFERENCE] = [[1, calibration.reference_seconds]]
     return calibration
 
@@ -123,7 +123,7 @@ def _quickest(form, device) -> float:
 
 def seconds(form: str, width: int, batch: int, threads: int | None, calibration: Calibration, *,
             budget: float = 0.4) -> tuple[clock.Timing, float]:
-    """Time one training step at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
+    """Time one training step in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         form: a format of `labkit.models.autocast.FORMS`.
@@ -144,11 +144,11 @@ def seconds(form: str, width: int, batch: int, threads: int | None, calibration:
         stack.enter_context(devices.threads(all_threads() if threads is None else threads))
         stack.enter_context(autocast.tf32_for(form, device))
         call = clock.sampler(step_time.training_step(width, batch, device, form), sync)
-        if place == ONE:  # the pace of one thread, whatever the step runs on
+        if place == ONE:  # the speed of one thread, whatever the step runs on
             with devices.threads(1):
-                beside = operators.pacemaker(device)
+                beside = operators.reference(device)
             return timed(_on(threads, call), _on(1, beside), calibration.curve(ONE, REFERENCE)[0][1], budget)
-        return timed(call, operators.pacemaker(device), calibration.curve(place, REFERENCE)[0][1], budget)
+        return timed(call, operators.reference(device), calibration.curve(place, REFERENCE)[0][1], budget)
 
 
 def _on(threads, sample):

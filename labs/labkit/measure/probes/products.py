@@ -13,7 +13,7 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration, CostCurve
 from labkit.timing import clock
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 10  # about how long it takes
 FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
@@ -22,7 +22,7 @@ SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
          "mps": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
          "cuda": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)}
 LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further
-_PACEMAKER = 128  # side of the fp32 product that tells how fast the machine runs at the moment
+_REFERENCE = 128  # side of the fp32 product that tells how fast the machine runs at the moment
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
            "fp16": torch.float16, "fp8": torch.float8_e4m3fn, "int8": torch.int8}
 
@@ -35,7 +35,7 @@ def calibrate(device: torch.device) -> Calibration:
         the framework lacks is missing, with what it said.
     """
     devices.settle()
-    timed = Paced(sampler("fp32", _PACEMAKER, device), seconds=SECONDS)
+    timed = DriftCorrected(sampler("fp32", _REFERENCE, device), seconds=SECONDS)
     curves, missing = {}, {}
     for done, name in enumerate(FORMATS):
         report(done / len(FORMATS), f"Calibrating: matrix products in {name}")

@@ -58,7 +58,7 @@ def pictures() -> np.ndarray:
 
 
 def _asked(file: Path) -> Calibration:
-    pacemaker, paces, shares = Network(file).sampler(1), [], []
+    reference, references, shares = Network(file).sampler(1), [], []
     found: dict[tuple[str, int], list[float]] = {}
     turns = effort.pick(quick=1, usual=2, long=2 * _TURNS)
     for turn in range(turns):  # each scenario several times, for a disturbance lasts longer than a run
@@ -70,11 +70,11 @@ def _asked(file: Path) -> Calibration:
             for name, seconds in {"alone": log.alone, **_found(log)}.items():
                 found.setdefault((name, samples), []).append(seconds)
             shares.append(share)
-            paces.append(clock.rounds({"pace": pacemaker}, budget=_BUDGET_S)["pace"].median)
+            references.append(clock.rounds({"reference": reference}, budget=_BUDGET_S)["reference"].median)
     curves = {(name,): [[samples, median(found[name, samples])] for samples in (1, STREAMS, BATCH)
                      if (name, samples) in found] for name in NAMES}
-    drift = sorted(paces)[-2] / sorted(paces)[1]  # without the fastest and the slowest
-    return Calibration(curves, reference_seconds=median(paces), drift=drift, contention=mean(shares),
+    drift = sorted(references)[-2] / sorted(references)[1]  # without the fastest and the slowest
+    return Calibration(curves, reference_seconds=median(references), drift=drift, contention=mean(shares),
                  date=now())
 
 

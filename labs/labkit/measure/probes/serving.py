@@ -33,7 +33,7 @@ KEYS = (("computing",), ("spread",), ("handling",), ("handing",), ("rest",))
 WIDTH = 4096  # of the network: its weights take 120 MB, far more than a core's caches
 SIZES = (1, 2, 3, 4, 6, 8)  # pictures in a batch
 _SHARES = [(step + 0.5) / 20 for step in range(20)]  # of a spread: twentieths
-_ROUNDS, _EACH_S, _PACE_S = 3, 0.3, 0.12
+_ROUNDS, _EACH_S, _REFERENCE_S = 3, 0.3, 0.12
 _MEANWHILE, _STEADY_S = 1.3, 1.5  # requests in the time of a picture, at equal distances: they come while it computes
 _PICTURES = 64
 _LEAST = 1e-6  # seconds: differences may come out below nothing
@@ -56,10 +56,10 @@ def standing(width: int | None = None, **settings) -> Iterator[tuple[server.Serv
             yield service, generator
 
 
-def pace(service: server.Server, generator: open_loop.Generator) -> float:
-    """Return the seconds that the network takes for a picture alone, one after the other: the pacemaker."""
+def reference(service: server.Server, generator: open_loop.Generator) -> float:
+    """Return the seconds that the network takes for a picture alone, one after the other: the reference kernel."""
     service.configure(max_batch=1)
-    return median(generator.closed(service.port, 1, _PACE_S).computed.tolist())
+    return median(generator.closed(service.port, 1, _REFERENCE_S).computed.tolist())
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -73,9 +73,9 @@ def calibrate(device: torch.device) -> Calibration:
         `("handing",)`: between the loop and the network, there and back, for 1 batch.
     """
     with standing() as (service, generator):
-        generator.closed(service.port, 8, _PACE_S)  # warm
-        contention, paces, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
-        before = pace(service, generator)
+        generator.closed(service.port, 8, _REFERENCE_S)  # warm
+        contention, references, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
+        before = reference(service, generator)
         rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
         for done in range(rounds):
             for size in SIZES:
@@ -84,17 +84,17 @@ def calibrate(device: torch.device) -> Calibration:
                 spent = service.cpu_seconds()
                 load = generator.closed(service.port, 2 * size, _EACH_S)
                 spent = service.cpu_seconds() - spent
-                after = pace(service, generator)
-                paces.append((before * after) ** 0.5)
+                after = reference(service, generator)
+                references.append((before * after) ** 0.5)
                 before = after
                 full = np.unique(load.computed[load.batch == size])  # the pictures of a batch say the same
-                ratios[size].append(median(full) / paces[-1])
+                ratios[size].append(median(full) / references[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
-                handling.append(spent / len(load.due) / paces[-1])
+                handling.append(spent / len(load.due) / references[-1])
         service.configure(max_batch=SIZES[-1])
-        steady = generator.open(service.port, _MEANWHILE / pace(service, generator), _STEADY_S, even=True)
+        steady = generator.open(service.port, _MEANWHILE / reference(service, generator), _STEADY_S, even=True)
         share = contention.share()
-    usual = median(paces)
+    usual = median(references)
     each = median(handling) * usual
     handing = float(np.nanmean(steady.handed))
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - each
@@ -108,5 +108,5 @@ def calibrate(device: torch.device) -> Calibration:
             ("handing",): [[1, handing]],
             ("rest",): [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
         },
-        reference_seconds=usual, drift=max(paces) / min(paces), contention=share,
+        reference_seconds=usual, drift=max(references) / min(references), contention=share,
         date=now())

@@ -19,13 +19,13 @@ from labkit.runtimes.onnx_session import SIDE, Network
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
-from labkit.timing.drift import Paced, timed
+from labkit.timing.drift import DriftCorrected, timed
 
 SECONDS = 12  # about how long it takes
 WIDTHS = (4, 8, 16, 32, 64)
 BATCHES = (1, 2, 8, 64)
 KEYS = tuple((name, width) for name in ONNX_FORMATS for width in WIDTHS)
-_PACEMAKER = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
+_REFERENCE = (16, 16)  # width and batch of the network that tells how fast the machine runs at the moment
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -35,29 +35,29 @@ def calibrate(device: torch.device) -> Calibration:
         `("int8 static", 16)` and so on, by format and width: seconds of a run; the work is the batch.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paced, curves = Paced(pacemaker(), seconds=SECONDS), {}
+        corrected, curves = DriftCorrected(reference(), seconds=SECONDS), {}
         for done, (form, width) in enumerate(KEYS):
             report(done / len(KEYS), f"Calibrating: ONNX Runtime, {form}, {width} channels")
             network = Network(file(form, width, folder))
-            curves[form, width] = paced.curve(BATCHES, network.sampler)
-        return paced.calibration(curves)
+            curves[form, width] = corrected.curve(BATCHES, network.sampler)
+        return corrected.calibration(curves)
 
 
-def pacemaker() -> Callable[[], float]:
+def reference() -> Callable[[], float]:
     """Return a sampler of the small network that every other is timed beside."""
-    return _sampler("fp32", *_PACEMAKER)
+    return _sampler("fp32", *_REFERENCE)
 
 
 def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], reference_seconds: float,
             budget: float = 0.3) -> tuple[clock.Timing, float]:
-    """Time one run at the calibrated pace; the result is that of `labkit.timing.drift.timed`.
+    """Time one run in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
         form: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
         batch: pictures in a run.
-        beside: width and batch of the calibrated run that is the pacemaker, in the same format.
-        pace: seconds that it took when the machine was calibrated.
+        beside: width and batch of the calibrated run that is the reference kernel, in the same format.
+        reference_seconds: seconds that it took when the machine was calibrated.
         budget: seconds to spend.
     """
     return timed(_sampler(form, width, batch), _sampler(form, *beside), reference_seconds, budget)

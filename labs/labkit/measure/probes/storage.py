@@ -31,14 +31,14 @@ import torch
 from labkit import cache
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import Paced
+from labkit.timing.drift import DriftCorrected
 
 SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
 KEYS = tuple((pattern,) for pattern in PATTERNS)
 BLOCKS = tuple(4**k for k in range(6, 13))  # bytes of one read: 4 KiB to 16 MiB
 FILE = 2**28  # bytes: enough that a device's own small caches do not hold it
-PACEMAKER = 4**8  # bytes of the read that tells how fast the device is at the moment
+REFERENCE = 4**8  # bytes of the read that tells how fast the device is at the moment
 _SPARE = 2**30  # bytes that must stay free
 _BUDGET = 0.2
 _IN_MEMORY = ("tmpfs", "ramfs")
@@ -64,7 +64,7 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
     keys = [(pattern,) for pattern in patterns]
     try:
         with session(state) as read:
-            timed = Paced(lambda: read(PACEMAKER, "random"), budget=_BUDGET, seconds=SECONDS)
+            timed = DriftCorrected(lambda: read(REFERENCE, "random"), budget=_BUDGET, seconds=SECONDS)
             report(0, f"Calibrating: {state} reads")
             return timed.calibration({(pattern,): timed.curve(BLOCKS, partial(partial, read, pattern=pattern))
                                       for pattern in patterns})

@@ -1,4 +1,4 @@
-"""The instruments of Lab 1.1: each runs for real, measures what it names, and says what is missing and why."""
+"""The probes of Lab 1.1: each runs for real, measures what it names, and says what is missing and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def small(quiet, tmp_path, monkeypatch):
-    """Instruments that measure little and quickly."""
+    """Probes that measure little and quickly."""
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(products, "SIDES", dict.fromkeys(products.SIDES, (32, 64, 128)))
     monkeypatch.setattr(memory, "SETS", (2**14, 2**18, 2**22))
@@ -45,16 +45,16 @@ def grows(curve) -> bool:
 
 @pytest.mark.parametrize("name", LAB.probes)
 def test_each_measures_what_it_names_in_times_that_grow_with_the_work(name, small, tmp_path):
-    instrument = import_module(f"labkit.measure.probes.{name}")
+    probe = import_module(f"labkit.measure.probes.{name}")
     threads, children = torch.get_num_threads(), psutil.Process().children(recursive=True)
     for _ in range(3):  # a neighbour may fall upon one point
-        calibration = instrument.calibrate(devices.best())
-        calibration.check(instrument.KEYS)
+        calibration = probe.calibrate(devices.best())
+        calibration.check(probe.KEYS)
         if all(grows(curve) for curve in calibration.curves.values()):
             break
     assert all(grows(curve) for curve in calibration.curves.values()), calibration
     assert all(reason.endswith(".") for reason in calibration.missing.values())
-    assert instrument.SECONDS > 0
+    assert probe.SECONDS > 0
     assert torch.get_num_threads() <= threads
     assert psutil.Process().children(recursive=True) == children
     kept = machine.Machine("A machine", "cpu", 2**30, calibrations={name: calibration})
@@ -143,7 +143,7 @@ def test_a_real_copy_takes_longer_the_more_it_carries(name):
     assert min(times[0]() for _ in range(5)) < min(times[1]() for _ in range(5))
 
 
-# At one pace
+# At one speed
 
 
 def at(speed, seconds):
@@ -154,12 +154,12 @@ def at(speed, seconds):
 def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(quiet):
     speeds = itertools.cycle([1.0, 0.8, 1.25])
     now = [1.0]
-    paced = drift.Paced(at(lambda: now[0], 2e-3), budget=0.01)
+    corrected = drift.DriftCorrected(at(lambda: now[0], 2e-3), budget=0.01)
     curve = []
     for work in range(1, 10):
         now[0] = next(speeds)
-        curve.append([work, paced(at(lambda: now[0], work * 1e-3))])
-    calibration = paced.calibration({("work",): curve})
+        curve.append([work, corrected(at(lambda: now[0], work * 1e-3))])
+    calibration = corrected.calibration({("work",): curve})
     for work, seconds in calibration.curve("work"):
         assert seconds == pytest.approx(work * 1e-3)
     assert calibration.reference_seconds == pytest.approx(2e-3)
@@ -167,13 +167,13 @@ def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(quiet):
     calibration.check([("work",)])
 
 
-def test_a_pacemaker_that_was_disturbed_itself_is_not_believed(quiet):
+def test_a_reference_kernel_that_was_disturbed_itself_is_not_believed(quiet):
     now = [1.0]
-    paced, curve = drift.Paced(at(lambda: now[0], 1e-3), budget=0.01), []
+    corrected, curve = drift.DriftCorrected(at(lambda: now[0], 1e-3), budget=0.01), []
     for work in range(1, 6):
         now[0] = 0.01 if work == 3 else 1.0
-        curve.append([work, paced(lambda work=work: work * 1e-3)])
-    seconds = dict(paced.calibration({("work",): curve}).curve("work"))
+        curve.append([work, corrected(lambda work=work: work * 1e-3)])
+    seconds = dict(corrected.calibration({("work",): curve}).curve("work"))
     assert [seconds[work] for work in (1, 2, 4, 5)] == pytest.approx([1e-3, 2e-3, 4e-3, 5e-3])
     assert 1e-3 < seconds[3] < 3e-3
     timing, speed = drift.timed(lambda: 3e-3, at(lambda: 0.01, 1e-3), reference_seconds=1e-3, budget=0.02)
@@ -182,7 +182,7 @@ def test_a_pacemaker_that_was_disturbed_itself_is_not_believed(quiet):
 
 
 def test_a_point_that_a_disturbance_slowed_is_looked_at_again():
-    class Looked(drift.Paced):
+    class Looked(drift.DriftCorrected):
         def __call__(self, sample):
             return sample()
 
@@ -215,12 +215,12 @@ def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, wo
 
     def calibrate(device):
         now = [1.0]
-        paced, curve = drift.Paced(at(lambda: now[0], 1e-3), budget=0.01), []
+        corrected, curve = drift.DriftCorrected(at(lambda: now[0], 1e-3), budget=0.01), []
         for work in range(1, 11):
             if work == 6:
                 now[0] = 1 / change
-            curve.append([work, paced(at(lambda: now[0], work * 1e-3))])
-        found.append(paced.calibration({("read",): curve, ("triad",): curve}))
+            curve.append([work, corrected(at(lambda: now[0], work * 1e-3))])
+        found.append(corrected.calibration({("read",): curve, ("triad",): curve}))
         return found[-1]
 
     monkeypatch.setattr(memory, "calibrate", calibrate)
@@ -235,13 +235,13 @@ def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, wo
 def test_a_moment_that_stays_busy_is_measured_again_and_then_told(monkeypatch):
     shares = iter([0.9] * 2 + [0.0] * 1000)
     monkeypatch.setattr(clock.Contention, "share", lambda self: next(shares))
-    paced = drift.Paced(lambda: 1e-3, budget=0.01)
-    assert paced(lambda: 2e-3) == pytest.approx(2)
-    assert paced.calibration({("call",): [[1, 2.0]]}).contention <= clock.CONTENDED
+    corrected = drift.DriftCorrected(lambda: 1e-3, budget=0.01)
+    assert corrected(lambda: 2e-3) == pytest.approx(2)
+    assert corrected.calibration({("call",): [[1, 2.0]]}).contention <= clock.CONTENDED
     monkeypatch.setattr(clock.Contention, "share", lambda self: 0.5)
-    paced = drift.Paced(lambda: 1e-3, budget=0.01)
-    paced(lambda: 2e-3)
-    assert paced.calibration({("call",): [[1, 2.0]]}).contention == pytest.approx(0.5)
+    corrected = drift.DriftCorrected(lambda: 1e-3, budget=0.01)
+    corrected(lambda: 2e-3)
+    assert corrected.calibration({("call",): [[1, 2.0]]}).contention == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
