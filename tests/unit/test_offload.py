@@ -35,23 +35,11 @@ from labkit.specs.link import LinkSpec
 from labkit.widgets.explorer import Explorer
 
 WIDTH = 4
-FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "conv8": lambda c: 36 * c**2 * 16,
-         "dense": lambda c: 6 * c}
-
-
-def calibration():
-    """Return what the probe would find on a machine that follows simple rules."""
-    curves = {("layer", kind): [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
-              for kind, flop in FLOPS.items()}
-    messages = fakes.link(5e-4, 1e9, (16, 4112, 16400, 65552))
-    waking = [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]
-    over = {("message", rung): messages for rung in ("relay", "tunnel")}
-    return fakes.calibration({**curves, **over, "waking": waking})
 
 
 @pytest.fixture(scope="module")
 def here():
-    return fakes.machine(calibrations={"offload": calibration()})
+    return fakes.machine(calibrations={"offload": fakes.offload()})
 
 
 @pytest.fixture(scope="module")
@@ -546,56 +534,6 @@ def test_the_figures_show_what_they_are_given():
     assert len(figures.outage(testbed.Watch(answers, (0, 1, 2), (0.5, 1.5))).axes[0].get_lines()) == 2
     assert not figures.outage(Unavailable("No link.")).axes[0].get_lines()
     assert figures.kept([0.05, 0.1], [100, 0], 0.08).axes[0].get_ylabel() == "answers in time (%)"
-
-
-# The whole site, for real
-
-
-def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = testbed.EdgeTestbed(team)
-    with over.open() as same, over.open():
-        assert same is over
-        answers = over.run(testbed.CASCADE, LinkSpec(0.005, 12.5e6), 20)
-        assert [answer.choice for answer in answers] == team.choices[testbed.CASCADE][:20].tolist()
-        watch = testbed.outage(over, LinkSpec(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
-        with pytest.raises(NoAnswer, match="choose a later deadline"):
-            testbed.outage(over, LinkSpec(0.2, 12.5e6), deadline=0.05, count=3)
-        shares = [testbed.in_time(over, LinkSpec(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
-    assert over.link is None
-    assert shares == [100, 0]
-    assert len(watch.answers) == sum(watch.counts().values()) == 120
-    assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0
-    assert watch.asked_cloud(*watch.down) == 0
-    assert watch.recovery is not None
-    assert "cascade" in str(testbed.table(team, {testbed.CASCADE: answers, testbed.CLOUD: Unavailable("No.")}))
-
-
-def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
-    """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
-    made_up = fakes.machine(calibrations={"offload": calibration()})
-    times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
-    usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
-    with times.session():
-        for strategy in (testbed.CLOUD, "cut after 2"):
-            found = times.measure(strategy=strategy, **usual)
-            assert found.low <= found.value <= found.high and found.value > 0.1
-    road = dict(rate=10, speed=130, round_trip=0.1, deadline=0.033)
-    with metres.session():
-        stops = {who: metres.measure(strategy=who, **road).value
-                 for who in (testbed.EDGE, testbed.HYBRID, testbed.CLOUD)}
-    assert predicted.braking(130) < stops[testbed.EDGE] < stops[testbed.HYBRID] < stops[testbed.CLOUD]
-    assert not metres.measure(strategy=offload.DRIVER, **road)
-
-
-@pytest.mark.slow
-def test_the_instrument_finds_all_that_it_names(quiet):
-    before = torch.get_num_threads()
-    found = probe.calibrate(torch.device("cpu"))
-    found.check(probe.KEYS)
-    assert torch.get_num_threads() == before
-    assert not found.reason("message", "relay") and not any(key[0] == "layer" for key in found.missing)
-    for kind in probe.KINDS:
-        assert len(found.curve("layer", kind)) == len(probe.WIDTHS)
 
 
 # Exercises
