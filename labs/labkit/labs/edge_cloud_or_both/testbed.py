@@ -29,9 +29,9 @@ from labkit.offload.edge import Answer, Device, Line
 from labkit.offload.parts import LAYERS as ALL_LAYERS
 from labkit.offload.parts import payload
 from labkit.offload.wire import HEAD, NoAnswer
-from labkit.predict.generalisation import wilson
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
+from labkit.stats import wilson
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
