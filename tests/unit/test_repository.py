@@ -105,11 +105,17 @@ def test_readme_names_only_files_that_exist():
 @notebooks
 def test_notebook_is_fit_to_publish(path):
     notebook = json.loads(path.read_text("utf-8"))
+    strip = (f"{path.name} holds what a run or another program left in it: "
+             f"nbstripout --keep-id {path.relative_to(ROOT).as_posix()}")
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-    assert "widgets" not in notebook["metadata"]
+    assert "widgets" not in notebook["metadata"], strip
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) >= (4, 5) and all("id" in c for c in notebook["cells"]), (
+        f"{path.name} was saved in an older format, without the cells' ids, as Colab does. Bring it up to date with: "
+        f"python -c 'import nbformat as n, sys; p = sys.argv[1]; n.write(n.v4.upgrade(n.read(p, 4)), p)' "
+        f"{path.relative_to(ROOT).as_posix()}")
     assert not MACHINE_PATH.search(path.read_text("utf-8"))
     for cell in cells(path, "code"):
-        assert cell["outputs"] == [] and cell["execution_count"] is None, "run nbstripout"
+        assert cell["outputs"] == [] and cell["execution_count"] is None, strip
         assert len(source(cell).splitlines()) <= 25, source(cell)[:80]
 
 

@@ -2,7 +2,8 @@
 
 With a kernel a `LabWidget` is an ordinary anywidget. While the book is built (`CLUSTER_TO_EDGE_BOOK` is set) it
 opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state
-as JSON, and three lines of script that fetch the shared module and render it into the page.
+as JSON, and three lines of script that fetch the shared module and render it into the page. Where scripts may not run,
+in a sandboxed frame or under a strict policy, a picture and words stay, and a line that says how to get the live page.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _numbers = itertools.count(1)
 # `data-content_root` is how Sphinx tells a page where the book's root is.
 _PAGE = """<div class="labkit-host" id="{id}" data-module="{module}">
 {fallback}
+<p class="labkit-still">This is a still: it comes alive where scripts may run.
+<a href="#{id}" target="_blank" rel="noopener">Open this page in a tab of its own</a>.</p>
 <script type="application/json">{state}</script>
 <script type="module">
 const root = document.documentElement.dataset.content_root ?? "";

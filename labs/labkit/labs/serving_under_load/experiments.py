@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from labkit import effort, host
@@ -28,6 +29,7 @@ WAYS = {"batches of 4": dict(max_batch=4, window=0.0, replicas=1),
         "batches of 8": dict(max_batch=8, window=0.0, replicas=1),
         "8, window 20 ms": dict(max_batch=8, window=0.02, replicas=1),
         "two servers of 4": dict(max_batch=4, window=0.0, replicas=2)}
+_FILLS = 3 * MAX_QUEUE  # requests at twice the capacity, half of which are answered meanwhile: more than fit the queue
 DRAWN = ("p50", "p90", "p99")  # in the figure
 
 
@@ -51,6 +53,13 @@ def play(server: Service, queue: Queue) -> Played:
     return queueing.play(server, queue, count)
 
 
+@lru_cache(maxsize=8192)
+def _percentile(server: Service, queue: Queue, place: float, level: str) -> tuple[float, dict[str, float], float]:
+    """Return a percentile of the answers in seconds, its parts, and the share of requests that are turned away."""
+    played = play(server, queue)
+    return *played.percentile(place), played.shed
+
+
 def answers(machine: Machine, testbed: ServerTestbed | None = None, *, title: str = "Answers under load") -> Experiment:
     """Return the experiment on the time of an answer, by arrivals, batches, replicas and the network between.
 
@@ -65,9 +74,9 @@ def answers(machine: Machine, testbed: ServerTestbed | None = None, *, title: st
     server, testbed = service(machine), testbed or ServerTestbed(machine)
 
     def predict(rate, max_batch, window, replicas, trip, percentile):
-        played = play(server, Queue(rate, max_batch, window, MAX_QUEUE, replicas))
-        seconds, parts = played.percentile(PERCENTILES[percentile])
-        note = f"{percent(played.shed)} of the requests are turned away." if played.shed > 0.005 else ""
+        queue = Queue(rate, max_batch, window, MAX_QUEUE, replicas)
+        seconds, parts, shed = _percentile(server, queue, PERCENTILES[percentile], effort.current())
+        note = f"{percent(shed)} of the requests are turned away." if shed > 0.005 else ""
         value = seconds + trip
         return Outcome(value, "s", low=value / (1 + BAND), high=value / (1 - BAND), parts={**parts, "the link": trip},
                        note=note)
@@ -199,7 +208,12 @@ class Flood:
         if self.http_binds:
             return Unavailable("HTTP, and not the network, limits this server: requests queue for the event loop, "
                                "where nobody turns them away.")
-        return Outcome(100 * self.flooded.shed, "%") if self.flooded else self.flooded
+        if not self.flooded:
+            return self.flooded
+        came = len(self.flooded.load.due)
+        if came < _FILLS and not self.flooded.shed:
+            return Unavailable(f"Only {came:,} requests came in the time that there was, too few to fill the queue.")
+        return Outcome(100 * self.flooded.shed, "%")
 
     @property
     def lost(self) -> int | Unavailable:
@@ -224,7 +238,8 @@ class Flood:
 
 def flood(testbed: ServerTestbed, machine: Machine) -> Flood:
     """Let twice as many requests come as the server can answer, and then few again; the testbed is open."""
-    flooded, after = (testbed.load(at(machine, load), MAX_BATCH, 0.0) for load in (2.0, 0.1))
+    flooded = testbed.load(at(machine, 2.0), MAX_BATCH, 0.0, fewest=_FILLS)
+    after = testbed.load(at(machine, 0.1), MAX_BATCH, 0.0)
     busy = max(at(machine, 2.0) * service(machine).handling, flooded.load.busy if flooded else 0.0)
     return Flood(flooded, after, busy > 0.8)
 

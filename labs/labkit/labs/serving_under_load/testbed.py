@@ -28,9 +28,10 @@ CLOSED, OPEN = "closed loop", "open loop"
 _WANDERED = 0.1  # a speed that changes by more than this spoils a point
 _WARM = 0.9  # the share of the requests that come after the first tenth of the time
 _SPARE = 1.1  # more requests than needed: arrivals are random
+_FEWEST = 12  # answers of a point: enough for a median
 _LEAST_S = 1.0  # for a point, so that it meets more than one mood of the machine
 _HIDES = 120  # answers for each client of a closed loop: the one that meets the stop is rarer than one in a hundred
-_SHOWS = 30  # answers of an open loop: a tenth of them meet the stop
+_SHOWS = 20  # answers of an open loop: a tenth of them meet the stop
 _TRIED_S = 0.3  # for the rate of so many clients
 
 
@@ -119,21 +120,23 @@ class ServerTestbed:
 
         return [self._session.start(place, probe.standing) for place in range(replicas)]
 
-    def load(self, rate: float, max_batch: int, window: float, replicas: int = 1) -> LoadPoint | Unavailable:
+    def load(self, rate: float, max_batch: int, window: float, replicas: int = 1,
+             fewest: int = _FEWEST) -> LoadPoint | Unavailable:
         """Let requests come at random; a setting that was met in this block is not met twice.
 
         Args:
-            rate: requests a second in turn with the reference kernel; it is adapted to today's.
-            max_batch, window: of the servers' queues; the window in seconds in turn with the reference kernel.
+            rate: requests a second at the calibrated speed; it is adapted to today's.
+            max_batch, window: of the servers' queues; the window in seconds at the calibrated speed.
             replicas: servers that get the requests in turn.
+            fewest: answers for which the point lasts in any case, up to twice its time.
         """
-        setting = (rate, max_batch, window, replicas)
+        setting = (rate, max_batch, window, replicas, fewest)
         try:
             return self._session.start(setting, lambda: nullcontext(self._measured(*setting)))
         except HelperFailed as trouble:
             return Unavailable(f"The server could not be measured: {trouble}")
 
-    def _measured(self, rate, max_batch, window, replicas) -> LoadPoint | Unavailable:
+    def _measured(self, rate, max_batch, window, replicas, fewest) -> LoadPoint | Unavailable:
         """Measure between two looks at the machine's speed; again, a few times, where it changed or others worked."""
         pairs = self.pairs(replicas)
         self._settings += 1
@@ -145,7 +148,7 @@ class ServerTestbed:
             for server, _ in pairs:
                 server.configure(max_batch=max_batch, window=window * before, max_queue=MAX_QUEUE)
             answered = min(rate, queueing.capacity(self._service, max_batch, replicas))
-            seconds = self.seconds(answered / before)
+            seconds = self.seconds(answered / before, fewest)
             ports = [server.port for server, _ in pairs]
             load = pairs[0][1].open(ports, rate / before, seconds, seed=100 * self._settings + attempt)
             after = self._slow(pairs)
@@ -154,10 +157,15 @@ class ServerTestbed:
                 break
         return LoadPoint(load, (before * after) ** 0.5 if math.isfinite(after) else before, busy)
 
-    def seconds(self, rate: float) -> float:
-        """Return for how long requests have to come until so many answers a second carry the highest percentile."""
+    def seconds(self, rate: float, fewest: int = _FEWEST) -> float:
+        """Return for how long requests have to come until so many answers a second carry the highest percentile.
+
+        Args:
+            rate: answers a second.
+            fewest: answers that are waited for even where the time for a point is over, up to twice that time.
+        """
         enough = _SPARE * needed(self._percentile) / _WARM / rate
-        return max(min(max(enough, _LEAST_S), self._most), 2 / rate)
+        return max(min(max(enough, _LEAST_S), self._most), min(fewest / rate, 2 * self._most), 2 / rate)
 
     def _slow(self, pairs) -> float:
         from labkit.measure.probes import serving as probe
