@@ -27,11 +27,12 @@ from labkit.measure.probes import offload as probe
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.offload import cloud as clouds
 from labkit.offload import parts, wire
-from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
+from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, CloudConnection, Device
 from labkit.offload.wire import BadAnswer, NoAnswer
 from labkit.predict import offload as predicted
 from labkit.specs import network
 from labkit.specs.link import LinkSpec
+from labkit.specs.network import payload
 from labkit.widgets.explorer import Explorer
 
 WIDTH = 4
@@ -138,16 +139,16 @@ def test_a_network_in_two_parts_says_what_it_says_whole(cut, large, pictures):
         first = parts.run(stages[:cut], pictures[:1]) if cut else pictures[:1]
         if cut < parts.LAYERS:
             content = parts.pack(first[0])
-            assert len(content) == parts.payload(WIDTH, cut) == predicted.payload(WIDTH, cut)
+            assert len(content) == payload(WIDTH, cut)
             first = parts.run(stages[cut:], parts.unpack(WIDTH, cut, content))
     assert torch.equal(first, whole)
 
 
 @pytest.mark.parametrize("width", [1, 4, 24, 64])
 def test_the_bytes_sent_follow_from_the_layers(width):
-    assert predicted.payload(width, 0) == 3 * 32 * 32
-    assert [predicted.payload(width, cut) for cut in (1, 2, 3)] == [4 * width * n for n in (256, 128, 64)]
-    assert predicted.payload(width, 4) == 0
+    assert payload(width, 0) == 3 * 32 * 32
+    assert [payload(width, cut) for cut in (1, 2, 3)] == [4 * width * n for n in (256, 128, 64)]
+    assert payload(width, 4) == 0
     assert [math.prod(shape) for shape in parts.shapes(width)] == [layer.read for layer in network.cats(width)]
 
 
@@ -166,7 +167,7 @@ def test_the_device_answers_as_the_network_does(cut, cloud, small, large, pictur
     with Device(small, large, dialling(cloud)) as device:
         answers = [device.split(picture, cut) for picture in pictures]
     assert [answer.choice for answer in answers] == expected
-    sent = predicted.payload(WIDTH, cut)
+    sent = payload(WIDTH, cut)
     assert {answer.sent for answer in answers} == {sent + predicted.HEAD if sent else 0}
     assert {answer.by for answer in answers} == {CLOUD if sent else EDGE}
 
@@ -238,27 +239,27 @@ def test_a_wrong_request_is_refused_in_words(message, words, cloud):
                                      struct.pack("<4sBBHII", wire.MARK, 9, 0, WIDTH, 1, 3072)])
 def test_nonsense_is_sent_away_and_the_cloud_goes_on(message, cloud):
     assert talk(cloud, message) == b""
-    with Line(dialling(cloud)) as line:
+    with CloudConnection(dialling(cloud)) as line:
         assert line.echo(10, 5) > 0
 
 
 def test_not_even_numbers_that_are_none_stop_the_cloud(cloud):
-    with Line(dialling(cloud)) as line:
+    with CloudConnection(dialling(cloud)) as line:
         with pytest.raises(BadAnswer, match="not finite"):
             line.ask(1, WIDTH, wire.numbers(np.full(1024, np.nan)), 5)
         assert line.ask(1, WIDTH, wire.numbers(np.zeros(1024)), 5).shape == (3,)
 
 
 def test_devices_beyond_the_seats_are_turned_away_and_seats_become_free(cloud):
-    lines = [Line(dialling(cloud)) for _ in range(clouds._DEVICES)]
+    lines = [CloudConnection(dialling(cloud)) for _ in range(clouds._DEVICES)]
     with pytest.raises(NoAnswer):
-        Line(dialling(cloud), 5)
+        CloudConnection(dialling(cloud), 5)
     for line in lines:
         line.close()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         try:
-            Line(dialling(cloud)).close()
+            CloudConnection(dialling(cloud)).close()
             return
         except NoAnswer:
             time.sleep(0.05)
@@ -395,7 +396,7 @@ def test_an_answer_takes_the_sum_of_its_parts(here):
     assert at[predicted.EDGE] == pytest.approx(predicted.compute(found, layers[:2]))
     assert at[predicted.CLOUD] == pytest.approx(predicted.compute(found, layers[2:]))
     assert at[predicted.LATENCY] == 0.02 and at[predicted.LOSSES] == 0
-    size = predicted.payload(24, 2) + 16
+    size = payload(24, 2) + 16
     assert at[predicted.BYTES] == pytest.approx(spec.transfer(size) + spec.transfer(28))
     assert predicted.compute(found, []) == 0
     assert set(at) <= set(predicted.PARTS)
