@@ -36,6 +36,7 @@ from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.link import LinkSpec
 from labkit.specs.network import payload
+from labkit.stats import Z
 from labkit.units import quantity
 
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"

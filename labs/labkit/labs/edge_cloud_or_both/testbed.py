@@ -31,6 +31,7 @@ from labkit.offload.wire import HEAD, NoAnswer
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.specs.network import payload
+from labkit.stats import wilson
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
