@@ -14,6 +14,8 @@ _LAYERS = {"conv32": (4, 16, 64), "conv16": (4, 16, 64), "conv8": (8, 32, 128), 
 _FLOP = {"conv32": lambda c: 54 * c * 16**2, "conv16": lambda c: 36 * c**2 * 8**2,
          "conv8": lambda c: 36 * c**2 * 4**2, "dense": lambda c: 6 * c}
 _FASTER = {"fp64": 0.5, "fp32": 1.0, "bf16": 2.0, "fp16": 0.05, "int8": 4.0}
+_OFFLOADED = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "conv8": lambda c: 36 * c**2 * 16,
+              "dense": lambda c: 6 * c}
 
 
 def calibration(curves: dict, missing: dict | None = None, **changes) -> Calibration:
@@ -164,6 +166,15 @@ def data_parallel(changes: dict | None = None) -> Calibration:
         [size, seconds + 2e-3 + size / 125e6] for size, seconds in longer] for backend in probe.LINKS}
     found |= {("spread",): [[place, 2e-3 * (1 + place / 4000)] for place in range(1, 401)]}
     return calibration(found | (changes or {}))
+
+
+def offload() -> Calibration:
+    """Return what `probes.offload` finds: layers that follow their operations, and a link that costs half a ms."""
+    curves = {("layer", kind): [[c, START + flop(c) / RATE] for c in (2, 8, 32, 128, 8192)]
+              for kind, flop in _OFFLOADED.items()}
+    messages = link(5e-4, 1e9, (16, 4112, 16400, 65552))
+    over = {("message", backend): messages for backend in ("relay", "tunnel")}
+    return calibration({**curves, **over, "waking": [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]})
 
 
 def machine(**changes) -> Machine:

@@ -16,7 +16,7 @@ import pytest
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link
 from labkit.offload import cloud
-from labkit.offload.edge import Line
+from labkit.offload.edge import CloudConnection
 from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec
@@ -49,7 +49,7 @@ def site(backend):
 def line(site):
     site.mend()
     site.set_link(LinkSpec())
-    with Line(site.dial) as line:
+    with CloudConnection(site.dial) as line:
         yield line
 
 
@@ -109,15 +109,15 @@ def test_nothing_passes_while_the_link_is_down_and_all_is_well_afterwards(site, 
         with pytest.raises(NoAnswer, match=r"not answered within 0\.3 s"):
             line.echo(0, 0.3)
         with pytest.raises(NoAnswer):
-            Line(site.dial, 0.3)
+            CloudConnection(site.dial, 0.3)
     finally:
         site.mend()
-    with Line(site.dial) as again:
+    with CloudConnection(site.dial) as again:
         assert again.echo(100, 10) > 0
 
 
 def test_two_connections_do_not_mix(site, line):
-    with Line(site.dial) as other:
+    with CloudConnection(site.dial) as other:
         for size in (0, 5000, 1):
             line.echo(size, 10)
             other.echo(size, 10)
@@ -169,13 +169,13 @@ def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(backend, victi
         link_pid = (children() - before).pop()
         with cloud.running(CatNet(2), way):
             cloud_pid = (children() - before - {link_pid}).pop()
-            with Line(way.dial) as line:
+            with CloudConnection(way.dial) as line:
                 os.kill({"link": link_pid, "cloud": cloud_pid}[victim], signal.SIGKILL)
                 with pytest.raises(NoAnswer):
                     for _ in range(50):
                         line.echo(0, 1)
             with pytest.raises(NoAnswer, match=r"cannot be reached|not answered|lost"):
-                Line(way.dial, 1)
+                CloudConnection(way.dial, 1)
     assert wait_until(lambda: children() <= before)
 
 

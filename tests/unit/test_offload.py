@@ -27,31 +27,20 @@ from labkit.measure.probes import offload as probe
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.offload import cloud as clouds
 from labkit.offload import parts, wire
-from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, Device, Line
+from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, CloudConnection, Device
 from labkit.offload.wire import BadAnswer, NoAnswer
 from labkit.predict import offload as predicted
 from labkit.specs import network
 from labkit.specs.link import LinkSpec
+from labkit.specs.network import payload
 from labkit.widgets.explorer import Explorer
 
 WIDTH = 4
-FLOPS = {"conv32": lambda c: 54 * c * 256, "conv16": lambda c: 36 * c**2 * 64, "conv8": lambda c: 36 * c**2 * 16,
-         "dense": lambda c: 6 * c}
-
-
-def calibration():
-    """Return what the probe would find on a machine that follows simple rules."""
-    curves = {("layer", kind): [[c, fakes.START + flop(c) / fakes.RATE] for c in (2, 8, 32, 128, 8192)]
-              for kind, flop in FLOPS.items()}
-    messages = fakes.link(5e-4, 1e9, (16, 4112, 16400, 65552))
-    waking = [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]
-    over = {("message", rung): messages for rung in ("relay", "tunnel")}
-    return fakes.calibration({**curves, **over, "waking": waking})
 
 
 @pytest.fixture(scope="module")
 def here():
-    return fakes.machine(calibrations={"offload": calibration()})
+    return fakes.machine(calibrations={"offload": fakes.offload()})
 
 
 @pytest.fixture(scope="module")
@@ -150,16 +139,16 @@ def test_a_network_in_two_parts_says_what_it_says_whole(cut, large, pictures):
         first = parts.run(stages[:cut], pictures[:1]) if cut else pictures[:1]
         if cut < parts.LAYERS:
             content = parts.pack(first[0])
-            assert len(content) == parts.payload(WIDTH, cut) == predicted.payload(WIDTH, cut)
+            assert len(content) == payload(WIDTH, cut)
             first = parts.run(stages[cut:], parts.unpack(WIDTH, cut, content))
     assert torch.equal(first, whole)
 
 
 @pytest.mark.parametrize("width", [1, 4, 24, 64])
 def test_the_bytes_sent_follow_from_the_layers(width):
-    assert predicted.payload(width, 0) == 3 * 32 * 32
-    assert [predicted.payload(width, cut) for cut in (1, 2, 3)] == [4 * width * n for n in (256, 128, 64)]
-    assert predicted.payload(width, 4) == 0
+    assert payload(width, 0) == 3 * 32 * 32
+    assert [payload(width, cut) for cut in (1, 2, 3)] == [4 * width * n for n in (256, 128, 64)]
+    assert payload(width, 4) == 0
     assert [math.prod(shape) for shape in parts.shapes(width)] == [layer.read for layer in network.cats(width)]
 
 
@@ -178,7 +167,7 @@ def test_the_device_answers_as_the_network_does(cut, cloud, small, large, pictur
     with Device(small, large, dialling(cloud)) as device:
         answers = [device.split(picture, cut) for picture in pictures]
     assert [answer.choice for answer in answers] == expected
-    sent = predicted.payload(WIDTH, cut)
+    sent = payload(WIDTH, cut)
     assert {answer.sent for answer in answers} == {sent + predicted.HEAD if sent else 0}
     assert {answer.by for answer in answers} == {CLOUD if sent else EDGE}
 
@@ -250,27 +239,27 @@ def test_a_wrong_request_is_refused_in_words(message, words, cloud):
                                      struct.pack("<4sBBHII", wire.MARK, 9, 0, WIDTH, 1, 3072)])
 def test_nonsense_is_sent_away_and_the_cloud_goes_on(message, cloud):
     assert talk(cloud, message) == b""
-    with Line(dialling(cloud)) as line:
+    with CloudConnection(dialling(cloud)) as line:
         assert line.echo(10, 5) > 0
 
 
 def test_not_even_numbers_that_are_none_stop_the_cloud(cloud):
-    with Line(dialling(cloud)) as line:
+    with CloudConnection(dialling(cloud)) as line:
         with pytest.raises(BadAnswer, match="not finite"):
             line.ask(1, WIDTH, wire.numbers(np.full(1024, np.nan)), 5)
         assert line.ask(1, WIDTH, wire.numbers(np.zeros(1024)), 5).shape == (3,)
 
 
 def test_devices_beyond_the_seats_are_turned_away_and_seats_become_free(cloud):
-    lines = [Line(dialling(cloud)) for _ in range(clouds._DEVICES)]
+    lines = [CloudConnection(dialling(cloud)) for _ in range(clouds._DEVICES)]
     with pytest.raises(NoAnswer):
-        Line(dialling(cloud), 5)
+        CloudConnection(dialling(cloud), 5)
     for line in lines:
         line.close()
     end = time.monotonic() + 5
     while time.monotonic() < end:
         try:
-            Line(dialling(cloud)).close()
+            CloudConnection(dialling(cloud)).close()
             return
         except NoAnswer:
             time.sleep(0.05)
@@ -407,7 +396,7 @@ def test_an_answer_takes_the_sum_of_its_parts(here):
     assert at[predicted.EDGE] == pytest.approx(predicted.compute(found, layers[:2]))
     assert at[predicted.CLOUD] == pytest.approx(predicted.compute(found, layers[2:]))
     assert at[predicted.LATENCY] == 0.02 and at[predicted.LOSSES] == 0
-    size = predicted.payload(24, 2) + 16
+    size = payload(24, 2) + 16
     assert at[predicted.BYTES] == pytest.approx(spec.transfer(size) + spec.transfer(28))
     assert predicted.compute(found, []) == 0
     assert set(at) <= set(predicted.PARTS)
@@ -546,56 +535,6 @@ def test_the_figures_show_what_they_are_given():
     assert len(figures.outage(testbed.Watch(answers, (0, 1, 2), (0.5, 1.5))).axes[0].get_lines()) == 2
     assert not figures.outage(Unavailable("No link.")).axes[0].get_lines()
     assert figures.kept([0.05, 0.1], [100, 0], 0.08).axes[0].get_ylabel() == "answers in time (%)"
-
-
-# The whole site, for real
-
-
-def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
-    over = testbed.EdgeTestbed(team)
-    with over.open() as same, over.open():
-        assert same is over
-        answers = over.run(testbed.CASCADE, LinkSpec(0.005, 12.5e6), 20)
-        assert [answer.choice for answer in answers] == team.choices[testbed.CASCADE][:20].tolist()
-        watch = testbed.outage(over, LinkSpec(0.005, 12.5e6), deadline=0.25, count=120, every=0.03)
-        with pytest.raises(NoAnswer, match="choose a later deadline"):
-            testbed.outage(over, LinkSpec(0.2, 12.5e6), deadline=0.05, count=3)
-        shares = [testbed.in_time(over, LinkSpec(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
-    assert over.link is None
-    assert shares == [100, 0]
-    assert len(watch.answers) == sum(watch.counts().values()) == 120
-    assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0
-    assert watch.asked_cloud(*watch.down) == 0
-    assert watch.recovery is not None
-    assert "cascade" in str(testbed.table(team, {testbed.CASCADE: answers, testbed.CLOUD: Unavailable("No.")}))
-
-
-def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
-    """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
-    made_up = fakes.machine(calibrations={"offload": calibration()})
-    times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
-    usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
-    with times.session():
-        for strategy in (testbed.CLOUD, "cut after 2"):
-            found = times.measure(strategy=strategy, **usual)
-            assert found.low <= found.value <= found.high and found.value > 0.1
-    road = dict(rate=10, speed=130, round_trip=0.1, deadline=0.033)
-    with metres.session():
-        stops = {who: metres.measure(strategy=who, **road).value
-                 for who in (testbed.EDGE, testbed.HYBRID, testbed.CLOUD)}
-    assert predicted.braking(130) < stops[testbed.EDGE] < stops[testbed.HYBRID] < stops[testbed.CLOUD]
-    assert not metres.measure(strategy=offload.DRIVER, **road)
-
-
-@pytest.mark.slow
-def test_the_instrument_finds_all_that_it_names(quiet):
-    before = torch.get_num_threads()
-    found = probe.calibrate(torch.device("cpu"))
-    found.check(probe.KEYS)
-    assert torch.get_num_threads() == before
-    assert not found.reason("message", "relay") and not any(key[0] == "layer" for key in found.missing)
-    for kind in probe.KINDS:
-        assert len(found.curve("layer", kind)) == len(probe.WIDTHS)
 
 
 # Exercises

@@ -25,6 +25,7 @@ from labkit.netem import tunnel
 from labkit.netem.link import EmulatedLink
 from labkit.offload import parts, wire
 from labkit.processes import Helper, say, serve
+from labkit.specs.network import payload
 
 _IDLE_S = 60.0  # a device that says nothing for so long is let go
 _MESSAGE_S = 20.0  # and one that needs so long for one message
@@ -111,7 +112,7 @@ class Cloud:
             return f"There is no message of kind {what}."
         if width != self.width:
             return f"This cloud has a network of width {self.width}, and was asked for {width}."
-        expected = parts.payload(self.width, what)
+        expected = payload(self.width, what)
         return "" if size == expected else f"After {what} layers come {expected:,} bytes, not {size:,}."
 
     def _scores(self, layers: int, payload: bytes) -> np.ndarray:

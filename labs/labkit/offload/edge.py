@@ -20,6 +20,7 @@ from torch import Tensor
 from labkit.models.networks.cats import CatNet
 from labkit.offload import parts, wire
 from labkit.offload.wire import BadAnswer, NoAnswer
+from labkit.specs.network import payload
 
 PATIENCE_S = 5.0  # for a cloud without which there is no answer
 EDGE, CLOUD, FALLBACK = "the edge", "the cloud", "the edge, for want of an answer"
@@ -47,7 +48,7 @@ class Answer:
     received: int = 0
 
 
-class Line:
+class CloudConnection:
     """A connection to the cloud.
 
     Args:
@@ -70,7 +71,7 @@ class Line:
             self.close()
             raise
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> CloudConnection:
         return self
 
     def __exit__(self, *_) -> None:
@@ -134,7 +135,7 @@ class Device:
         self._small = parts.stages(small) if small else []
         self._large = parts.stages(large)
         self._width, self._slower, self._dial = large[0].out_channels, slower, dial
-        self._line: Line | None = None
+        self._line: CloudConnection | None = None
         self._seeking: _Seeking | None = None
         self._threads = 1
 
@@ -200,7 +201,7 @@ class Device:
         try:
             return self._asked(0, picture[None], deadline - (perf_counter() - begin), begin)
         except NoAnswer:
-            return Answer(own, FALLBACK, perf_counter() - begin, sent=wire.HEAD.size + parts.payload(self._width, 0))
+            return Answer(own, FALLBACK, perf_counter() - begin, sent=wire.HEAD.size + payload(self._width, 0))
 
     def _compute(self, stages, data: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -212,7 +213,7 @@ class Device:
         payload = parts.pack(data[0])
         try:
             if self._line is None:
-                self._line = Line(self._dial, limit)
+                self._line = CloudConnection(self._dial, limit)
             scores = self._line.ask(layers, self._width, payload, limit)
         except NoAnswer:
             if self._line:
@@ -242,9 +243,9 @@ class Device:
         return self._line is not None
 
 
-def _prompt(dial: Dial, deadline: float) -> Line:
+def _prompt(dial: Dial, deadline: float) -> CloudConnection:
     """Return a line to a cloud that answers within the deadline; raises `NoAnswer` where there is none."""
-    line = Line(dial, max(_ATTEMPT_S, 2 * deadline))
+    line = CloudConnection(dial, max(_ATTEMPT_S, 2 * deadline))
     try:
         line.echo(0, deadline)
     except NoAnswer:
@@ -262,7 +263,7 @@ class _Seeking:
         self._thread = threading.Thread(target=self._seek, daemon=True)
         self._thread.start()
 
-    def found(self) -> Line | None:
+    def found(self) -> CloudConnection | None:
         """Return the line once there is one; it is the caller's then."""
         if self._thread.is_alive():
             return None

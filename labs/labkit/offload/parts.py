@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 import torch
@@ -26,16 +25,6 @@ def stages(network: CatNet) -> list[nn.Module]:
 def shapes(width: int) -> list[tuple[int, ...]]:
     """Return the shape of what may be sent for one picture: the picture, then what each convolution writes."""
     return [(3, SIZE, SIZE), *((width * 2**k, SIZE // 2 ** (k + 1), SIZE // 2 ** (k + 1)) for k in range(LAYERS - 1))]
-
-
-def payload(width: int, layers: int) -> int:
-    """Return the bytes that are sent for one picture after `layers` layers: a byte or a 32-bit float a number.
-
-    After all layers nothing is sent.
-    """
-    if layers == LAYERS:
-        return 0
-    return prod(shapes(width)[layers]) * (1 if layers == 0 else 4)
 
 
 def run(some: Sequence[nn.Module], data: Tensor) -> Tensor:

@@ -24,17 +24,6 @@ PARTS = (EDGE, MESSAGES, LATENCY, BYTES, LOSSES, CLOUD)
 COMPUTED = (EDGE, MESSAGES, CLOUD)  # the parts that take longer on a slower machine; the others are the link's own
 
 
-def payload(width: int, cut: int) -> int:
-    """Return the bytes that are sent for a picture when `cut` layers of a network run at the edge.
-
-    A picture has a byte for each number, what a layer writes has a 32-bit float; after all layers nothing is sent.
-    """
-    layers = network.cats(width)
-    if cut == 0:
-        return layers[0].read
-    return network.FLOAT * layers[cut - 1].written if cut < len(layers) else 0
-
-
 def compute(calibration: Calibration, layers: Sequence[network.Layer], times: int = 1) -> float:
     """Return the seconds of some layers for one picture on one core that was idle before.
 
@@ -91,7 +80,7 @@ def split(calibration: Calibration, backend: str, spec: LinkSpec, width: int, cu
     parts = {EDGE: compute(calibration, layers[:cut], slower)}
     if cut < len(layers):
         there = layers[cut:]
-        parts |= message(calibration, backend, spec, payload(width, cut))
+        parts |= message(calibration, backend, spec, network.payload(width, cut))
         parts[CLOUD] = floor(*cloud, there) if cloud else compute(calibration, there)
     return parts
 

@@ -144,3 +144,12 @@ def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
     }
 
 
+def payload(width: int, cut: int) -> int:
+    """Return the bytes that travel for a picture when the first `cut` layers of the cat network run elsewhere.
+
+    A picture has a byte for each number, what a layer writes has a 32-bit float; after all layers nothing is sent.
+    """
+    layers = cats(width)
+    if cut == 0:
+        return layers[0].read
+    return FLOAT * layers[cut - 1].written if cut < len(layers) else 0

@@ -8,21 +8,21 @@ from labkit.checks import holds, number
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.machine import Machine
 from labkit.models.evaluation import evaluate
-from labkit.predict import offload as predicted
+from labkit.specs import network
 
 _SENT, _RIGHT = 0.15, 98.0  # exercise 4: the share of pictures that may go to the cloud, and the accuracy to reach in %
 
 
 def payload(answer: int | None, width: int, cut: int) -> bool | None:
     """Check the bytes that travel for a picture when a network of some width is cut after some layers."""
-    return number(answer, predicted.payload(width, cut), tolerance=0, hint=(
+    return number(answer, network.payload(width, cut), tolerance=0, hint=(
         "Each convolution halves the side of the picture; the first writes `width` channels, each further one twice as "
         "many as the one before it. What it wrote are 32-bit numbers."))
 
 
 def widest(answer: int | None) -> bool | None:
     """Check the widest network whose activations after the first layer take no more bytes than the picture."""
-    fits = max(width for width in range(1, 65) if predicted.payload(width, 1) <= predicted.payload(width, 0))
+    fits = max(width for width in range(1, 65) if network.payload(width, 1) <= network.payload(width, 0))
     return number(answer, fits, tolerance=0, hint=(
         "The picture has 32 × 32 points of three bytes. After the first layer, 16 × 16 points have `width` numbers of "
         "four bytes each."))

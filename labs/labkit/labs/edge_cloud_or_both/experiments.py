@@ -35,6 +35,7 @@ from labkit.predict import offload as predicted
 from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.link import LinkSpec
+from labkit.specs.network import payload
 from labkit.units import quantity
 
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
@@ -248,7 +249,7 @@ def payload_table(widths: Sequence[int] = (2, 4, 24)) -> TextTable:
     """Return the bytes that are sent for a picture, by where a network of some width is cut."""
     names = ("the picture", "after layer 1", "after layer 2", "after layer 3", "all layers at the edge")
     return TextTable(["sent for one picture", *(f"width {width}" for width in widths)], [
-        [name, *(quantity(predicted.payload(width, cut), "B") for width in widths)]
+        [name, *(quantity(payload(width, cut), "B") for width in widths)]
         for cut, name in enumerate(names)])
 
 

@@ -25,13 +25,13 @@ from labkit.offload import cloud as clouds
 from labkit.offload.edge import CLOUD as BY_CLOUD
 from labkit.offload.edge import EDGE as BY_EDGE
 from labkit.offload.edge import FALLBACK as BY_FALLBACK
-from labkit.offload.edge import Answer, Device, Line
+from labkit.offload.edge import Answer, CloudConnection, Device
 from labkit.offload.parts import LAYERS as ALL_LAYERS
-from labkit.offload.parts import payload
 from labkit.offload.wire import HEAD, NoAnswer
 from labkit.predict.generalisation import wilson
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
+from labkit.specs.network import payload
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
@@ -163,7 +163,8 @@ def measured(spec: LinkSpec, backend: str | None = None) -> dict[str, tuple[floa
     The round trip is that of an empty message and its answer, the median of 15; the bandwidth is that of a long
     message, the best of some, its round trip taken off. Both contain what sending and receiving costs the computer.
     """
-    with linking.emulated_link(spec, backend) as link, clouds.running(CatNet(1), link), Line(link.dial) as line:
+    with linking.emulated_link(spec, backend) as link, clouds.running(CatNet(1), link), \
+            CloudConnection(link.dial) as line:
         trip = median(line.echo(0, _PATIENCE_S) for _ in range(15))
         size = int(min(max(spec.rate * _LONG_S, 2**14), 2**18))
         fastest = min(line.echo(size, _PATIENCE_S) for _ in range(8))

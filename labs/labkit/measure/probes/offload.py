@@ -17,7 +17,7 @@ from labkit import effort
 from labkit.models.networks.cats import CatNet
 from labkit.netem import link
 from labkit.offload import cloud, parts, wire
-from labkit.offload.edge import PATIENCE_S, Line
+from labkit.offload.edge import PATIENCE_S, CloudConnection
 from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.progress import report
@@ -121,7 +121,8 @@ def _inference(stage, data):
 
 
 def _messages(backend) -> Iterator[list[float]]:
-    with link.emulated_link(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), Line(way.dial) as line:
+    with link.emulated_link(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), \
+            CloudConnection(way.dial) as line:
         for size in SIZES:
             message = wire.HEAD.size + size
             own = LINK.round_trip + LINK.transfer(message) + LINK.transfer(wire.ANSWER)
