@@ -15,6 +15,7 @@ from time import perf_counter, sleep
 import psutil
 import pytest
 
+from labkit import stats
 from labkit.progress import Cancelled, watch
 from labkit.timing import clock
 
@@ -25,18 +26,18 @@ def test_the_interval_holds_the_median_and_stays_within_the_samples():
     rng = random.Random(1)
     for n in (1, 2, 3, 7, 10, 99, 100):
         samples = [rng.expovariate(1) for _ in range(n)]
-        middle, low, high = clock.interval(samples)
+        middle, low, high = stats.median(samples)
         assert min(samples) <= low <= middle <= high <= max(samples)
         assert sum(s <= middle for s in samples) >= n / 2 <= sum(s >= middle for s in samples)
     with pytest.raises(ValueError, match="no samples"):
-        clock.interval([])
+        stats.median([])
 
 
 def test_four_times_the_samples_halve_the_interval():
     rng = random.Random(2)
 
     def width(n):
-        intervals = [clock.interval([rng.gauss(10, 1) for _ in range(n)]) for _ in range(300)]
+        intervals = [stats.median([rng.gauss(10, 1) for _ in range(n)]) for _ in range(300)]
         return sum(high - low for _, low, high in intervals) / 300
 
     widths = [width(n) for n in (25, 100, 400)]
@@ -49,7 +50,7 @@ def test_nineteen_intervals_in_twenty_hold_the_true_median(n):
     rng = random.Random(3)
     held = 0
     for _ in range(3000):
-        _, low, high = clock.interval([rng.expovariate(1) for _ in range(n)])
+        _, low, high = stats.median([rng.expovariate(1) for _ in range(n)])
         held += low <= math.log(2) <= high
     assert 0.935 <= held / 3000 <= (0.99 if n == 10 else 0.98)  # ten samples leave only 97.9 % or 98.8 % to choose from
 
@@ -68,7 +69,7 @@ def test_a_known_sleep_takes_what_it_takes():
 def test_the_wait_for_a_gpu_counts():
     started = []
     timing = clock.time(lambda: started.append(1), budget=0.2, sync=lambda: sleep(0.005))
-    assert timing.median >= 0.004 or len(started) > timing.samples * 10
+    assert timing.median >= 0.004 and started
 
 
 def test_what_is_compared_takes_turns():

@@ -224,7 +224,7 @@ def test_reports_reach_who_watches_within_nought_and_one_and_nobody_else():
 
 def test_importing_is_quick_and_brings_nothing_heavy():
     heavy = ("torch", "numpy", "matplotlib", "ipywidgets")
-    light = "labkit labkit.experiment labkit.predict.step labkit.predict.operators labkit.predict.generalisation"
+    light = "labkit labkit.experiment labkit.predict.step labkit.predict.operators labkit.predict.seeds labkit.stats"
     script = f"""
 import sys, time
 begin = time.perf_counter()

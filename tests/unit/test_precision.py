@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from labkit import device as devices
+from labkit import stats
 from labkit.experiment import Outcome
 from labkit.labs.compute_and_precision import accuracy, experiments, figures
 from labkit.labs.compute_and_precision import checks as check
@@ -192,10 +193,10 @@ def test_a_scaled_step_is_the_step_but_for_the_scale():
 def test_quantiles_are_those_of_the_tables():
     for freedom, t in ((1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (5, 2.571), (10, 2.228), (11, 2.201),
                        (30, 2.042)):
-        assert seeds.quantile(0.975, freedom) == pytest.approx(t, abs=6e-4)
+        assert stats.student(0.975, freedom) == pytest.approx(t, abs=6e-4)
     for wrong in ((0.5, 3), (1.0, 3), (0.9, 0)):
         with pytest.raises(ValueError, match="degree"):
-            seeds.quantile(*wrong)
+            stats.student(*wrong)
 
 
 def test_nineteen_intervals_in_twenty_hold_the_mean():

@@ -19,9 +19,9 @@ from labkit.labs.cats import experiments
 from labkit.measure import step_time as measured
 from labkit.models.networks.cats import CatNet
 from labkit.predict import links, roofline, step
-from labkit.predict.generalisation import wilson
 from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
+from labkit.stats import wilson
 from labkit.units import quantity
 
 no_count = pytest.mark.skipif(best().type == "mps", reason="Apple's GPU keeps no count of its peak memory")

@@ -116,6 +116,9 @@ def _on_build_finished(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict:
     """Register the extension with Sphinx."""
     os.environ["CLUSTER_TO_EDGE_BOOK"] = "1"
+    # It numbers sections once all pages are read, and does not say that they may be read side by side.
+    app.setup_extension("sphinx_multitoc_numbering")
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     formulas.setup(app)
     app.add_directive("labkit-surprises", Surprises)
     app.connect("config-inited", _on_config)

@@ -72,7 +72,8 @@ def behind() -> int:
     begin = time.monotonic()
     sound = build(jobs=_JOBS)
     if not (HTML / "index.html").is_file():
-        return _refused("The pages could not be built: the lines above say why.")
+        return _refused("The pages are not complete. If you stopped it, start 'make book' again: it goes on from here. "
+                        "If not, the lines above say why.")
     with serving(HTML) as address:
         print(f"The book is at {address} (built in {time.monotonic() - begin:.0f} s; Ctrl-C stops it).", flush=True)
         broken = run_labs(lambda lab: build())

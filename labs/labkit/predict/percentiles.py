@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from numbers import Real
 
-SURE = 0.95  # how often each end of an interval holds
+from labkit.stats import SURE, binomial_sums
 
 
 class TooFew(ValueError):
@@ -53,7 +53,7 @@ def percentile(samples: Sequence[float], percentile: float) -> tuple[float, floa
     if count < needed(percentile):
         raise TooFew(percentile, count, needed(percentile))
     ordered = sorted(samples)
-    below = list(_accumulated(count, share))
+    below = list(binomial_sums(count, share))
     low = max((k for k in range(count) if below[k] <= 1 - SURE), default=0)
     high = min((k for k in range(count) if below[k] >= SURE), default=count - 1)
     middle = min(max(math.ceil(share * count) - 1, 0), count - 1)
@@ -65,13 +65,3 @@ def _share(percentile: float) -> float:
         raise ValueError(f"A percentile lies above 0 and below 100, not at {percentile!r}: the fastest and the slowest "
                          "of all answers to come are not to be had from samples.")
     return percentile / 100
-
-
-def _accumulated(count: int, share: float):
-    """Yield for k from 0 on how probable k heads or fewer are in `count` throws."""
-    total, heads, tails = 0.0, math.log(share), math.log1p(-share)
-    for k in range(count + 1):
-        ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
-        total += math.exp(ways + k * heads + (count - k) * tails)
-        yield total
-

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import islice
 
 from labkit.inputs import above_zero
 from labkit.predict import roofline
 from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
+from labkit.stats import binomial_sums
 
 PICTURE_224 = 3 * 224 * 224  # bytes of the picture that ResNet-50 reads (Reddi et al. 2020, table I)
 CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (its results.cc)
@@ -134,9 +136,7 @@ def queries_needed(late: int, share: float = 0.99) -> int:
 
 def _few(late: int, n: int, share: float) -> float:
     """Return the probability of at most `late` late ones among n."""
-    whole = math.lgamma(n + 1)
-    return sum(math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(1 - share)
-                        + (n - k) * math.log(share)) for k in range(min(late, n) + 1))
+    return next(islice(binomial_sums(n, 1 - share), min(late, n), None))
 
 
 def floor(flops: float, bandwidth: float, width: int, samples: int) -> float:

@@ -18,6 +18,7 @@ import psutil
 
 from labkit.progress import report
 from labkit.specs.calibration import CONTENDED
+from labkit.stats import median
 
 _WINDOW = 0.12  # seconds: the processor's own counters tick every 10 ms, so a shorter window says little
 _TURN = 0.03  # seconds: long enough for caches to fill again after the other call's turn
@@ -89,21 +90,6 @@ def _spent(process: psutil.Process) -> float:
         return sum(process.cpu_times()[:2])
     except psutil.Error:  # it ended just now
         return 0.0
-
-
-def interval(samples: list[float]) -> tuple[float, float, float]:
-    """Return the median and its 95 % interval, by order statistics, which assume no distribution.
-
-    Raises:
-        ValueError: no samples.
-    """
-    if not samples:
-        raise ValueError("There are no samples to take a median of.")
-    ordered, n = sorted(samples), len(samples)
-    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    reach = (1.96 * math.sqrt(n) + 1) / 2  # 95 % of a binomial count with p = 1/2, with the correction for whole counts
-    low = max(math.floor(n / 2 - reach), 0)
-    return middle, ordered[low], ordered[n - 1 - low]
 
 
 def time(call: Callable[[], object], *, budget: float = 1.0, tolerance: float = 0.03,
@@ -211,11 +197,11 @@ def _warm_up(call, sync) -> int:
 
 
 def _narrow(samples, tolerance) -> bool:
-    middle, low, high = interval(samples)
+    middle, low, high = median(samples)
     return (high - low) / 2 <= tolerance * middle
 
 
 def _timing(clean, noisy, shares) -> Timing:
     if len(clean) >= _FEWEST or not noisy:
-        return Timing(*interval(clean), len(clean), min(max(shares), CONTENDED))
-    return Timing(*interval(clean + noisy), len(clean + noisy), sum(shares) / len(shares))
+        return Timing(*median(clean), len(clean), min(max(shares), CONTENDED))
+    return Timing(*median(clean + noisy), len(clean + noisy), sum(shares) / len(shares))

@@ -13,10 +13,10 @@ from labkit.labs.common import banded, like, measured
 from labkit.machine import Machine
 from labkit.predict import boards
 from labkit.predict import small_machine as predicted
-from labkit.predict.generalisation import wilson
 from labkit.predict.operators import layer_time
 from labkit.specs import network
 from labkit.specs.execution import ONNX_FORMATS
+from labkit.stats import wilson
 from labkit.units import quantity
 
 WIDTHS = (4, 8, 12, 16, 24, 32, 48, 64)

@@ -17,7 +17,7 @@ from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable
 from labkit.models.datasets import cats
 from labkit.models.evaluation import Predictions, evaluate
 from labkit.models.training import Run, train
-from labkit.predict.generalisation import wilson
+from labkit.stats import wilson
 
 CATS_A_COAT = 1000
 SEED = 77  # of no training set: a test holds the lab to that

@@ -36,6 +36,7 @@ from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.link import LinkSpec
 from labkit.specs.network import payload
+from labkit.stats import Z
 from labkit.units import quantity
 
 CLOUD_H100, H100 = "cloud, H100", "NVIDIA H100 SXM"
@@ -326,7 +327,7 @@ def _timed(testbed, strategy, spec, deadline, slower, reference_seconds, budget,
     for (weight, _), seconds in zip(groups, found, strict=True):
         value += weight * mean(seconds)
         reach += weight**2 * stdev(seconds) ** 2 / len(seconds)
-    reach = 1.96 * reach**0.5
+    reach = Z * reach**0.5
     return Outcome(value, "s", low=value - min(reach, value), high=value + reach, note=drifted(speed),
                    speed=dict.fromkeys(predicted.COMPUTED, speed))
 

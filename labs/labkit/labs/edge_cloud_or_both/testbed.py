@@ -28,10 +28,10 @@ from labkit.offload.edge import FALLBACK as BY_FALLBACK
 from labkit.offload.edge import Answer, CloudConnection, Device
 from labkit.offload.parts import LAYERS as ALL_LAYERS
 from labkit.offload.wire import HEAD, NoAnswer
-from labkit.predict.generalisation import wilson
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.specs.network import payload
+from labkit.stats import wilson
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
