@@ -150,7 +150,7 @@ def test_a_prediction_shows_in_an_explorer_and_a_point_can_be_measured(times):
 
 
 def test_a_time_is_taken_beside_the_reference_kernel():
-    timing, speed = latency.seconds("runtime", 4, 1, 1, calibrated=1e-3, budget=0.05)
+    timing, speed = latency.seconds("runtime", 4, 1, 1, reference_seconds=1e-3, budget=0.05)
     assert isinstance(timing, clock.Timing) and timing.median > 0 and speed > 0
 
 

@@ -31,7 +31,8 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
         with pytest.raises(NoAnswer, match="choose a later deadline"):
             testbed.outage(over, LinkSpec(0.2, 12.5e6), deadline=0.05, count=3)
         shares = [testbed.in_time(over, LinkSpec(trip, 12.5e6), 0.15, count=4) for trip in (0.01, 0.3)]
-    assert over.link is None
+    with pytest.raises(RuntimeError, match="open the session first"):
+        over.link.cut()
     assert shares == [100, 0]
     assert len(watch.answers) == sum(watch.counts().values()) == 120
     assert watch.counts()[FALLBACK] > 0 and watch.asked_cloud(0, watch.down[0]) > 0

@@ -16,7 +16,7 @@ from labkit.pages import cluster_sharing, input_pipeline, learning_curves
 from labkit.predict import checkpoints, learning_curve
 from labkit.predict import cluster_sharing as shared
 from labkit.predict import input_pipeline as pipeline
-from labkit.predict.learning_curve import Curve
+from labkit.predict.learning_curve import PowerLaw
 from labkit.widgets.explorer import Explorer
 
 NO_NUMBER = [0, -1, math.nan, math.inf]
@@ -27,7 +27,7 @@ NO_NUMBER = [0, -1, math.nan, math.inf]
 
 def test_a_curve_and_its_inverse_agree_and_the_factor_is_their_ratio():
     for scale, exponent, floor in itertools.product((0.5, 3), (0.07, 0.28, 0.5), (0, 1.69)):
-        curve = Curve(scale, exponent, floor)
+        curve = PowerLaw(scale, exponent, floor)
         for samples in (10, 1e4, 1e9):
             assert curve.samples(curve.error(samples)) == pytest.approx(samples, rel=1e-4)
         now, then = curve.error(1e3), curve.error(4e3)
@@ -43,12 +43,12 @@ def test_the_steepness_is_that_of_the_curve_on_logarithmic_axes():
 
 def test_no_data_reach_the_floor():
     assert learning_curve.more_data(10, 5, 0.3, floor=5) == math.inf
-    assert Curve(1, 0.3, 0.2).samples(0.1) == math.inf
-    assert Curve(1, 0.3, 0.2).error(1e300) == pytest.approx(0.2)
+    assert PowerLaw(1, 0.3, 0.2).samples(0.1) == math.inf
+    assert PowerLaw(1, 0.3, 0.2).error(1e300) == pytest.approx(0.2)
 
 
 def test_a_fit_finds_the_curve_that_made_the_points():
-    truth = Curve(2.0, 0.31, 0.05)
+    truth = PowerLaw(2.0, 0.31, 0.05)
     counts = (100, 300, 1000, 3000)
     found = learning_curve.fit(counts, [truth.error(n) for n in counts], floor=0.05)
     assert (found.scale, found.exponent) == pytest.approx((2.0, 0.31))
@@ -62,7 +62,7 @@ def test_points_without_a_curve_are_refused(points):
 
 @pytest.mark.parametrize("number", NO_NUMBER, ids=repr)
 def test_a_curve_that_cannot_be_is_refused(number):
-    for build in (lambda: Curve(number, 0.3), lambda: Curve(1, number), lambda: Curve(1, 0.3).error(number)):
+    for build in (lambda: PowerLaw(number, 0.3), lambda: PowerLaw(1, number), lambda: PowerLaw(1, 0.3).error(number)):
         with pytest.raises(ValueError, match="must be a finite number above 0"):
             build()
     with pytest.raises(ValueError, match="not above its floor"):

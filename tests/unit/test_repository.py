@@ -121,7 +121,7 @@ def test_notebook_is_fit_to_publish(path):
 
 @notebooks
 def test_notebook_checks_its_claims(path):
-    """nbval compares nothing on stripped notebooks, so an expectation or an assert holds a claim."""
+    """A run alone compares nothing: an expectation or an assert holds a claim."""
     code = "\n".join(source(cell) for cell in cells(path, "code"))
     assert re.search(r"^\s*assert |\bexpect\w*\.[A-Z_]+\.check\(", code, re.MULTILINE)
 

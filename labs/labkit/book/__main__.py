@@ -70,13 +70,18 @@ def behind() -> int:
     """Build the pages, serve them, and fill in the labs one by one; serves until Ctrl-C."""
     print("Building the pages; the first time this takes about two minutes.", flush=True)
     begin = time.monotonic()
+    if not _SOUND.exists():
+        shutil.rmtree(DOCTREES, ignore_errors=True)
     sound = build(jobs=_JOBS)
     if not (HTML / "index.html").is_file():
         return _refused("The pages are not complete. If you stopped it, start 'make book' again: it goes on from here. "
                         "If not, the lines above say why.")
     with serving(HTML) as address:
         print(f"The book is at {address} (built in {time.monotonic() - begin:.0f} s; Ctrl-C stops it).", flush=True)
-        broken = run_labs(lambda lab: build())
+        ran = []
+        broken = run_labs(lambda lab: ran.append(build()))
+        if ran:
+            sound = build(every=True) and sound
         if not sound:
             print("Some pages have faults: see the warnings above.")
         print(f"Every lab is in the book{', some broken off' if broken else ''}. "
@@ -104,18 +109,23 @@ def run_labs(after) -> list[Lab]:
     return broken
 
 
-def build(jobs: int = 1) -> bool:
-    """Build the pages that have changed; returns whether they are without a fault."""
-    if not _SOUND.exists():
-        shutil.rmtree(DOCTREES, ignore_errors=True)
+def build(jobs: int = 1, every: bool = False) -> bool:
+    """Build the pages that have changed; returns whether they are without a fault.
+
+    Args:
+        jobs: how many pages are read at a time.
+        every: whether all pages are written again, also those that only quote what a lab gave.
+    """
+    sound = _SOUND.exists() or not DOCTREES.exists()
     _SOUND.unlink(missing_ok=True)
     options = {"external_toc_path": (ROOT / "_toc.yml").as_posix(), "latex_individualpages": False, "nitpicky": True}
     with _own_errors():
         status = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=options,
-                              doctreedir=DOCTREES, quiet=True, warningiserror=True, keep_going=True, jobs=jobs)
+                              doctreedir=DOCTREES, quiet=True, force_all=every, warningiserror=True, keep_going=True,
+                              jobs=jobs)
     if isinstance(status, KeyboardInterrupt):
         raise status
-    if status == 0:
+    if sound and status == 0:
         _SOUND.touch()
     return status == 0
 

@@ -14,12 +14,12 @@ from labkit.experiment import Axis, Experiment, Outcome, Unavailable
 from labkit.models import random_features
 from labkit.models.datasets import cats
 from labkit.predict import compute_optimal
-from labkit.predict.learning_curve import Curve, more_data
+from labkit.predict.learning_curve import PowerLaw, more_data
 from labkit.units import quantity
 
 # Loss of a language model in nats a token against the tokens it learns from, the model never too small.
-KAPLAN = Curve(scale=5.4e13**0.095, exponent=0.095)  # Kaplan et al. 2020, equation 1.2
-HOFFMANN, REFITTED = (Curve(scale=law.B, exponent=law.b, floor=law.E)  # Hoffmann et al. 2022, equation 10
+KAPLAN = PowerLaw(scale=5.4e13**0.095, exponent=0.095)  # Kaplan et al. 2020, equation 1.2
+HOFFMANN, REFITTED = (PowerLaw(scale=law.B, exponent=law.b, floor=law.E)  # Hoffmann et al. 2022, equation 10
                       for law in (compute_optimal.PUBLISHED, compute_optimal.REFITTED))
 FLATTEST, STEEPEST = 0.07, 0.35  # Hestness et al. 2017, over translation, language, pictures and speech
 NOW = (2, 5, 10, 20, 40)

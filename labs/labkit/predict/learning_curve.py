@@ -16,7 +16,7 @@ from labkit.inputs import above_zero
 
 
 @dataclass(frozen=True)
-class Curve:
+class PowerLaw:
     """error = floor + scale / samples ** exponent.
 
     Args:
@@ -64,13 +64,13 @@ def more_data(now: float, then: float, exponent: float, floor: float = 0.0) -> f
     Raises:
         ValueError: `now` is not above the floor, or a number that no curve has.
     """
-    curve = Curve(1.0, exponent, floor)
+    curve = PowerLaw(1.0, exponent, floor)
     if not floor < now < math.inf:
         raise ValueError(f"An error of {now!r} is not above its floor of {floor!r}.")
     return curve.samples(then) / curve.samples(now)
 
 
-def fit(samples: Sequence[float], errors: Sequence[float], floor: float = 0.0) -> Curve:
+def fit(samples: Sequence[float], errors: Sequence[float], floor: float = 0.0) -> PowerLaw:
     """Return the curve through measured errors: a straight line through the logarithms, by least squares.
 
     Args:
@@ -85,4 +85,4 @@ def fit(samples: Sequence[float], errors: Sequence[float], floor: float = 0.0) -
     line = linear_regression([math.log(n) for n in samples], [math.log(error - floor) for error in errors])
     if line.slope >= 0:
         raise ValueError("The errors do not fall with the number of samples.")
-    return Curve(math.exp(line.intercept), -line.slope, floor)
+    return PowerLaw(math.exp(line.intercept), -line.slope, floor)
