@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 from labkit.units import percent, quantity
 
 if TYPE_CHECKING:
-    from labkit.experiment import Comparison, Outcome, Unavailable
+    from labkit.experiment import Comparison, Outcome, PublishedComparison, PublishedRow, Row, Unavailable
 
 
 class TextTable:
@@ -50,16 +50,32 @@ def written(outcome: Outcome | Unavailable) -> str:
 
 def comparison_table(comparison: Comparison) -> TextTable:
     """Return points, predictions, measurements and errors; axes on which all points agree are left out."""
+    return _table(comparison, ("predicted", "carried to today's speed", "measured"),
+                  lambda row: (written(row.predicted), written(row.carried), written(row.measured)))
+
+
+def published_table(comparison: PublishedComparison) -> TextTable:
+    """Return points, predictions, published figures and errors; axes on which all points agree are left out."""
+    unit = comparison.experiment.unit
+    return _table(comparison, ("predicted", "published"),
+                  lambda row: (written(row.predicted), quantity(row.published.value, unit)))
+
+
+def _table(comparison: Comparison | PublishedComparison, heads: Sequence[str],
+           halves: Callable[[Row | PublishedRow], Sequence[str]]) -> TextTable:
     axes = [axis for axis in comparison.experiment.axes
             if len({row.point[axis.name] for row in comparison.rows}) > 1] or list(comparison.experiment.axes[:1])
-    heads = [*(axis.label for axis in axes), "predicted", "carried to today's speed", "measured", "error"]
     rows = [[*(str(row.point[axis.name]) if axis.categorical else quantity(row.point[axis.name], axis.unit)
                for axis in axes),
-             written(row.predicted), written(row.carried), written(row.measured),
-             "" if row.error is None else percent(row.error)] for row in comparison.rows]
-    return TextTable(heads, rows)
+             *halves(row), "" if row.error is None else percent(row.error)] for row in comparison.rows]
+    return TextTable([*(axis.label for axis in axes), *heads, "error"], rows)
 
 
 def comparison_html(comparison: Comparison) -> str:
     """Return a comparison as a table and a sentence."""
     return f"{comparison_table(comparison)._repr_html_()}<p>{escape(str(comparison))}</p>"
+
+
+def published_html(comparison: PublishedComparison) -> str:
+    """Return a comparison with what others published as a table and a sentence."""
+    return f"{published_table(comparison)._repr_html_()}<p>{escape(str(comparison))}</p>"

@@ -17,7 +17,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from labkit.display import comparison_html
+from labkit.display import comparison_html, published_html
 
 Point = Mapping[str, Any]
 
@@ -276,22 +276,55 @@ class Row:
         return self._error(self.predicted)
 
     def _error(self, predicted: Outcome | Unavailable) -> float | None:
-        if not (predicted and self.measured) or self.measured.value == 0:
-            return None
-        return abs(predicted.value - self.measured.value) / abs(self.measured.value)
+        return _relative(predicted, self.measured.value) if self.measured else None
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Predictions beside measurements, and how far apart they are; a notebook shows it as a table."""
+class PublishedRow:
+    """One point, predicted and published."""
+
+    point: dict
+    predicted: Outcome | Unavailable
+    published: Published
+
+    @property
+    def error(self) -> float | None:
+        """The error of the prediction, as a fraction of the published figure; None where nothing is predicted."""
+        return _relative(self.predicted, self.published.value)
+
+
+def _relative(predicted: Outcome | Unavailable, value: float) -> float | None:
+    return abs(predicted.value - value) / abs(value) if predicted and value else None
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """Rows of an experiment, each with an `error`, and the distribution of those errors."""
 
     experiment: Experiment
-    rows: tuple[Row, ...]
+    rows: tuple
 
     @property
     def errors(self) -> list[float]:
-        """The errors at today's speed of all points that have both halves, as fractions, ascending."""
+        """The errors of all points that have both halves, as fractions, ascending."""
         return sorted(row.error for row in self.rows if row.error is not None)
+
+    @property
+    def median_error(self) -> float:
+        """The median of the errors; raises `ValueError` when no point has both halves."""
+        return median(_some(self.errors))
+
+    @property
+    def p90_error(self) -> float:
+        """The smallest error that nine tenths of the points do not exceed; raises as `median_error` does."""
+        return nine_in_ten(_some(self.errors))
+
+
+@dataclass(frozen=True)
+class Comparison(_Errors):
+    """Predictions beside measurements, and how far apart they are at today's speed; a notebook shows it as a table."""
+
+    rows: tuple[Row, ...]
 
     @property
     def plain_errors(self) -> list[float]:
@@ -299,19 +332,9 @@ class Comparison:
         return sorted(row.plain_error for row in self.rows if row.plain_error is not None)
 
     @property
-    def median_error(self) -> float:
-        """The median error at today's speed; raises `ValueError` when no point has both halves."""
-        return median(_some(self.errors))
-
-    @property
     def plain_median_error(self) -> float:
         """The median error of the plain predictions; raises `ValueError` when no point has both halves."""
         return median(_some(self.plain_errors))
-
-    @property
-    def p90_error(self) -> float:
-        """The smallest error at today's speed that nine tenths of the points do not exceed."""
-        return nine_in_ten(_some(self.errors))
 
     def __str__(self) -> str:
         if not self.errors:
@@ -325,9 +348,26 @@ class Comparison:
         return comparison_html(self)
 
 
+@dataclass(frozen=True)
+class PublishedComparison(_Errors):
+    """Predictions beside what others published, and how far apart they are; a notebook shows it as a table."""
+
+    rows: tuple[PublishedRow, ...]
+
+    def __str__(self) -> str:
+        if not self.errors:
+            reasons = [row.predicted.reason for row in self.rows if not row.predicted]
+            return f"Nothing could be compared: {reasons[0] if reasons else 'there are no published figures.'}"
+        return (f"The prediction is off from what was published by {self.median_error:.0%} in the median, and by "
+                f"{self.p90_error:.0%} or less for nine points in ten.")
+
+    def _repr_html_(self) -> str:
+        return published_html(self)
+
+
 def _some(errors: list[float]) -> list[float]:
     if not errors:
-        raise ValueError("No point was both predicted and measured, so there is no error to report.")
+        raise ValueError("No point has both halves, a prediction and a figure to hold it to: there is no error.")
     return errors
 
 
@@ -351,6 +391,13 @@ def compare(experiment: Experiment, points: Iterable[Point], seconds: float = ma
     with experiment.session():
         measured = [experiment.measure(**point) if perf_counter() - begin < seconds else spent for point in points]
     return Comparison(experiment, tuple(map(Row, points, predicted, measured)))
+
+
+def compare_published(experiment: Experiment) -> PublishedComparison:
+    """Return the experiment's prediction beside each of its published figures; nothing is measured."""
+    return PublishedComparison(experiment, tuple(
+        PublishedRow(point, experiment.predict(**point), figure)
+        for figure in experiment.published for point in [experiment.check(figure.point)]))
 
 
 def ratio(more: Outcome | Unavailable, less: Outcome | Unavailable) -> Outcome | Unavailable:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import toy
 
-from labkit.experiment import Axis, Comparison, Outcome, Published, Row, Unavailable, compare
+from labkit.experiment import Axis, Comparison, Outcome, Published, Row, Unavailable, compare, compare_published
 from labkit.progress import Cancelled, report, watch
 
 # Axes
@@ -199,8 +199,32 @@ def test_nine_errors_in_ten_do_not_exceed_the_p90():
 def test_without_a_common_point_there_is_no_error_to_report():
     for empty in (comparison(), comparison((Unavailable("no"), 1))):
         for name in ("median_error", "p90_error"):
-            with pytest.raises(ValueError, match="No point was both predicted and measured"):
+            with pytest.raises(ValueError, match="No point has both halves"):
                 getattr(empty, name)
+
+
+def test_a_published_figure_is_held_to_the_prediction_and_never_becomes_a_measurement():
+    def never(**_):
+        raise AssertionError("measured")
+
+    place = {"batch": 256, "link": 10}
+    figures = [Published({"nodes": nodes, **place}, value, "A rack", "https://example.org")
+               for nodes, value in ((1, 2), (8, 4))]
+    compared = compare_published(toy.step_time(predict=lambda **_: Outcome(3, "s"), measure=never, published=figures))
+    assert [row.published for row in compared.rows] == figures
+    assert [row.error for row in compared.rows] == [0.5, 0.25]
+    assert compared.median_error == 0.375 and compared.p90_error == 0.5
+    assert "published by 38% in the median" in str(compared)
+    html = compared._repr_html_()
+    assert ">published</th>" in html and "measured" not in html
+
+
+def test_without_a_prediction_the_comparison_with_published_figures_says_why():
+    compared = compare_published(toy.step_time(predict=lambda **_: Unavailable("No data sheet.")))
+    assert str(compared) == "Nothing could be compared: No data sheet."
+    assert "No data sheet." in compared._repr_html_()
+    with pytest.raises(ValueError, match="No point has both halves"):
+        _ = compared.median_error
 
 
 # Progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
+from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, Unavailable, compare_published
 from labkit.predict import streams as predicted
 from labkit.units import quantity
 
@@ -63,7 +63,7 @@ def count() -> Experiment:
     )
 
 
-def published() -> Comparison:
+def published() -> PublishedComparison:
     """Return MLPerf's multi-stream results, eight samples at once, beside the prediction from the other scenarios."""
     systems = {row["name"]: row for row in catalogue.table("mlperf-inference") if row["multi_latency_s"]}
 
@@ -71,11 +71,11 @@ def published() -> Comparison:
         row = systems[system]
         return Outcome(predicted.batch_seconds(row["single_latency_s"], row["samples_per_s"], 8), "s")
 
-    experiment = Experiment(
+    return compare_published(Experiment(
         title="Eight samples at once", quantity="Latency", unit="s", axes=[Axis("system", "System", tuple(systems))],
-        predict=predict, measure=lambda system: Outcome(systems[system]["multi_latency_s"], "s", note="published"),
-        readout="On {system}, eight samples take {value}.")
-    return compare(experiment, [{"system": name} for name in systems])
+        predict=predict, readout="On {system}, eight samples take {value}.",
+        published=[Published({"system": name}, row["multi_latency_s"], name, row["source"])
+                   for name, row in systems.items()]))
 
 
 def _rows() -> dict:

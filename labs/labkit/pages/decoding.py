@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
+from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, Unavailable, compare_published
 from labkit.predict import decoding as predicted
 from labkit.units import quantity
 
@@ -98,17 +98,17 @@ def rate() -> Experiment:
     )
 
 
-def published() -> Comparison:
+def published() -> PublishedComparison:
     """Return what others measured for one conversation beside the floor: bandwidth over bytes of weights."""
-    found = {row["name"]: row for row in catalogue.table("decoding")}
+    rows = {row["name"]: row for row in catalogue.table("decoding")}
     sheets = {row["name"]: row for row in catalogue.table("hardware")}
 
     def predict(system):
-        row = found[system]
+        row = rows[system]
         return Outcome(sheets[row["machine"]]["memory_bytes_per_s"] / row["weights_bytes"], "tokens/s")
 
-    experiment = Experiment(
-        title="One conversation", quantity="Rate", unit="tokens/s", axes=[Axis("system", "System", tuple(found))],
-        predict=predict, measure=lambda system: Outcome(found[system]["tokens_per_s"], "tokens/s", note="published"),
-        readout="{system} writes {value}.")
-    return compare(experiment, [{"system": name} for name in found])
+    return compare_published(Experiment(
+        title="One conversation", quantity="Rate", unit="tokens/s", axes=[Axis("system", "System", tuple(rows))],
+        predict=predict, readout="{system} writes {value}.",
+        published=[Published({"system": name}, row["tokens_per_s"], name, row["source"])
+                   for name, row in rows.items()]))

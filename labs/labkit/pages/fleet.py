@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
+from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, Unavailable, compare_published
 from labkit.predict import streams as predicted
 from labkit.units import quantity
 
@@ -74,7 +74,7 @@ def power() -> Experiment:
     )
 
 
-def published(served: dict[str, str] = DIRECT) -> Comparison:
+def published(served: dict[str, str] = DIRECT) -> PublishedComparison:
     """Return MLPerf's server results for each accelerator beside the prediction from its latency and its best rate."""
     cards = {row["name"]: row for row in catalogue.table("mlperf-inference")}
     results = {row["name"]: row for row in catalogue.table("mlperf-server")}
@@ -83,14 +83,15 @@ def published(served: dict[str, str] = DIRECT) -> Comparison:
         row = cards[served[system]]
         return Outcome(_in_time(row, LIMITS[row["model"]], 1), "/s")
 
-    def measure(system):
+    def figure(system):
         row = results[system]
-        return Outcome(row["server_samples_per_s"] / row["accelerators"], "/s", note="published")
+        each = row["server_samples_per_s"] / row["accelerators"]
+        return Published({"system": system}, each, system, row["source"])
 
-    experiment = Experiment(
+    return compare_published(Experiment(
         title="Answers in time", quantity="Rate", unit="/s", axes=[Axis("system", "System", tuple(served))],
-        predict=predict, measure=measure, readout="Each accelerator of {system} answers {value} in time.")
-    return compare(experiment, [{"system": name} for name in served])
+        predict=predict, readout="Each accelerator of {system} answers {value} in time.",
+        published=map(figure, served)))
 
 
 def _in_time(row: dict, deadline: float, scale: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, compare
+from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, compare_published
 from labkit.predict import input_pipeline
 from labkit.units import quantity
 
@@ -81,7 +81,7 @@ def rate() -> Experiment:
     )
 
 
-def published() -> Comparison:
+def published() -> PublishedComparison:
     """Return what MLPerf's storage systems gave beside what their accelerators ask for, waiting as long as allowed."""
     rows = {row["name"]: row for row in catalogue.table("mlperf-storage") if row["accelerator"]}
 
@@ -91,9 +91,8 @@ def published() -> Comparison:
         each = load.rate(row["accelerator"])
         return Outcome(input_pipeline.needed(row["accelerators"] * each, load.size, stall=1 - load.busy), "B/s")
 
-    experiment = Experiment(
+    return compare_published(Experiment(
         title="Bytes a second from storage", quantity="Bandwidth", unit="B/s",
-        axes=[Axis("system", "System", tuple(rows))], predict=predict,
-        measure=lambda system: Outcome(rows[system]["bytes_per_s"], "B/s", note="published"),
-        readout="{system} gives {value}.")
-    return compare(experiment, [{"system": name} for name in rows])
+        axes=[Axis("system", "System", tuple(rows))], predict=predict, readout="{system} gives {value}.",
+        published=[Published({"system": name}, row["bytes_per_s"], name, row["source"])
+                   for name, row in rows.items()]))

@@ -6,7 +6,7 @@ from functools import cache
 from statistics import median
 
 from labkit import catalogue
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Unavailable, compare
+from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, Unavailable, compare_published
 from labkit.predict import training_time as predicted
 from labkit.units import quantity
 
@@ -94,7 +94,7 @@ def reached(row: dict) -> float:
     return predicted.reached(work, row["accelerator_hours"] * HOUR, peak)
 
 
-def published() -> Comparison:
+def published() -> PublishedComparison:
     """Return the hours of published trainings beside a prediction from the others, their own share left out."""
     runs = {row["name"]: row for row in catalogue.table("training-runs")}
 
@@ -107,12 +107,11 @@ def published() -> Comparison:
         peak = catalogue.peak(_named(row["accelerator"]), row["format"])
         return Outcome(predicted.seconds(work, 1, peak, share) / HOUR, "hours")
 
-    experiment = Experiment(
+    return compare_published(Experiment(
         title="Hours of a training, all accelerators together", quantity="Time", unit="hours",
-        axes=[Axis("training", "Training", tuple(runs))], predict=predict,
-        measure=lambda training: Outcome(runs[training]["accelerator_hours"], "hours", note="published"),
-        readout="{training} takes {value}.")
-    return compare(experiment, [{"training": name} for name in runs])
+        axes=[Axis("training", "Training", tuple(runs))], predict=predict, readout="{training} takes {value}.",
+        published=[Published({"training": name}, row["accelerator_hours"], name, row["source"])
+                   for name, row in runs.items()]))
 
 
 def _machine(accelerator: str) -> dict:
