@@ -34,14 +34,14 @@ NO_SIZE = [0, -1, 1.5, 2.0, math.nan, math.inf, "3", None, 1j]
 # Counts
 
 
-def conv(read, written):
-    return nn.Sequential(nn.Conv2d(read, written, 3, stride=2, padding=1), nn.ReLU())
+def conv(in_channels, out_channels):
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1), nn.ReLU())
 
 
 CASES = {
     **{f"a neuron of {n}": ([network.dense(n, 1)], nn.Sequential(nn.Linear(n, 1), nn.ReLU()), (n,))
        for n in (1, 3, 1000)},
-    **{f"a layer of {m} on {n}": ([network.dense(n, m, bent=False)], nn.Sequential(nn.Linear(n, m)), (n,))
+    **{f"a layer of {m} on {n}": ([network.dense(n, m, relu=False)], nn.Sequential(nn.Linear(n, m)), (n,))
        for n, m in ((1, 1), (7, 5), (784, 10), (1, 129))},
     **{f"{d} × {w}": (network.deep(w, d), DenseNet(w, d), (w,))
        for w, d in ((1, 1), (1, 7), (17, 3), (256, 2), (33, 32))},
@@ -67,17 +67,17 @@ def test_counts_are_the_frameworks_own(name, batch):
 @pytest.mark.parametrize("size", NO_SIZE, ids=repr)
 def test_what_is_no_size_is_refused_by_name(size):
     for what, call in {
-        "read": lambda: network.dense(size, 3),
+        "inputs": lambda: network.dense(size, 3),
         "neurons": lambda: network.dense(3, size),
         "side": lambda: network.convolution(3, 4, size),
-        "written": lambda: network.convolution(3, size, 8),
+        "out_channels": lambda: network.convolution(3, size, 8),
         "width": lambda: network.deep(size, 2),
         "depth": lambda: network.deep(2, size),
         "batch": lambda: network.forward_flop(network.deep(2, 2), size),
     }.items():
         with pytest.raises(ValueError, match=f"{what} must be a whole number from 1 up, not"):
             call()
-    for call in (network.training_flop, network.moved, network.kept, network.used):
+    for call in (network.training_flop, network.bytes_moved, network.saved_activations, network.working_set):
         with pytest.raises(ValueError, match="batch must be"):
             call(network.deep(2, 2), size)
     for net in (lambda: DenseNet(size), lambda: DenseNet(3, size)):
@@ -118,7 +118,7 @@ def test_the_roofline_is_a_floor_and_each_layer_is_bound_by_what_the_machine_lac
         least = predicted.datasheet(layers, batch, 1e11, 1e10)
         total = sum(least.values())
         assert total >= network.forward_flop(layers, batch) / 1e11 * (1 - 1e-9)
-        assert total >= network.moved(layers, batch) / 1e10 * (1 - 1e-9)
+        assert total >= network.bytes_moved(layers, batch) / 1e10 * (1 - 1e-9)
         twice = predicted.datasheet(layers, batch, 2e11, 2e10)
         assert twice == pytest.approx({bound: part / 2 for bound, part in least.items()})
         assert predicted.datasheet(layers, batch, 1e20, 1e10)["arithmetic"] == 0
@@ -132,7 +132,7 @@ def test_the_roofline_is_not_above_layers_that_come_from_memory():
     seconds = models(fakes.machine())
     for width, depth, batch in every_point():
         two, alone = (seconds[model](width, depth, batch) for model in (experiments.TWO, experiments.ALONE))
-        beyond = network.used(network.deep(width, depth), batch) >= 2**26
+        beyond = network.working_set(network.deep(width, depth), batch) >= 2**26
         if beyond or not two["memory traffic"]:
             assert sum(two.values()) <= 1.1 * sum(alone.values()), (width, depth, batch)
 
@@ -144,8 +144,8 @@ def test_sizes_caches_and_starts_are_what_the_instruments_found():
     for width, depth, batch in every_point():
         layers, parts = network.deep(width, depth), dict(seconds(width, depth, batch))
         assert parts.pop("starting") == pytest.approx(2 * depth * products[0][1])
-        within = network.used(layers, batch) <= fakes.CACHE
-        traffic = network.moved(layers, batch) / fakes.NEAR
+        within = network.working_set(layers, batch) <= fakes.CACHE
+        traffic = network.bytes_moved(layers, batch) / fakes.NEAR
         assert sum(parts.values()) >= traffic * (1 - 1e-9)
         if within and parts["memory traffic"]:
             assert parts["memory traffic"] == pytest.approx(traffic)

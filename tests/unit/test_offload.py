@@ -149,7 +149,7 @@ def test_the_bytes_sent_follow_from_the_layers(width):
     assert payload(width, 0) == 3 * 32 * 32
     assert [payload(width, cut) for cut in (1, 2, 3)] == [4 * width * n for n in (256, 128, 64)]
     assert payload(width, 4) == 0
-    assert [math.prod(shape) for shape in parts.shapes(width)] == [layer.read for layer in network.cats(width)]
+    assert [math.prod(shape) for shape in parts.shapes(width)] == [layer.inputs for layer in network.cats(width)]
 
 
 def test_prediction_and_wire_agree_on_the_heads():

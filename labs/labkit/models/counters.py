@@ -15,10 +15,10 @@ def count(network: nn.Module, data: Tensor) -> dict[str, int]:
         PyTorch's own counter; `"bytes moved"`, which are the weights, inputs and outputs of every layer that has
         weights; `"bytes kept"`, which autograd holds for the way back beside the weights.
     """
-    weights, moved = list(network.parameters()), []
+    weights, bytes_moved = list(network.parameters()), []
 
     def look(layer, inputs, output):
-        moved.append(_bytes([*layer.parameters(), *inputs, output]))
+        bytes_moved.append(_bytes([*layer.parameters(), *inputs, output]))
 
     hooks = [m.register_forward_hook(look) for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     with FlopCounterMode(display=False) as forward, torch.no_grad():
@@ -26,24 +26,24 @@ def count(network: nn.Module, data: Tensor) -> dict[str, int]:
     for hook in hooks:
         hook.remove()
 
-    kept = {}
+    saved = {}
 
     def keep(tensor):
-        kept[tensor.untyped_storage().data_ptr()] = tensor.nbytes  # the same numbers may be kept by two operations
+        saved[tensor.untyped_storage().data_ptr()] = tensor.nbytes  # the same numbers may be kept by two operations
         return tensor
 
-    with FlopCounterMode(display=False) as both, torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept):
+    with FlopCounterMode(display=False) as both, torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(data).sum().backward()
     for weight in weights:
-        kept.pop(weight.untyped_storage().data_ptr(), None)
+        saved.pop(weight.untyped_storage().data_ptr(), None)
         weight.grad = None
     return {
         "parameters": sum(weight.numel() for weight in weights),
         "bytes of parameters": _bytes(weights),
         "operations": forward.get_total_flops(),
         "operations in training": both.get_total_flops(),
-        "bytes moved": sum(moved),
-        "bytes kept": sum(kept.values()),
+        "bytes moved": sum(bytes_moved),
+        "bytes kept": sum(saved.values()),
     }
 
 

@@ -14,15 +14,15 @@ from labkit.specs import network
 CLOSEST = "image classification"  # the network most like the course's: 3 × 3 convolutions of pictures of 32 × 32
 
 
-def _convolution(points: int, read: int, written: int, outputs: int) -> int:
+def _convolution(points: int, in_channels: int, out_channels: int, outputs: int) -> int:
     """Return the operations of a convolution over `points` neighbours, with so many points in each output."""
-    return 2 * points * read * written * outputs
+    return 2 * points * in_channels * out_channels * outputs
 
 
 def _blocks(*blocks: tuple[int, int, int, int]) -> int:
     """Return the operations of pairs of a convolution in each channel alone (3 × 3) and one across them (1 × 1)."""
-    return sum(times * (_convolution(9, read, 1, points) + _convolution(1, read, written, points))
-               for times, read, written, points in blocks)
+    return sum(times * (_convolution(9, in_channels, 1, points) + _convolution(1, in_channels, out_channels, points))
+               for times, in_channels, out_channels, points in blocks)
 
 
 # Operations of one answer, layer by layer as in the reference models of github.com/mlcommons/tiny (benchmark/training).
@@ -40,8 +40,8 @@ OPERATIONS = {
     "keyword spotting": (  # DS-CNN
         _convolution(40, 1, 64, 25 * 5) + _blocks((4, 64, 64, 25 * 5)) + network.dense(64, 12).flop),
     "anomaly detection": sum(  # an autoencoder of dense layers
-        network.dense(read, written).flop
-        for read, written in ((640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640))),
+        network.dense(inputs, neurons).flop
+        for inputs, neurons in ((640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640))),
 }
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.predict import links
+from labkit.predict.layers import datasheet
 from labkit.predict.operators import interpolate
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
@@ -34,23 +35,13 @@ def compute(calibration: Calibration, layers: Sequence[network.Layer], times: in
     """
     if not layers:
         return 0.0
-    alone = sum(interpolate(calibration.curve("layer", layer.kind), _channels(layer)) for layer in layers)
+    alone = sum(interpolate(calibration.curve("layer", layer.kind), layer.probed_channels) for layer in layers)
     return times * alone + interpolate(calibration.curve("waking"), len(layers))
 
 
 def alone(calibration: Calibration, width: int, slower: int = 1) -> float:
     """Return the seconds of an answer when the edge has the whole network; the arguments are those of `split`."""
     return compute(calibration, network.cats(width), slower)
-
-
-def _channels(layer: network.Layer) -> int:
-    read, written = layer.channels
-    return written if layer.kind == "conv32" else read
-
-
-def floor(flops: float, bandwidth: float, layers: Sequence[network.Layer]) -> float:
-    """Return the least seconds of some layers for one picture that a datasheet allows."""
-    return sum(max(layer.flop / flops, layer.moved() / bandwidth) for layer in layers)
 
 
 def message(calibration: Calibration, backend: str, spec: LinkSpec, size: int) -> dict[str, float]:
@@ -81,7 +72,7 @@ def split(calibration: Calibration, backend: str, spec: LinkSpec, width: int, cu
     if cut < len(layers):
         there = layers[cut:]
         parts |= message(calibration, backend, spec, network.payload(width, cut))
-        parts[CLOUD] = floor(*cloud, there) if cloud else compute(calibration, there)
+        parts[CLOUD] = sum(datasheet(there, 1, *cloud).values()) if cloud else compute(calibration, there)
     return parts
 
 

@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def seconds(flop: float, moved: float, flops: float, bandwidth: float) -> float:
+def seconds(flop: float, bytes_moved: float, flops: float, bandwidth: float) -> float:
     """Return the least time in seconds.
 
     Args:
         flop: operations.
-        moved: bytes that have to come from memory or go there.
+        bytes_moved: bytes that have to come from memory or go there.
         flops: peak rate in FLOP/s.
         bandwidth: peak bandwidth in bytes/s.
 
     Raises:
         ValueError: a negative amount, or a peak that is not above 0.
     """
-    if flop < 0 or moved < 0 or flops <= 0 or bandwidth <= 0:
-        raise ValueError(f"A roofline needs amounts from 0 and peaks above 0, not {flop} FLOP and {moved} B at "
+    if flop < 0 or bytes_moved < 0 or flops <= 0 or bandwidth <= 0:
+        raise ValueError(f"A roofline needs amounts from 0 and peaks above 0, not {flop} FLOP and {bytes_moved} B at "
                          f"{flops} FLOP/s and {bandwidth} B/s.")
-    return max(flop / flops, moved / bandwidth)
+    return max(flop / flops, bytes_moved / bandwidth)
 
 
 def attainable(intensity: float, flops: float, bandwidth: float) -> float:

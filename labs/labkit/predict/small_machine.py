@@ -45,5 +45,5 @@ def memory(need: float, job: str, width: int, batch: int) -> dict[str, float]:
         width, batch: of the network and of a step or run.
     """
     parts = step.memory(JOBS[job], width, batch)
-    kept = (2 if job == "train" else 1) * batch * PICTURE
-    return {"interpreter and libraries": need, **parts, "pictures": parts["pictures"] + kept}
+    pictures = (2 if job == "train" else 1) * batch * PICTURE
+    return {"interpreter and libraries": need, **parts, "pictures": parts["pictures"] + pictures}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from labkit.predict import roofline
+from labkit.predict.layers import at_peak
 from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, Key
@@ -44,14 +45,8 @@ def layer_by_layer(calibration: Calibration, prefix: Key, width: int, batch: int
         prefix: `("infer",)`, `("train",)`, or how else the layers were timed.
         width, batch: as in `seconds`.
     """
-    return sum(layer_time(calibration.group(*prefix, layer.kind), _channels(layer), batch)
+    return sum(layer_time(calibration.group(*prefix, layer.kind), layer.probed_channels, batch)
                for layer in network.cats(width))
-
-
-def _channels(layer: network.Layer) -> int:
-    """What a layer's cost depends on: the first, which reads the colours, is known by the channels that it writes."""
-    read, written = layer.channels
-    return written if layer.kind == "conv32" else read
 
 
 def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int,
@@ -65,8 +60,7 @@ def floor(flops: float, bandwidth: float, mode: str, width: int, batch: int,
     """
     layers = network.cats(width)
     passes = [1 if mode == "inference" else (3 if place else 2) for place in range(len(layers))]
-    work = [(n * batch * layer.flop / flops, n * layer.moved(batch) * size / network.FLOAT / bandwidth)
-            for n, layer in zip(passes, layers, strict=True)]
+    work = [*at_peak(layers, batch, flops, bandwidth, passes=passes, size=size)]
     if mode != "inference":  # the update reads weight, gradient and moments, and writes weight and moments
         touched = (1 + 1 + ADAM_MOMENTS) + (1 + ADAM_MOMENTS)
         work.append((0.0, touched * max(size, network.FLOAT) * network.parameters(layers) / bandwidth))
@@ -82,16 +76,16 @@ def memory(mode: str, width: int, batch: int) -> dict[str, float]:
     """
     layers = network.cats(width)
     weights = network.FLOAT * network.parameters(layers)
-    pictures = network.FLOAT * batch * layers[0].read
-    written = [network.FLOAT * batch * layer.written for layer in layers]
+    pictures = network.FLOAT * batch * layers[0].inputs
+    outputs = [network.FLOAT * batch * layer.outputs for layer in layers]
     if mode == "inference":
-        pairs = [a + b for a, b in pairwise(written)]
+        pairs = [a + b for a, b in pairwise(outputs)]
         return {"weights": weights, "pictures": pictures, "activations": max(pairs)}
-    kept = max(sum(written[:i]) + 3 * written[i] for i in range(len(written) - 1))
+    way_back = max(sum(outputs[:i]) + 3 * outputs[i] for i in range(len(outputs) - 1))
     return {
         "weights": weights,
         "gradients": weights,
         "optimiser": ADAM_MOMENTS * weights,
         "pictures": pictures,
-        "activations": max(kept, sum(written)),
+        "activations": max(way_back, sum(outputs)),
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from labkit.inputs import above_zero
-from labkit.predict import roofline
+from labkit.predict.layers import datasheet
 from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
 from labkit.specs.calibration import Calibration
@@ -148,8 +148,7 @@ def floor(flops: float, bandwidth: float, width: int, samples: int) -> float:
         width: of the network, in channels.
         samples: in the batch.
     """
-    return sum(roofline.seconds(samples * layer.flop, layer.moved(samples), flops, bandwidth)
-               for layer in network.cats(width))
+    return sum(datasheet(network.cats(width), samples, flops, bandwidth).values())
 
 
 def together(rate: float, latency: float) -> float:

@@ -21,56 +21,68 @@ PICTURE = (COLOURS, SIDE, SIDE)  # the shape of one
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer with weights, and the bend after it.
+    """One layer with weights, and the activation after it.
 
     Args:
         kind: `"dense"`, or `"conv32"` for a convolution that reads a picture of side 32, and so on.
-        channels: channels read and channels written; a dense layer has one for each number.
-        read, written: numbers in its input and output, for one example.
+        channels: its in-channels and its out-channels; a dense layer has one for each number.
+        inputs, outputs: numbers in its input and output, for one example.
         parameters: weights and biases.
-        flop: operations of one forward pass over one example. Biases and bends are left out.
-        bent: whether a ReLU follows: what is negative becomes zero.
+        flop: operations of one forward pass over one example. Biases and activations are left out.
+        relu: whether a ReLU follows: what is negative becomes zero.
     """
 
     kind: str
     channels: tuple[int, int]
-    read: int
-    written: int
+    inputs: int
+    outputs: int
     parameters: int
     flop: int
-    bent: bool = True
+    relu: bool = True
 
-    def moved(self, batch: int = 1) -> int:
+    @property
+    def probed_channels(self) -> int:
+        """The channels by which the time of such a layer is calibrated."""
+        return probed_channels(self.kind, *self.channels)
+
+    def bytes_moved(self, batch: int = 1) -> int:
         """Return the bytes of a forward pass that reads weights and input once, and writes the output once."""
-        return FLOAT * (self.parameters + batch * (self.read + self.written))
+        return FLOAT * (self.parameters + batch * (self.inputs + self.outputs))
 
 
-def dense(read: int, neurons: int, *, bent: bool = True) -> Layer:
+def probed_channels(kind: str, in_channels: int, out_channels: int) -> int:
+    """Return the channels by which a layer's time is calibrated: its in-channels; of the first, which reads colours,
+    its out-channels.
+    """
+    return out_channels if kind == "conv32" else in_channels
+
+
+def dense(inputs: int, neurons: int, *, relu: bool = True) -> Layer:
     """Return a layer of `neurons` that all read the same numbers; one neuron is a layer of 1.
 
     Raises:
         ValueError: a size that is no whole number from 1 up. So do all functions here.
     """
-    whole(read=read, neurons=neurons)
-    return Layer("dense", (read, neurons), read, neurons, neurons * (read + 1), 2 * read * neurons, bent)
+    whole(inputs=inputs, neurons=neurons)
+    return Layer("dense", (inputs, neurons), inputs, neurons, neurons * (inputs + 1), 2 * inputs * neurons, relu)
 
 
-def convolution(read: int, written: int, side: int) -> Layer:
+def convolution(in_channels: int, out_channels: int, side: int) -> Layer:
     """Return a convolution: 3 × 3 neighbours of every second point of a square picture.
 
     Args:
-        read, written: channels.
+        in_channels, out_channels: colours or features of a point.
         side: of the picture that it reads, in points; zeros are put around it.
     """
-    whole(read=read, written=written, side=side)
+    whole(in_channels=in_channels, out_channels=out_channels, side=side)
     after = (side + 1) // 2
     return Layer(
         kind=f"conv{side}",
-        channels=(read, written),
-        read=read * side**2,
-        written=written * after**2,
-        parameters=written * (9 * read + 1),
-        flop=2 * 9 * read * written * after**2,
+        channels=(in_channels, out_channels),
+        inputs=in_channels * side**2,
+        outputs=out_channels * after**2,
+        parameters=out_channels * (9 * in_channels + 1),
+        flop=2 * 9 * in_channels * out_channels * after**2,
     )
 
 
@@ -85,7 +97,7 @@ def cats(width: int, size: int = SIDE) -> list[Layer]:
     whole(width=width, size=size)
     channels = (COLOURS, width, 2 * width, 4 * width)
     found = [convolution(channels[i], channels[i + 1], size // 2**i) for i in range(3)]
-    return [*found, dense(found[-1].written, CLASSES, bent=False)]
+    return [*found, dense(found[-1].outputs, CLASSES, relu=False)]
 
 
 def parameters(layers: Sequence[Layer]) -> int:
@@ -108,28 +120,28 @@ def training_flop(layers: Sequence[Layer], batch: int = 1) -> int:
     return 3 * forward_flop(layers, batch) - batch * layers[0].flop
 
 
-def moved(layers: Sequence[Layer], batch: int = 1) -> int:
+def bytes_moved(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the bytes that one inference reads and writes, layer by layer."""
     whole(batch=batch)
-    return sum(layer.moved(batch) for layer in layers)
+    return sum(layer.bytes_moved(batch) for layer in layers)
 
 
-def used(layers: Sequence[Layer], batch: int = 1) -> int:
+def working_set(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the bytes that one inference has in use: all weights, and the largest pair of a layer's input and output.
     """
     whole(batch=batch)
-    return FLOAT * (parameters(layers) + batch * max(layer.read + layer.written for layer in layers))
+    return FLOAT * (parameters(layers) + batch * max(layer.inputs + layer.outputs for layer in layers))
 
 
-def kept(layers: Sequence[Layer], batch: int = 1) -> int:
+def saved_activations(layers: Sequence[Layer], batch: int = 1) -> int:
     """Return the bytes that a forward pass keeps for the way back, beside the weights.
 
-    Every layer keeps what it read, which the gradient of its weights needs, and a bend keeps what it wrote, which the
+    Every layer keeps its input, which the gradient of its weights needs, and a ReLU keeps its output, which the
     next layer reads: so only the last one's is counted on top.
     """
     whole(batch=batch)
-    last = layers[-1].written if layers[-1].bent else 0
-    return FLOAT * batch * (sum(layer.read for layer in layers) + last)
+    last = layers[-1].outputs if layers[-1].relu else 0
+    return FLOAT * batch * (sum(layer.inputs for layer in layers) + last)
 
 
 def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
@@ -139,8 +151,8 @@ def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
         "bytes of parameters": FLOAT * parameters(layers),
         "operations": forward_flop(layers, batch),
         "operations in training": training_flop(layers, batch),
-        "bytes moved": moved(layers, batch),
-        "bytes kept": kept(layers, batch),
+        "bytes moved": bytes_moved(layers, batch),
+        "bytes kept": saved_activations(layers, batch),
     }
 
 
@@ -151,5 +163,5 @@ def payload(width: int, cut: int) -> int:
     """
     layers = cats(width)
     if cut == 0:
-        return layers[0].read
-    return FLOAT * layers[cut - 1].written if cut < len(layers) else 0
+        return layers[0].inputs
+    return FLOAT * layers[cut - 1].outputs if cut < len(layers) else 0

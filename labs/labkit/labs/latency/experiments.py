@@ -148,7 +148,7 @@ def floors(machine: Machine, widths: Sequence[int] = (4, 16, 64)) -> TextTable:
     rows = []
     for width in widths:
         layers = network.cats(width)
-        rows.append((str(width), f"{network.forward_flop(layers):,}", f"{sum(layer.moved() for layer in layers):,}",
+        rows.append((str(width), f"{network.forward_flop(layers):,}", f"{network.bytes_moved(layers):,}",
                      quantity(floor(machine, width), "s")))
     return TextTable(("width", "operations", "bytes", "floor"), rows)
 

@@ -18,7 +18,7 @@ TIMES = 2  # "at least twice as long"
 
 def parameters(answer: int | None, sizes: list[int]) -> bool | None:
     """Check the number of parameters of dense layers: `sizes` are the numbers read, and the neurons of each layer."""
-    layers = [network.dense(read, neurons) for read, neurons in pairwise(sizes)]
+    layers = [network.dense(inputs, neurons) for inputs, neurons in pairwise(sizes)]
     return number(answer, network.parameters(layers), tolerance=0, hint=(
         "Every neuron has a weight for each number that it reads, and one bias. Count layer by layer; each reads what "
         "the one before it wrote."))

@@ -126,7 +126,7 @@ def reached(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:
         layers, batch = network.deep(row.point["width"], row.point["depth"]), row.point["batch"]
         flop = network.forward_flop(layers, batch)
         group = found.setdefault(f"{row.point['width']:,} neurons in a layer", [])
-        group.append((flop / network.moved(layers, batch), flop / row.measured.value))
+        group.append((flop / network.bytes_moved(layers, batch), flop / row.measured.value))
     return found
 
 
@@ -173,7 +173,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
 def _measured(machine, width, depth, batch, budget) -> Outcome | Unavailable:
     from labkit.measure.probes import layers as measure
 
-    needed = network.used(network.deep(width, depth), batch)
+    needed = network.working_set(network.deep(width, depth), batch)
     if needed > machine.memory / 2:
         return Unavailable(f"This network needs {quantity(needed, 'B')}, more than half of the "
                            f"{quantity(machine.memory, 'B')} here: choose fewer layers or neurons.")

@@ -24,6 +24,7 @@ from labkit.runtimes import onnx_session
 from labkit.runtimes.onnx_export import write
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, EAGER, ONE, RUNTIME
+from labkit.specs.network import probed_channels
 from labkit.timing import clock, drift
 
 SECONDS = 11  # about how long it takes
@@ -38,12 +39,12 @@ CPU = torch.device("cpu")
 
 
 def _layers(width: int) -> list[tuple[str, int, int, int]]:
-    """Return kind, channels read and written, and side of each layer of the cat network."""
+    """Return kind, in-channels, out-channels, and side of each layer of the cat network."""
     return [("conv32", 3, width, 32), ("conv16", width, 2 * width, 16), ("conv8", 2 * width, 4 * width, 8),
             ("dense", 64 * width, 3, 1)]
 
 
-_LAYERS = {(EAGER, threads, layer[0], operators.channels(*layer[:3])): layer
+_LAYERS = {(EAGER, threads, layer[0], probed_channels(*layer[:3])): layer
            for threads in (ONE, ALL) for width in WIDTHS for layer in _layers(width)}
 _PRODUCTS = (128, 256, 512, 1024)  # sides of the matrices whose product shows the peak rate
 _READS = tuple(2**k for k in range(15, 22))  # bytes that are read again and again, out of the caches

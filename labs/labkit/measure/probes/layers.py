@@ -45,8 +45,8 @@ def calibrate(device: torch.device) -> Calibration:
         batches, one = [batch for batch in BATCHES if 2 * batch * width**2 <= LARGEST], 4 * width**2
         layers = [DenseNet(width).to(device) for _ in range(SETS[-1] // one if width in FAR_WIDTHS else 1)]
 
-        def seconds(used, batch, width=width, layers=layers):
-            return corrected(_sampler(layers[:used], width, batch, device))
+        def seconds(count, batch, width=width, layers=layers):
+            return corrected(_sampler(layers[:count], width, batch, device))
 
         near = curves["near", width] = [[batch, seconds(1, batch)] for batch in batches]
         if len(layers) > 1:

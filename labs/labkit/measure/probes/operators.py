@@ -15,6 +15,7 @@ from labkit import device as devices
 from labkit.models import autocast, training
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
+from labkit.specs.network import probed_channels
 from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected
 
@@ -22,7 +23,7 @@ SECONDS = 20  # about how long it takes
 BATCHES = (1, 2, 8, 32, 128, 512)
 LARGEST = 1.5e9  # FLOP in a probe's forward pass: more would take seconds on a small machine
 
-# kind, channels read, channels written, side of the picture read: a 3 × 3 convolution with stride 2, or the last layer
+# kind, in-channels, out-channels, side of the picture read: a 3 × 3 convolution with stride 2, or the last layer
 _PROBES = [
     *(("conv32", 3, width, 32) for width in (4, 16, 64)),
     *(("conv16", width, 2 * width, 16) for width in (4, 16, 64)),
@@ -31,14 +32,8 @@ _PROBES = [
 ]
 _PARAMETERS = (1_000, 30_000, 1_000_000)  # numbers that an optimiser step changes
 
-
-def channels(kind: str, read: int, written: int) -> int:
-    """What a layer's cost depends on: the first, which reads the colours, is known by the channels that it writes."""
-    return written if kind == "conv32" else read
-
-
-KEYS = (("optimiser",), *((mode, kind, channels(kind, read, written))
-                         for mode in ("infer", "train") for kind, read, written, _ in _PROBES))
+KEYS = (("optimiser",), *((mode, kind, probed_channels(kind, in_channels, out_channels))
+                         for mode in ("infer", "train") for kind, in_channels, out_channels, _ in _PROBES))
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -53,12 +48,12 @@ def calibrate(device: torch.device) -> Calibration:
     sync = devices.sync(device)
     timed = DriftCorrected(reference(device), seconds=SECONDS)
     curves = {}
-    for done, (kind, read, written, side) in enumerate(_PROBES):
-        report(done / len(_PROBES), f"Calibrating: {kind}, {read} to {written} channels")
+    for done, (kind, in_channels, out_channels, side) in enumerate(_PROBES):
+        report(done / len(_PROBES), f"Calibrating: {kind}, {in_channels} to {out_channels} channels")
         for mode, call in (("infer", inference), ("train", learning)):
-            batches = [b for b in BATCHES if b * 18 * read * written * (side // 2) ** 2 <= LARGEST]
-            curves[mode, kind, channels(kind, read, written)] = timed.curve(
-                batches, lambda batch, call=call, layer=(kind, read, written, side): clock.sampler(
+            batches = [b for b in BATCHES if b * 18 * in_channels * out_channels * (side // 2) ** 2 <= LARGEST]
+            curves[mode, kind, probed_channels(kind, in_channels, out_channels)] = timed.curve(
+                batches, lambda batch, call=call, layer=(kind, in_channels, out_channels, side): clock.sampler(
                     call(*layer, batch, device), sync))
     curves["optimiser",] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
     return timed.calibration(curves)
@@ -69,23 +64,23 @@ def reference(device: torch.device) -> Callable[[], float]:
     return clock.sampler(inference("conv16", 16, 32, 16, 32, device), devices.sync(device))
 
 
-def _layer(kind, read, written, device) -> nn.Module:
+def _layer(kind, in_channels, out_channels, device) -> nn.Module:
     if kind == "dense":
-        return nn.Linear(read, written, device=device)
-    convolution = nn.Sequential(nn.Conv2d(read, written, 3, stride=2, padding=1), nn.ReLU(inplace=True))
+        return nn.Linear(in_channels, out_channels, device=device)
+    convolution = nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1), nn.ReLU(inplace=True))
     return training.to_device(convolution, device)
 
 
-def _input(kind, read, side, batch, device):
+def _input(kind, in_channels, side, batch, device):
     if kind == "dense":
-        return torch.rand(batch, read, device=device)
-    return torch.rand(batch, read, side, side, device=device).to(memory_format=devices.layout(device))
+        return torch.rand(batch, in_channels, device=device)
+    return torch.rand(batch, in_channels, side, side, device=device).to(memory_format=devices.layout(device))
 
 
-def inference(kind: str, read: int, written: int, side: int, batch: int,
+def inference(kind: str, in_channels: int, out_channels: int, side: int, batch: int,
               device: torch.device) -> Callable[[], None]:
-    """Return a call of one layer of a `kind`, by channels read and written and the side of its picture (dense: 1)."""
-    layer, picture = _layer(kind, read, written, device), _input(kind, read, side, batch, device)
+    """Return a call of one layer of a `kind`, by in-channels, out-channels and the side of its picture (dense: 1)."""
+    layer, picture = _layer(kind, in_channels, out_channels, device), _input(kind, in_channels, side, batch, device)
 
     def run():
         with torch.inference_mode():
@@ -94,14 +89,14 @@ def inference(kind: str, read: int, written: int, side: int, batch: int,
     return run
 
 
-def learning(kind: str, read: int, written: int, side: int, batch: int, device: torch.device,
+def learning(kind: str, in_channels: int, out_channels: int, side: int, batch: int, device: torch.device,
              dtype: str = "fp32") -> Callable[[], None]:
     """Return a call of one layer forward and backward, in a format of `labkit.models.autocast`.
 
     The last layer also pays for the loss, the first needs no gradient of the picture; the rest is as in `inference`.
     """
-    layer = autocast.Autocast(_layer(kind, read, written, device), dtype).network
-    picture = _input(kind, read, side, batch, device)
+    layer = autocast.Autocast(_layer(kind, in_channels, out_channels, device), dtype).network
+    picture = _input(kind, in_channels, side, batch, device)
     if kind != "conv32":
         picture = picture.to(autocast.activation_dtype(dtype)).requires_grad_()
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -129,8 +124,8 @@ def update(count: int, device: torch.device, dtype: str = "fp32") -> Callable[[]
 
     In formats that need it the gradients are divided by the loss's scale, and looked at for infinities.
     """
-    kept = torch.float64 if dtype == "fp64" else torch.float32
-    weights = nn.ParameterList(torch.rand(count // 8, device=device, dtype=kept) for _ in range(8))
+    weight_dtype = torch.float64 if dtype == "fp64" else torch.float32
+    weights = nn.ParameterList(torch.rand(count // 8, device=device, dtype=weight_dtype) for _ in range(8))
     for weight in weights:
         weight.grad = torch.rand_like(weight)
     adam, scaler = training.optimiser(weights), autocast.grad_scaler(dtype, device)

@@ -19,6 +19,7 @@ from labkit.models import autocast
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, GPU, ONE
+from labkit.specs.network import probed_channels
 from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected, timed
 
@@ -31,12 +32,12 @@ PARAMETERS = (8_000, 200_000)
 TOO_SLOW = 5  # times as long as in fp32; fp64 is timed however slow it is, for every processor has it
 CPU = torch.device("cpu")
 _BUDGET = 0.03  # seconds for a probe, and as many for the reference kernel beside it
-_TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, channels read and written, side, batch
+_TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, in-channels, out-channels, side, batch
 
 _LAYERS = tuple(layer for width in WIDTHS for layer in (
     ("conv32", 3, width, 32), ("conv16", width, 2 * width, 16), ("conv8", 2 * width, 4 * width, 8),
     ("dense", 64 * width, 3, 1)))
-_RESTS = (("optimiser",), *((kind, operators.channels(kind, read, written)) for kind, read, written, _ in _LAYERS))
+_RESTS = (("optimiser",), *((layer[0], probed_channels(*layer[:3])) for layer in _LAYERS))
 KEYS = (*((place, dtype, *rest) for place, dtype, rest in product(PLACES, autocast.DTYPES, _RESTS)),
         *((place, REFERENCE) for place in PLACES))
 
@@ -86,9 +87,9 @@ def _at(place, device) -> Calibration:
             if why := refusal(dtype, device):
                 missing |= {(place, dtype, *rest): why for rest in _RESTS}
                 continue
-            for kind, read, written, side in _LAYERS:
-                curves[place, dtype, kind, operators.channels(kind, read, written)] = corrected.curve(
-                    BATCHES, lambda batch, layer=(kind, read, written, side), dtype=dtype: clock.sampler(
+            for layer in _LAYERS:
+                curves[place, dtype, layer[0], probed_channels(*layer[:3])] = corrected.curve(
+                    BATCHES, lambda batch, layer=layer, dtype=dtype: clock.sampler(
                         operators.learning(*layer, batch, device, dtype), sync))
             curves[place, dtype, "optimiser"] = [
                 [count, corrected(clock.sampler(operators.update(count, device, dtype), sync))] for count in PARAMETERS]

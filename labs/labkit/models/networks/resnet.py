@@ -9,22 +9,23 @@ CLASSES = 1000
 _STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # channels in the middle, blocks, stride of the first
 
 
-def _convolution(read: int, written: int, size: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(read, written, size, stride, padding=size // 2)
+def _convolution(in_channels: int, out_channels: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, size, stride, padding=size // 2)
 
 
 class Block(nn.Module):
     """Three convolutions, and what they read added to what they wrote (He et al. 2016, doi:10.1109/CVPR.2016.90)."""
 
-    def __init__(self, read: int, middle: int, stride: int):
+    def __init__(self, in_channels: int, middle: int, stride: int):
         super().__init__()
-        written = 4 * middle
+        out_channels = 4 * middle
         self.way = nn.Sequential(
-            _convolution(read, middle, 1), nn.ReLU(inplace=True),
+            _convolution(in_channels, middle, 1), nn.ReLU(inplace=True),
             _convolution(middle, middle, 3, stride), nn.ReLU(inplace=True),
-            _convolution(middle, written, 1),
+            _convolution(middle, out_channels, 1),
         )
-        self.shortcut = nn.Identity() if read == written else _convolution(read, written, 1, stride)
+        self.shortcut = (nn.Identity() if in_channels == out_channels
+                         else _convolution(in_channels, out_channels, 1, stride))
         self.bend = nn.ReLU(inplace=True)
 
     def forward(self, data: Tensor) -> Tensor:
@@ -41,13 +42,13 @@ class ResNet50(nn.Sequential):
     """
 
     def __init__(self):
-        blocks, read = [], 64
+        blocks, in_channels = [], 64
         for middle, count, stride in _STAGES:
             for place in range(count):
-                blocks.append(Block(read, middle, 1 if place else stride))
-                read = 4 * middle
+                blocks.append(Block(in_channels, middle, 1 if place else stride))
+                in_channels = 4 * middle
         super().__init__(
             _convolution(3, 64, 7, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, padding=1),
             *blocks,
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(read, CLASSES),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(in_channels, CLASSES),
         )
