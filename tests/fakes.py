@@ -65,8 +65,8 @@ def link(latency: float, bandwidth: float, sizes) -> list[list[float]]:
 def tour() -> dict[str, Calibration]:
     """Return what the probes of Lab 1.1 find on a machine with one cache, a disk, and no GPU."""
     sizes = tuple(4**k for k in range(2, 13))
-    products = {form: [[2 * n**3, 1e-6 + 2 * n**3 / (RATE * factor)] for n in (16, 64, 256, 1024)]
-                for form, factor in _FASTER.items()}
+    products = {dtype: [[2 * n**3, 1e-6 + 2 * n**3 / (RATE * factor)] for n in (16, 64, 256, 1024)]
+                for dtype, factor in _FASTER.items()}
     read = [[2**k, 2**k / (NEAR if 2**k <= CACHE else FAR)] for k in range(14, 29)]
     none = {"to the GPU": "There is no GPU.", "from the GPU": "There is no GPU."}
     return {
@@ -85,8 +85,8 @@ def sessions() -> Calibration:
     start = {"fp32": 1e-5, "int8 static": 5e-5, "int8 dynamic": 9e-5}
     rate = {"fp32": RATE, "int8 static": 3 * RATE, "int8 dynamic": RATE / 4}
     flop = {width: 36 * 2**11 * width + 2_300 * width**2 for width in (4, 8, 16, 32, 64)}
-    return calibration({(form, width): [[b, start[form] + b * flop[width] / rate[form]] for b in (1, 2, 8, 64)]
-                  for form in start for width in flop})
+    return calibration({(dtype, width): [[b, start[dtype] + b * flop[width] / rate[dtype]] for b in (1, 2, 8, 64)]
+                  for dtype in start for width in flop})
 
 
 def queries() -> Calibration:
@@ -124,15 +124,15 @@ def precision(most: int = 4) -> Calibration:
                                      "dense": (512, 1024, 2048)}
     whys = {"tf32": "Only NVIDIA's GPUs have it.", "fp16": "It is slow."}
     for place, threads in (("on one thread", 1), ("on all threads", most), ("on the GPU", 0)):
-        for form in ("fp64", "fp32", "tf32", "bf16", "fp16"):
-            keys = {(place, form, kind, c): 3 * _FLOP[kind](c) for kind, cs in flop.items() for c in cs}
-            if not threads or form in whys:
-                missing |= dict.fromkeys([*keys, (place, form, "optimiser")],
-                                         whys.get(form, "") if threads else "There is no GPU.")
+        for dtype in ("fp64", "fp32", "tf32", "bf16", "fp16"):
+            keys = {(place, dtype, kind, c): 3 * _FLOP[kind](c) for kind, cs in flop.items() for c in cs}
+            if not threads or dtype in whys:
+                missing |= dict.fromkeys([*keys, (place, dtype, "optimiser")],
+                                         whys.get(dtype, "") if threads else "There is no GPU.")
                 continue
-            rate = RATE * _FASTER[form] * threads
+            rate = RATE * _FASTER[dtype] * threads
             curves |= {key: [[b, START + b * work / rate] for b in (8, 64, 256)] for key, work in keys.items()}
-            curves[place, form, "optimiser"] = [[8_000, 1e-4], [200_000, 5e-4]]
+            curves[place, dtype, "optimiser"] = [[8_000, 1e-4], [200_000, 5e-4]]
         if threads:
             curves[place, "reference"] = [[1, 2e-4]]
         else:

@@ -60,9 +60,9 @@ def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))
     monkeypatch.setattr(precision, "_RESTS", (("optimiser",), ("conv32", 8), ("conv16", 8)))
-    monkeypatch.setattr(autocast, "FORMS", ("fp32", "tf32", "bf16"))
-    keys = {(place, form, *rest) for place, form, rest in itertools.product(
-        precision.PLACES, autocast.FORMS, precision._RESTS)} | {(place, "reference") for place in precision.PLACES}
+    monkeypatch.setattr(autocast, "DTYPES", ("fp32", "tf32", "bf16"))
+    keys = {(place, dtype, *rest) for place, dtype, rest in itertools.product(
+        precision.PLACES, autocast.DTYPES, precision._RESTS)} | {(place, "reference") for place in precision.PLACES}
     monkeypatch.setattr(precision, "KEYS", tuple(keys))
     threads = torch.get_num_threads()
     calibration = precision.calibrate(CPU)

@@ -38,7 +38,7 @@ from labkit.units import quantity
 
 MIB = 2**20
 CPU = torch.device("cpu")
-HERE = {"form": "fp32", "device": small.THIS}
+HERE = {"dtype": "fp32", "device": small.THIS}
 linux = pytest.mark.skipif(not limits.backend(), reason=getattr(limits.backend(), "reason", ""))
 
 
@@ -82,10 +82,10 @@ def test_a_file_says_what_the_frameworks_own_exporter_says(tmp_path):
     assert set(numbers[0]) <= set(numbers[1])
 
 
-@pytest.mark.parametrize("form", [*ONNX_FORMATS, onnx_export.TRAINED])
-def test_every_format_knows_a_cat_as_well(form, files, trained, unseen):
-    before, tolerance = evaluate(trained, unseen).accuracy, 0.04 if form == onnx_export.TRAINED else 0.02
-    answers = onnx_session.Network(files[0][form]).answers(unseen.images.numpy())
+@pytest.mark.parametrize("dtype", [*ONNX_FORMATS, onnx_export.TRAINED])
+def test_every_format_knows_a_cat_as_well(dtype, files, trained, unseen):
+    before, tolerance = evaluate(trained, unseen).accuracy, 0.04 if dtype == onnx_export.TRAINED else 0.02
+    answers = onnx_session.Network(files[0][dtype]).answers(unseen.images.numpy())
     assert before > 0.9
     assert (answers == unseen.truth.numpy()).mean() == pytest.approx(before, abs=tolerance)
 
@@ -102,9 +102,9 @@ def test_the_trained_file_computes_what_the_training_felt(files, unseen):
 
 
 def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
-    for form in ONNX_FORMATS:
-        spent = onnx_session.where_time_goes(files[0][form], batch=64, runs=10)
-        whole = median(onnx_session.Network(files[0][form]).sampler(64)() for _ in range(9))
+    for dtype in ONNX_FORMATS:
+        spent = onnx_session.where_time_goes(files[0][dtype], batch=64, runs=10)
+        whole = median(onnx_session.Network(files[0][dtype]).sampler(64)() for _ in range(9))
         assert list(spent.values()) == sorted(spent.values(), reverse=True)
         assert whole / 4 < sum(spent.values()) < whole * 4
         assert any("Conv" in name for name in list(spent)[:2])
@@ -366,7 +366,7 @@ def test_there_are_two_jobs():
 @pytest.mark.slow
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
-    keys = tuple((form, width) for form in ONNX_FORMATS for width in (4, 16))
+    keys = tuple((dtype, width) for dtype in ONNX_FORMATS for width in (4, 16))
     monkeypatch.setattr(sessions, "KEYS", keys)
     calibration = sessions.calibrate(CPU)
     calibration.check(sessions.KEYS)
@@ -378,10 +378,10 @@ def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
 
 
 def test_forms_are_measured_with_their_intervals(files, unseen):
-    for form in small.variants(8, files[0], unseen, budget=0.05):
-        assert form.size == files[0][form.form].stat().st_size
-        assert form.time.low <= form.time.value <= form.time.high
-        assert form.right.low < form.right.value < form.right.high <= 100
+    for variant in small.variants(8, files[0], unseen, budget=0.05):
+        assert variant.size == files[0][variant.dtype].stat().st_size
+        assert variant.time.low <= variant.time.value <= variant.time.high
+        assert variant.right.low < variant.right.value < variant.right.high <= 100
 
 
 def test_executorch_is_optional_and_answers_alike(tmp_path):

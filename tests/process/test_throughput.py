@@ -139,7 +139,7 @@ def test_without_loadgen_everything_says_so_and_the_predictions_stay(hidden, mon
     calibration = queries.calibrate(torch.device("cpu"))
     calibration.check(queries.KEYS)
     here = fakes.machine(calibrations={**fakes.machine().calibrations, "queries": calibration})
-    found = compare(asked.latency(here), [dict(scenario=SINGLE, width=16, form="fp32")])
+    found = compare(asked.latency(here), [dict(scenario=SINGLE, width=16, dtype="fp32")])
     assert found.rows[0].predicted and "LoadGen is not here" in found.rows[0].predicted.note
     assert not found.rows[0].measured and "mlcommons-loadgen" in found.rows[0].measured.reason
     rates = asked.rates(here)
@@ -218,7 +218,7 @@ def test_a_run_whose_log_is_cut_off_fails_with_words(file, monkeypatch):
 def test_points_are_measured_at_the_calibrated_pace(here):
     point = {**asked.rates(here).start, "scenario": OFFLINE, "width": 16}
     for outcome in (asked.rates(here, seconds=0.2).measure(**point),
-                    asked.latency(here, seconds=0.2).measure(scenario=MULTI, width=16, form="fp32")):
+                    asked.latency(here, seconds=0.2).measure(scenario=MULTI, width=16, dtype="fp32")):
         assert isinstance(outcome, Outcome) and outcome.low <= outcome.value <= outcome.high and outcome.speed > 0
 
 

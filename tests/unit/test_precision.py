@@ -46,9 +46,8 @@ def numbers():
     random = torch.Generator().manual_seed(0)
     every = torch.randint(-2**31, 2**31, (500_000,), generator=random, dtype=torch.int64).to(torch.int32)
     usual = torch.randn(500_000, generator=random) * torch.exp2(torch.randint(-30, 18, (500_000,), generator=random))
-    limits = torch.tensor([f(form) * k for form in FORMATS.values() if form.bits <= 19 for k in (0.5, 1, 1.0001, 2)
-                           for f in (lambda f: f.largest, lambda f: f.smallest, lambda f: f.least) if
-                           f(form) * k < 3e38])
+    limits = torch.tensor([limit * k for each in FORMATS.values() if each.bits <= 19 for k in (0.5, 1, 1.0001, 2)
+                           for limit in (each.largest, each.smallest, each.least) if limit * k < 3e38])
     return torch.cat([every.view(torch.float32), usual, limits, -limits, torch.tensor([0.0, -0.0, 65519.9, 65520.0])])
 
 
@@ -57,36 +56,37 @@ def numbers():
 
 @pytest.mark.parametrize(("name", "kind"), TORCH.items())
 def test_rounding_is_that_of_the_framework_bit_by_bit(name, kind, numbers):
-    form = FORMATS[name]
-    if form.finite:  # what is too large, each version of PyTorch treats in its own way
-        numbers = numbers[numbers.abs() <= form.largest]
-    ours, theirs = to_format(numbers, form), numbers.to(kind).float()
+    number_format = FORMATS[name]
+    if number_format.finite:  # what is too large, each version of PyTorch treats in its own way
+        numbers = numbers[numbers.abs() <= number_format.largest]
+    ours, theirs = to_format(numbers, number_format), numbers.to(kind).float()
     same = (ours.view(torch.int32) == theirs.view(torch.int32)) | (ours.isnan() & theirs.isnan())
     assert same.all(), (numbers[~same][:5], ours[~same][:5], theirs[~same][:5])
     limits = torch.finfo(kind)
-    assert (form.largest, form.smallest, form.step) == (limits.max, limits.smallest_normal, limits.eps)
+    assert number_format.largest == limits.max
+    assert (number_format.smallest, number_format.step) == (limits.smallest_normal, limits.eps)
 
 
-@pytest.mark.parametrize("form", OTHERS, ids=str)
-def test_rounding_is_idempotent_monotone_and_to_the_nearest(form, numbers):
+@pytest.mark.parametrize("number_format", OTHERS, ids=str)
+def test_rounding_is_idempotent_monotone_and_to_the_nearest(number_format, numbers):
     numbers = numbers[numbers.isfinite()].sort().values
-    rounded = to_format(numbers, form)
-    assert torch.equal(to_format(rounded, form), rounded)
+    rounded = to_format(numbers, number_format)
+    assert torch.equal(to_format(rounded, number_format), rounded)
     assert (rounded[1:] >= rounded[:-1]).all()
-    assert torch.equal(to_format(-numbers, form), -rounded)
-    inside = numbers.abs() <= form.largest
+    assert torch.equal(to_format(-numbers, number_format), -rounded)
+    inside = numbers.abs() <= number_format.largest
     off = (rounded.double() - numbers.double()).abs()[inside]
     size = numbers.double().abs()[inside]
-    assert (off <= torch.clamp(size, min=form.smallest) * form.step / 2).all()
-    assert (rounded[inside].abs() <= form.largest).all()
+    assert (off <= torch.clamp(size, min=number_format.smallest) * number_format.step / 2).all()
+    assert (rounded[inside].abs() <= number_format.largest).all()
 
 
 def test_every_number_of_a_small_format_is_there_and_halves_go_to_the_even_one():
-    form = Format(3, 2)
-    there = to_format(torch.linspace(-40, 40, 2_000_001), form).unique()
+    number_format = Format(3, 2)
+    there = to_format(torch.linspace(-40, 40, 2_000_001), number_format).unique()
     assert len(there[there.isfinite()]) == 2 * (2**5 - 4) - 1  # all patterns but those of infinity; one zero
     steps = torch.tensor([1.125, 1.375, 1.625, 1.875])
-    assert to_format(steps, form).tolist() == [1.0, 1.5, 1.5, 2.0]
+    assert to_format(steps, number_format).tolist() == [1.0, 1.5, 1.5, 2.0]
 
 
 def test_what_is_too_large_overflows_or_saturates_as_the_format_says():
@@ -108,10 +108,10 @@ def test_a_format_that_there_is_not_is_answered_with_those_that_there_are():
         named("bf17")
     with pytest.raises(ValueError, match="fp64, fp32, tf32, bf16, fp16"):
         autocast.Autocast(CatNet(2), "fp8")
-    for numbers, form in ((torch.zeros(2).double(), FORMATS["bf16"]), (torch.zeros(2), FORMATS["fp64"]),
+    for numbers, number_format in ((torch.zeros(2).double(), FORMATS["bf16"]), (torch.zeros(2), FORMATS["fp64"]),
                           (torch.zeros(2), Format(5, 22))):
         with pytest.raises(ValueError, match="emulated"):
-            to_format(numbers, form)
+            to_format(numbers, number_format)
 
 
 def test_what_vanishes_is_counted_as_rounding_makes_it_vanish():
@@ -119,9 +119,9 @@ def test_what_vanishes_is_counted_as_rounding_makes_it_vanish():
     powers = torch.randint(-24, 3, (20_000,), generator=random)
     numbers = torch.exp2(powers.float()) * 1.5
     counts = dict(zip(*(part.tolist() for part in powers.unique(return_counts=True)), strict=True))
-    for form, scale in itertools.product((Format(2, 10), Format(4, 3), Format(5, 2)), (1, 2**6)):
-        gone = (to_format(numbers * scale, form) == 0).double().mean()
-        assert flushed(counts, form, scale) == pytest.approx(float(gone))
+    for number_format, scale in itertools.product((Format(2, 10), Format(4, 3), Format(5, 2)), (1, 2**6)):
+        gone = (to_format(numbers * scale, number_format) == 0).double().mean()
+        assert flushed(counts, number_format, scale) == pytest.approx(float(gone))
     weight = torch.ones(20_000)
     for bits in (1, 4, 7):
         stuck = (to_format(weight + numbers, Format(8, bits)) == weight).double().mean()
@@ -137,21 +137,21 @@ def test_what_vanishes_is_counted_as_rounding_makes_it_vanish():
 
 def test_weights_activations_and_gradients_are_rounded_and_nothing_else():
     torch.manual_seed(0)
-    form, gradients, network = Format(4, 3), Format(5, 2), CatNet(4)
+    number_format, gradients, network = Format(4, 3), Format(5, 2), CatNet(4)
     seen = []
-    rounded = Rounded(network, form, gradients=gradients)
+    rounded = Rounded(network, number_format, gradients=gradients)
     before = [weights.detach().clone() for weights in network.parameters()]
     for layer in network:
         layer.register_forward_hook(lambda layer, read, written: seen.append(read[0].detach().clone()))
     scores = rounded(torch.rand(5, 3, 32, 32) * 2 - 1)
     nn.functional.cross_entropy(scores, torch.zeros(5, dtype=torch.int64)).backward()
     for x in (scores.detach(), *(x for x, layer in zip(seen, network, strict=True) if isinstance(layer, nn.Conv2d))):
-        assert torch.equal(to_format(x, form), x)
+        assert torch.equal(to_format(x, number_format), x)
     for weights, kept in zip(network.parameters(), before, strict=True):
         assert torch.equal(weights, kept)  # the master weights
         assert torch.equal(to_format(weights.grad, gradients), weights.grad)
-    Rounded(network, form, master=False)(torch.rand(2, 3, 32, 32))
-    assert all(torch.equal(to_format(weights, form), weights) for weights in network.parameters())
+    Rounded(network, number_format, master=False)(torch.rand(2, 3, 32, 32))
+    assert all(torch.equal(to_format(weights, number_format), weights) for weights in network.parameters())
 
 
 def test_in_32_bits_the_emulation_changes_nothing():
@@ -164,8 +164,8 @@ def test_in_32_bits_the_emulation_changes_nothing():
 
 def test_scaling_the_loss_brings_back_what_underflows():
     torch.manual_seed(0)
-    network, form = CatNet(4), Format(2, 10)
-    rounded, x, labels = Rounded(network, form), torch.rand(64, 3, 32, 32), torch.randint(0, 3, (64,))
+    network, number_format = CatNet(4), Format(2, 10)
+    rounded, x, labels = Rounded(network, number_format), torch.rand(64, 3, 32, 32), torch.randint(0, 3, (64,))
 
     def alive(scale):
         network.zero_grad()
@@ -222,9 +222,9 @@ def test_the_seeds_that_are_needed_are_enough_and_no_more():
 
 def test_a_step_is_the_sum_of_its_layers_and_threads_follow_amdahl():
     calibration = fakes.precision(most=4)
-    for width, batch, form in itertools.product((8, 16, 32), (8, 64, 256), ("fp64", "fp32", "bf16")):
-        one, every = (predicted.at(calibration, place, form, width, batch) for place in (ONE, ALL))
-        steps = [predicted.on_threads(calibration, form, width, batch, n, 4) for n in (1, 2, 3, 4)]
+    for width, batch, dtype in itertools.product((8, 16, 32), (8, 64, 256), ("fp64", "fp32", "bf16")):
+        one, every = (predicted.at(calibration, place, dtype, width, batch) for place in (ONE, ALL))
+        steps = [predicted.on_threads(calibration, dtype, width, batch, n, 4) for n in (1, 2, 3, 4)]
         assert steps[0] == one
         assert sum(steps[3].values()) == pytest.approx(sum(every.values()))
         totals = [sum(step.values()) for step in steps]
@@ -265,10 +265,11 @@ def test_every_point_is_predicted_or_says_why_not(here):
     usual = {**experiment.start, "batch": 64}
     one, epoch = (experiment.predict(**{**usual, "work": work}) for work in experiments.WORK)
     assert epoch.value == pytest.approx(782 * one.value)
-    wide, narrow = (experiment.predict(**{**usual, "where": "NVIDIA H100", "form": form}) for form in ("fp32", "bf16"))
+    wide, narrow = (experiment.predict(**{**usual, "where": "NVIDIA H100", "dtype": dtype})
+                    for dtype in ("fp32", "bf16"))
     assert 1 < wide.value / narrow.value <= 989 / 67
     assert not experiment.measure(**{**usual, "where": "NVIDIA H100"})
-    for axis, value in (("threads", 0), ("threads", 1.5), ("form", "bf17")):
+    for axis, value in (("threads", 0), ("threads", 1.5), ("dtype", "bf17")):
         with pytest.raises(ValueError, match="cannot be"):
             experiment.predict(**{**usual, axis: value})
 
@@ -284,11 +285,11 @@ def test_what_is_shared_and_what_it_gains_fit_together(here):
 
 
 def test_a_format_that_is_too_slow_or_unknown_to_the_device_says_so(monkeypatch):
-    monkeypatch.setattr(precision, "_quickest", lambda form, device: {"fp32": 1.0}.get(form, 60.0))
+    monkeypatch.setattr(precision, "_quickest", lambda dtype, device: {"fp32": 1.0}.get(dtype, 60.0))
     assert "60 times as long" in precision.refusal("bf16", CPU)
     assert not precision.refusal("fp64", CPU)
 
-    def lacking(form, device):
+    def lacking(dtype, device):
         raise RuntimeError("Float16 is not for you\nand a long story")
 
     monkeypatch.setattr(precision, "_quickest", lacking)
@@ -296,20 +297,20 @@ def test_a_format_that_is_too_slow_or_unknown_to_the_device_says_so(monkeypatch)
     assert "not for you" in said and "long story" not in said
 
 
-@pytest.mark.parametrize("form", autocast.FORMS)
-def test_a_layer_alone_and_a_network_compute_in_the_format(form):
+@pytest.mark.parametrize("dtype", autocast.DTYPES)
+def test_a_layer_alone_and_a_network_compute_in_the_format(dtype):
     layer, seen = CatNet(4), []
-    network = autocast.Autocast(layer, form)
+    network = autocast.Autocast(layer, dtype)
     layer[2].register_forward_hook(lambda layer, read, written: seen.append(written.dtype))
-    with autocast.tf32_for(form, CPU):
+    with autocast.tf32_for(dtype, CPU):
         scores = network(torch.rand(2, 3, 32, 32))
-    assert seen == [autocast.activation_dtype(form)]
-    assert scores.dtype == (torch.float64 if form == "fp64" else torch.float32)
-    kept = torch.float64 if form == "fp64" else torch.float32
+    assert seen == [autocast.activation_dtype(dtype)]
+    assert scores.dtype == (torch.float64 if dtype == "fp64" else torch.float32)
+    kept = torch.float64 if dtype == "fp64" else torch.float32
     assert all(weights.dtype == kept for weights in layer.parameters())
     for kind in (("conv32", 3, 4, 32), ("conv16", 4, 8, 16), ("dense", 64, 3, 1)):
-        operators.learning(*kind, 2, CPU, form)()
-    operators.update(800, CPU, form)()
+        operators.learning(*kind, 2, CPU, dtype)()
+    operators.update(800, CPU, dtype)()
 
 
 def test_tf32_is_switched_and_put_back():

@@ -70,11 +70,11 @@ def test_each_format_is_multiplied_in_its_own_type(monkeypatch):
         real = getattr(torch, name)
         monkeypatch.setattr(torch, name, lambda left, right, real=real, **more: seen.append(
             (left.dtype, right.dtype, tuple(left.shape))) or real(left, right, **more))
-    for form, kind in {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+    for dtype, kind in {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
                        "int8": torch.int8}.items():
         seen.clear()
         try:
-            assert products.sampler(form, 32, CPU)() > 0
+            assert products.sampler(dtype, 32, CPU)() > 0
         except (RuntimeError, NotImplementedError):  # an old PyTorch
             continue
         assert set(seen) == {(kind, kind, (32, 32))}

@@ -29,7 +29,7 @@ from labkit.specs.execution import ONNX_FORMATS
 from labkit.widgets.explorer import Explorer
 
 MIB = 2**20
-HERE = {"form": "fp32", "device": small.THIS}
+HERE = {"dtype": "fp32", "device": small.THIS}
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,11 @@ def pictures():
 
 @pytest.mark.parametrize("width", small.WIDTHS)
 def test_sizes_are_those_of_the_formula_but_for_a_header(width, pictures, tmp_path):
-    for form in ONNX_FORMATS:
-        path = onnx_export.in_format(form, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
-        numbers = predicted.file(form, width)
+    for dtype in ONNX_FORMATS:
+        path = onnx_export.in_format(dtype, CatNet(width), tmp_path / "cats.onnx", pictures.images[:8].numpy())
+        numbers = predicted.file(dtype, width)
         assert 0 <= path.stat().st_size - sum(numbers.values()) <= predicted.HEADER
-        assert numbers["weights"] == predicted.file("fp32", width)["weights"] // (4 if form != "fp32" else 1)
+        assert numbers["weights"] == predicted.file("fp32", width)["weights"] // (4 if dtype != "fp32" else 1)
 
 
 def test_a_file_answers_as_the_network_does(tmp_path):
@@ -167,8 +167,8 @@ def test_a_folder_that_limits_nothing_is_no_group(tmp_path):
 
 def test_more_pictures_or_channels_never_take_less():
     times, memory = small.time(fakes.machine()), small.memory(200 * MIB, 30 * MIB)
-    for form, width in itertools.product(ONNX_FORMATS, small.WIDTHS):
-        found = [times.predict(batch=b, width=width, form=form, device=small.THIS).value for b in small.BATCHES]
+    for dtype, width in itertools.product(ONNX_FORMATS, small.WIDTHS):
+        found = [times.predict(batch=b, width=width, dtype=dtype, device=small.THIS).value for b in small.BATCHES]
         assert found == sorted(found)
     for job, batch in itertools.product(("train", "infer"), small.TRAINING_BATCHES):
         found = [memory.predict(batch=batch, width=width, job=job) for width in small.WIDTHS]
@@ -181,14 +181,14 @@ def test_every_point_is_predicted_or_says_why_not_and_the_explorer_stays_light()
     times = small.time(fakes.machine(), accuracy)
     outcomes = {tuple(point.values()): times.predict(**point) for point in times.points()}
     assert len(outcomes) < 3_000
-    for (_, width, form, device), outcome in outcomes.items():
+    for (_, width, dtype, device), outcome in outcomes.items():
         assert outcome or outcome.reason
         assert bool(outcome) == (device == small.THIS or (
-            device != small.ONE_RESULT and form != "int8 dynamic" and (form == "int8 static" or "M7" in device)))
+            device != small.ONE_RESULT and dtype != "int8 dynamic" and (dtype == "int8 static" or "M7" in device)))
         assert ("98.0 % right" in getattr(outcome, "note", "")) == (
-            device == small.THIS and (form, width) == ("fp32", 16))
-    Explorer(times, x="batch", colour="form")
-    assert not times.measure(batch=1, width=16, form="fp32", device="Cortex-M4 at 120 MHz")
+            device == small.THIS and (dtype, width) == ("fp32", 16))
+    Explorer(times, x="batch", colour="dtype")
+    assert not times.measure(batch=1, width=16, dtype="fp32", device="Cortex-M4 at 120 MHz")
 
 
 @pytest.mark.parametrize("width", [0, -4, 10, 1000, 16.5, math.nan, "16", None])
@@ -202,10 +202,10 @@ def test_a_machine_without_the_instrument_is_refused():
         small.time(fakes.machine(calibrations={}))
 
 
-@pytest.mark.parametrize("form", ["int4", "", None])
-def test_a_format_that_is_none_is_refused(form):
+@pytest.mark.parametrize("dtype", ["int4", "", None])
+def test_a_format_that_is_none_is_refused(dtype):
     with pytest.raises(ValueError, match="no format"):
-        predicted.file(form, 16)
+        predicted.file(dtype, 16)
 
 
 def test_the_largest_batch_is_the_last_that_fits():
@@ -220,7 +220,7 @@ def test_the_largest_batch_is_the_last_that_fits():
 def test_points_to_validate_were_not_calibrated(monkeypatch):
     monkeypatch.setattr(limited_jobs, "need", lambda job: 100 * MIB)
     (times, points), (memory, jobs) = small.validation(fakes.machine())
-    assert len(points) >= 24 and {p["form"] for p in points} == set(ONNX_FORMATS)
+    assert len(points) >= 24 and {p["dtype"] for p in points} == set(ONNX_FORMATS)
     assert not any(p["width"] in sessions.WIDTHS and p["batch"] in sessions.BATCHES for p in points)
     assert {j["job"] for j in jobs} == {"train", "infer"} and not any(j["batch"] == 1 == j["width"] for j in jobs)
     for experiment, chosen in ((times, points), (memory, jobs)):
@@ -282,7 +282,7 @@ def test_file_size(capsys):
 def test_faster_from():
     times = small.time(fakes.machine())
     gains = {w: times.predict(batch=1, width=w, **HERE).value
-             / times.predict(batch=1, width=w, form="int8 static", device=small.THIS).value for w in small.WIDTHS}
+             / times.predict(batch=1, width=w, dtype="int8 static", device=small.THIS).value for w in small.WIDTHS}
     first = next(w for w in small.WIDTHS if gains[w] > SLACK)
     assert check.faster_from(first, times) is True
     losing = [w for w in small.WIDTHS if gains[w] < 1 / SLACK]

@@ -175,7 +175,7 @@ def test_a_query_is_the_network_and_what_being_asked_costs(here):
     parts = asked.Plan(here, "fp32", 64).query(8)
     assert parts["the network"] == pytest.approx(predicted.alone(here.calibration("sessions"), "fp32", 64, 8))
     assert parts["being asked"] == pytest.approx(3e-5)
-    outcome = asked.latency(here).predict(scenario=MULTI, width=64, form="fp32")
+    outcome = asked.latency(here).predict(scenario=MULTI, width=64, dtype="fp32")
     usual, narrow = sum(parts.values()), 2e-4  # the narrow network's median for eight; its p99 lies 1e-4 above
     assert outcome.value == pytest.approx(usual + 1e-4 * math.sqrt(usual / narrow))
     assert sum(outcome.parts.values()) == pytest.approx(outcome.value)
@@ -193,7 +193,7 @@ def test_rates_follow_from_who_asks(here):
 def test_a_deadline_below_one_answer_is_unavailable(here):
     sessions = fakes.calibration({("fp32", 64): [[1, 0.5], [8, 4.0]], ("fp32", 4): [[1, 0.5]]})
     slow = {**here.calibrations, "sessions": sessions}
-    outcome = asked.rates(fakes.machine(calibrations=slow)).predict(scenario=SERVER, batch=1, width=64, form="fp32",
+    outcome = asked.rates(fakes.machine(calibrations=slow)).predict(scenario=SERVER, batch=1, width=64, dtype="fp32",
                                                               deadline=0.01)
     assert isinstance(outcome, Unavailable) and "no rate keeps" in outcome.reason
 
@@ -212,7 +212,7 @@ class Pretended:
     def __init__(self, top, unlucky=False):
         self.top, self.unlucky, self.tried = top, unlucky, []
 
-    def run(self, form, width, settings):
+    def run(self, dtype, width, settings):
         self.tried.append(settings.expected)
         first = self.tried.count(settings.expected) == 1
         valid = settings.expected <= self.top and not (self.unlucky and first)

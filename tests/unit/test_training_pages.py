@@ -29,12 +29,12 @@ POINT = {"batch": 4096, "scaling": STRONG, "model": "BERT-Large", "link": "100 G
 
 
 def test_losses_are_those_of_numbers_that_are_drawn_and_rounded():
-    rng, form = np.random.default_rng(0), FORMATS["fp16"]
+    rng, number_format = np.random.default_rng(0), FORMATS["fp16"]
     drawn = (2.0 ** rng.normal(-24, 3, 200_000) * 16).astype(np.float16)
-    assert (drawn == 0).mean() == pytest.approx(lost(form, 2**-24, 3, 16)["too small"], abs=0.005)
+    assert (drawn == 0).mean() == pytest.approx(lost(number_format, 2**-24, 3, 16)["too small"], abs=0.005)
     with np.errstate(over="ignore"):
         drawn = (2.0 ** rng.normal(14, 2, 200_000)).astype(np.float16)
-    assert np.isinf(drawn).mean() == pytest.approx(lost(form, 2**14, 2)["too large"], abs=0.005)
+    assert np.isinf(drawn).mean() == pytest.approx(lost(number_format, 2**14, 2)["too large"], abs=0.005)
 
 
 def test_a_scale_moves_losses_from_one_end_to_the_other_and_bf16_has_none():

@@ -80,8 +80,8 @@ def test_a_link_whose_smallest_message_was_slow_still_has_parts_that_add_up():
 
 def test_products_reach_the_rate_of_their_format_and_reads_that_of_their_place():
     experiment = experiments.products(fakes.machine())
-    for form, factor in {"fp64": 0.5, "fp32": 1, "bf16": 2, "int8": 4}.items():
-        assert experiment.predict(form=form, side=768).value == pytest.approx(fakes.RATE * factor, rel=0.05)
+    for dtype, factor in {"fp64": 0.5, "fp32": 1, "bf16": 2, "int8": 4}.items():
+        assert experiment.predict(dtype=dtype, side=768).value == pytest.approx(fakes.RATE * factor, rel=0.05)
     experiment = experiments.reads(fakes.machine())
     assert experiment.predict(size=2**20).value == pytest.approx(fakes.NEAR, rel=0.05)
     assert experiment.predict(size=2**26).value == pytest.approx(fakes.FAR, rel=0.05)
@@ -91,9 +91,9 @@ def test_a_format_too_slow_to_be_measured_far_is_not_guessed_far():
     curves = {"fp32": fakes.tour()["products"].curve("fp32"), "fp16": [[2 * n**3, 1e-3 * n] for n in (32, 64)]}
     missing = dict.fromkeys(set(products.FORMATS) - curves.keys(), "It has none.")
     experiment = experiments.products(with_costs(products=fakes.calibration(curves, missing=missing)))
-    assert experiment.predict(form="fp16", side=128)
+    assert experiment.predict(dtype="fp16", side=128)
     for half in (experiment.predict, experiment.measure):
-        outcome = half(form="fp16", side=256)
+        outcome = half(dtype="fp16", side=256)
         assert isinstance(outcome, Unavailable) and "fp16 is too slow" in outcome.reason and "side 64" in outcome.reason
 
 
@@ -111,7 +111,7 @@ def test_no_point_of_the_validation_was_calibrated():
         for point in map(experiment.check, points):
             if "what" in point:
                 assert point["size"] not in measured[experiments.MOVES[point["what"]][0]]
-            elif "form" in point:
+            elif "dtype" in point:
                 assert all(point["side"] not in sides for sides in products.SIDES.values())
             else:
                 assert point["size"] not in memory.SETS
@@ -132,8 +132,8 @@ def test_what_is_missing_cannot_be_measured_for_the_same_reason(what, nothing_ru
     for half in (experiment.predict, experiment.measure):
         assert half(what=what, size=2**16) == Unavailable("There is no GPU.")
     experiment = experiments.products(fakes.machine())
-    for half, form in itertools.product((experiment.predict, experiment.measure), ("tf32", "fp8")):
-        assert half(form=form, side=256) == Unavailable("It has none.")
+    for half, dtype in itertools.product((experiment.predict, experiment.measure), ("tf32", "fp8")):
+        assert half(dtype=dtype, side=256) == Unavailable("It has none.")
 
 
 @pytest.mark.parametrize("trouble", [HelperFailed("The helper was silent."), ConnectionResetError("It hung up."),
@@ -257,7 +257,7 @@ def here(quiet, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("experiment", "point"), [
-    (experiments.products, {"form": "fp32", "side": 96}),
+    (experiments.products, {"dtype": "fp32", "side": 96}),
     (experiments.reads, {"size": 3 * 2**15}),
     *((experiments.moves, {"what": what, "size": 2**13}) for what, (probe, _) in experiments.MOVES.items()
       if probe != "copies"),

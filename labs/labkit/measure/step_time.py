@@ -77,16 +77,16 @@ def _peak(record) -> int:
     return highest
 
 
-def training_step(width: int, batch: int, device: torch.device, form: str) -> Callable[[], object]:
+def training_step(width: int, batch: int, device: torch.device, dtype: str) -> Callable[[], object]:
     """Return a call of one training step in a format of `labkit.models.autocast`, its loss scaled where it must be.
 
     Args:
         width, batch: as in `seconds`.
         device: where it runs.
-        form: the format.
+        dtype: the format.
     """
     network, pictures, labels, _ = _setting(width, batch, device)
-    network, scaler = autocast.Autocast(network, form), autocast.grad_scaler(form, device)
+    network, scaler = autocast.Autocast(network, dtype), autocast.grad_scaler(dtype, device)
     return partial(training.step, network, training.optimiser(network), pictures, labels, scaler)
 
 

@@ -30,22 +30,22 @@ class Recipe:
     """How the numbers of a training are kept.
 
     Args:
-        form: a format of `labkit.models.autocast.FORMS`, which the processor computes in, or one that is emulated.
+        number_format: one of `labkit.models.autocast.DTYPES`, in which the processor computes, or one that is emulated.
         gradients: the format of the gradients where that is another; emulated only.
         master: whether the optimiser changes weights of 32 bits, and not the rounded ones; emulated only.
         scaled: whether the loss is scaled.
     """
 
-    form: str | Format
+    number_format: str | Format
     gradients: Format | None = None
     master: bool = True
     scaled: bool = False
 
     def apply_to(self, network: nn.Sequential) -> nn.Module:
         """Return a network that keeps its numbers so; the parameters are shared."""
-        if isinstance(self.form, str):
-            return autocast.Autocast(network, self.form)
-        return Rounded(network, self.form, gradients=self.gradients, master=self.master)
+        if isinstance(self.number_format, str):
+            return autocast.Autocast(network, self.number_format)
+        return Rounded(network, self.number_format, gradients=self.gradients, master=self.master)
 
 
 def sweep_seeds(recipes: Mapping[str, Recipe], seeds: int, pictures: Pictures, unseen: Pictures, *, width: int = 8,

@@ -10,13 +10,13 @@ from labkit.inputs import above_zero
 from labkit.specs.number_format import Format
 
 
-def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict[str, float]:
+def lost(number_format: Format, median: float, spread: float, scale: float = 1.0) -> dict[str, float]:
     """Return the shares of numbers that a format loses, where their logarithms are spread like a bell.
 
     A number of at most half the least one becomes zero; what is beyond the largest becomes infinite, or the largest.
 
     Args:
-        form: the format.
+        number_format: the format.
         median: of the numbers' magnitudes.
         spread: standard deviation of the magnitudes' logarithm to base 2: in octaves.
         scale: by what all are multiplied beforehand.
@@ -26,15 +26,16 @@ def lost(form: Format, median: float, spread: float, scale: float = 1.0) -> dict
     """
     above_zero(median=median, spread=spread, scale=scale)
     bell = NormalDist(math.log2(median) + math.log2(scale), spread)
-    return {"too small": bell.cdf(math.log2(form.least) - 1), "too large": 1 - bell.cdf(math.log2(form.largest))}
+    return {"too small": bell.cdf(math.log2(number_format.least) - 1),
+            "too large": 1 - bell.cdf(math.log2(number_format.largest))}
 
 
-def flushed(magnitudes: Mapping[int, float], form: Format, scale: float = 1.0) -> float:
+def flushed(magnitudes: Mapping[int, float], number_format: Format, scale: float = 1.0) -> float:
     """Return which share of counted numbers becomes zero in a format.
 
     Args:
         magnitudes: how many there are by power of two, rounded down: at -3 those from 1/8 to below 1/4.
-        form: the format.
+        number_format: the format.
         scale: by what all are multiplied beforehand; a power of two.
 
     Raises:
@@ -43,15 +44,15 @@ def flushed(magnitudes: Mapping[int, float], form: Format, scale: float = 1.0) -
     total = sum(magnitudes.values())
     if not total > 0 or not 0 < scale < math.inf:
         raise ValueError(f"There must be numbers, and a scale above 0, not {total} and {scale}.")
-    return sum(count for power, count in magnitudes.items() if 2.0**power * scale < form.least / 2) / total
+    return sum(count for power, count in magnitudes.items() if 2.0**power * scale < number_format.least / 2) / total
 
 
-def rounded_away(changes: Mapping[int, float], form: Format) -> float:
+def rounded_away(changes: Mapping[int, float], number_format: Format) -> float:
     """Return which share of counted updates is too small to change a weight that is kept in a format.
 
     Args:
         changes: how many updates there are by their size as a fraction of the weight, as in `flushed`.
-        form: the format.
+        number_format: the format.
 
     Raises:
         ValueError: no updates.
@@ -59,4 +60,4 @@ def rounded_away(changes: Mapping[int, float], form: Format) -> float:
     total = sum(changes.values())
     if not total > 0:
         raise ValueError("There are no updates to round away.")
-    return sum(count for power, count in changes.items() if 2.0**power < form.least_update) / total
+    return sum(count for power, count in changes.items() if 2.0**power < number_format.least_update) / total

@@ -15,24 +15,24 @@ from labkit.specs.execution import ALL, ONE
 BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2}  # of a number that a layer reads or writes
 
 
-def at(calibration: Calibration, place: str, form: str, width: int, batch: int) -> dict[str, float]:
+def at(calibration: Calibration, place: str, dtype: str, width: int, batch: int) -> dict[str, float]:
     """Return the parts of a training step's time in seconds at a place: `ONE`, `ALL` or `GPU`.
 
     Args:
         calibration: what `labkit.measure.probes.precision` found.
         place: where it runs.
-        form: the number format.
+        dtype: the number format.
         width: channels after the first convolution.
         batch: pictures in the step.
 
     Raises:
         ValueError: the format could not be measured there; the message says why.
     """
-    update = interpolate(calibration.curve(place, form, "optimiser"), network.parameters(network.cats(width)))
-    return {"layers": layer_by_layer(calibration, (place, form), width, batch), "optimiser": update}
+    update = interpolate(calibration.curve(place, dtype, "optimiser"), network.parameters(network.cats(width)))
+    return {"layers": layer_by_layer(calibration, (place, dtype), width, batch), "optimiser": update}
 
 
-def on_threads(calibration: Calibration, form: str, width: int, batch: int, threads: int,
+def on_threads(calibration: Calibration, dtype: str, width: int, batch: int, threads: int,
                most: int) -> dict[str, float]:
     """Return the parts of a training step's time in seconds on the processor; the rest is as in `at`.
 
@@ -44,10 +44,10 @@ def on_threads(calibration: Calibration, form: str, width: int, batch: int, thre
     """
     if not 1 <= threads <= most:
         raise ValueError(f"There are from 1 to {most} threads here, not {threads}.")
-    one = at(calibration, ONE, form, width, batch)
+    one = at(calibration, ONE, dtype, width, batch)
     if threads == 1:
         return one
-    every = at(calibration, ALL, form, width, batch)
+    every = at(calibration, ALL, dtype, width, batch)
     return {part: amdahl(one[part], serial(one[part], every[part], most), threads) for part in one}
 
 

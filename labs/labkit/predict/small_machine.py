@@ -12,14 +12,14 @@ HEADER = 6144  # bytes of a file at most that are names and structure: the same 
 JOBS = {"train": "training step", "infer": "inference"}
 
 
-def file(form: str, width: int) -> dict[str, int]:
+def file(dtype: str, width: int) -> dict[str, int]:
     """Return the bytes of the numbers in a network's file, by what they are.
 
     In 8 bit a weight takes a byte, and a bias four. The static form has scale and offset for each channel written, of
     its weights (4 + 1 bytes) and of its biases (4 + 4); the dynamic one has a scale and an offset for each layer.
 
     Args:
-        form: one of `labkit.specs.execution.ONNX_FORMATS`.
+        dtype: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
 
     Raises:
@@ -28,12 +28,12 @@ def file(form: str, width: int) -> dict[str, int]:
     layers = network.cats(width)
     channels = [layer.channels[1] for layer in layers]
     weights, biases = network.parameters(layers) - sum(channels), sum(channels)
-    if form == "fp32":
+    if dtype == "fp32":
         return {"weights": 4 * weights, "biases": 4 * biases}
     scales = {"int8 static": (4 + 1 + 4 + 4) * biases, "int8 dynamic": (4 + 1) * len(layers)}
-    if form not in scales:
-        raise ValueError(f"There is no format '{form}', but fp32, {' and '.join(scales)}.")
-    return {"weights": weights, "biases": 4 * biases, "scales and offsets": scales[form]}
+    if dtype not in scales:
+        raise ValueError(f"There is no format '{dtype}', but fp32, {' and '.join(scales)}.")
+    return {"weights": weights, "biases": 4 * biases, "scales and offsets": scales[dtype]}
 
 
 def memory(need: float, job: str, width: int, batch: int) -> dict[str, float]:

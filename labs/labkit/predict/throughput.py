@@ -20,12 +20,12 @@ PICTURE_224 = 3 * 224 * 224  # bytes of the picture that ResNet-50 reads (Reddi 
 CONFIDENCE = 0.99  # that LoadGen asks for before it calls a percentile kept (its results.cc)
 
 
-def alone(sessions: Calibration, form: str, width: int, samples: int) -> float:
+def alone(sessions: Calibration, dtype: str, width: int, samples: int) -> float:
     """Return the seconds in which a network answers `samples` at once, by `labkit.measure.probes.sessions`."""
-    return layer_time(sessions.group(form), width, samples)
+    return layer_time(sessions.group(dtype), width, samples)
 
 
-def asked(sessions: Calibration, queries: Calibration, form: str, width: int, samples: int) -> dict[str, float]:
+def asked(sessions: Calibration, queries: Calibration, dtype: str, width: int, samples: int) -> dict[str, float]:
     """Return the parts of the median time of a query with some samples: the network's, and that of being asked.
 
     Being asked costs the same whatever the network: LoadGen's call, the pictures gathered, the answers handed back, and
@@ -35,7 +35,7 @@ def asked(sessions: Calibration, queries: Calibration, form: str, width: int, sa
     more = 0.0
     if not queries.missing:
         more = max(interpolate(queries.curve("p50"), samples) - interpolate(queries.curve("alone"), samples), 0.0)
-    return {"the network": alone(sessions, form, width, samples), "being asked": more}
+    return {"the network": alone(sessions, dtype, width, samples), "being asked": more}
 
 
 def stretched(median: float, queries: Calibration, name: str, samples: int) -> float:

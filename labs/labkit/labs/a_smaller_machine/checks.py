@@ -23,7 +23,7 @@ def faster_from(answer: int | None, experiment: Experiment) -> bool | None:
     """Check the narrowest width on the slider at which static int8 beats fp32, one picture at a time; 0 for none."""
     def gain(width):
         at = {"width": width, "batch": 1, "device": small.THIS}
-        return experiment.predict(form="fp32", **at).value / experiment.predict(form="int8 static", **at).value
+        return experiment.predict(dtype="fp32", **at).value / experiment.predict(dtype="int8 static", **at).value
 
     gains = {width: gain(width) for width in small.WIDTHS}
     return pays_from(answer, gains, right="below it, int8 saves less than the conversions cost.", hint=(

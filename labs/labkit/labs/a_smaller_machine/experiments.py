@@ -50,26 +50,26 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
     """
     calibration, accuracy = machine.calibration("sessions"), accuracy or {}
 
-    def predict(batch, width, form, device):
+    def predict(batch, width, dtype, device):
         if device == THIS:
-            return banded({"": layer_time(calibration.group(form), width, batch)}, note=about(form, width),
+            return banded({"": layer_time(calibration.group(dtype), width, batch)}, note=about(dtype, width),
                           widening=calibration.widening)
         if device == ONE_RESULT:
             return Unavailable("One network's time is published for it, ResNet-50's: 400 times the operations of the "
                                "largest here. Scaling that far says nothing.")
-        return _on_board(batch, width, form, device)
+        return _on_board(batch, width, dtype, device)
 
-    def measure(batch, width, form, device):
+    def measure(batch, width, dtype, device):
         if device != THIS:
             return Unavailable(f"This is no {device}: it can only be predicted here.")
         from labkit.measure.probes import sessions
 
-        *beside, seconds = like(calibration.group(form), width, batch)
-        return measured(*sessions.seconds(form, width, batch, beside=beside, reference_seconds=seconds, budget=budget))
+        *beside, seconds = like(calibration.group(dtype), width, batch)
+        return measured(*sessions.seconds(dtype, width, batch, beside=beside, reference_seconds=seconds, budget=budget))
 
-    def about(form, width):
-        size = quantity(sum(predicted.file(form, width).values()), "B")
-        share = accuracy.get((form, width))
+    def about(dtype, width):
+        size = quantity(sum(predicted.file(dtype, width).values()), "B")
+        share = accuracy.get((dtype, width))
         known = f", and {share.value:.1f} % right ({share.low:.1f} to {share.high:.1f} %)" if share else ""
         return f"{size} of numbers in the file{known}."
 
@@ -80,19 +80,19 @@ def time(machine: Machine, accuracy: Mapping[tuple[str, int], Outcome] | None = 
         axes=[
             Axis("batch", "Batch size", BATCHES, unit="pictures", log=True),
             Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
-            Axis("form", "Number format", ONNX_FORMATS),
+            Axis("dtype", "Number format", ONNX_FORMATS),
             Axis("device", "Device", (THIS, *BOARDS, ONE_RESULT)),
         ],
         predict=predict,
         measure=measure,
-        readout="In {form}, a network {width} wide answers {batch} in {value} on {device}.",
+        readout="In {dtype}, a network {width} wide answers {batch} in {value} on {device}.",
     )
 
 
-def _on_board(batch: int, width: int, form: str, device: str) -> Outcome | Unavailable:
+def _on_board(batch: int, width: int, dtype: str, device: str) -> Outcome | Unavailable:
     board, submitter = BOARDS[device]
-    published = times().get((board, submitter, "float" if form == "fp32" else "int8"), {}).get(boards.CLOSEST)
-    if form == "int8 dynamic":
+    published = times().get((board, submitter, "float" if dtype == "fp32" else "int8"), {}).get(boards.CLOSEST)
+    if dtype == "int8 dynamic":
         return Unavailable("Microcontrollers run int8 with fixed ranges: no result with ranges found in every run is "
                            "published.")
     if published is None:
@@ -138,16 +138,16 @@ def by_operations() -> dict[str, list[float]]:
 def by_software() -> dict[str, list[float]]:
     """Return published over predicted times where the prediction comes from other boards with the same software."""
     grouped = {}
-    for (_, submitter, form), board in times().items():
-        grouped.setdefault((submitter, form), []).append(board)
+    for (_, submitter, dtype), board in times().items():
+        grouped.setdefault((submitter, dtype), []).append(board)
     return boards.by_board(grouped)
 
 
 def published() -> list[tuple[str, float, float]]:
     """Return kind of device, operations of one answer, and published seconds, for boards and edge systems."""
     found = []
-    for (_, _, form), board in times(processors=False).items():
-        if form == "int8":
+    for (_, _, dtype), board in times(processors=False).items():
+        if dtype == "int8":
             found += [("microcontrollers", boards.OPERATIONS[task], seconds) for task, seconds in board.items()]
     kinds = {"Cortex-A72": "Raspberry Pi 4", "Cortex-A78AE": "Jetson Orin"}
     for row in catalogue.table("mlperf-inference"):
@@ -233,25 +233,25 @@ def share(right: int, tested: int) -> Outcome:
 
 
 @dataclass(frozen=True)
-class Form:
+class Variant:
     """One network in one number format, measured.
 
     Args:
         width: of the network, in channels.
-        form: the number format.
+        dtype: the number format.
         size: of the file, in bytes.
         time: seconds of one picture, on one thread.
         right: share of right answers in %.
     """
 
     width: int
-    form: str
+    dtype: str
     size: int
     time: Outcome
     right: Outcome
 
 
-def variants(width: int, files: Mapping[str, Path], pictures, budget: float = 0.3) -> list[Form]:
+def variants(width: int, files: Mapping[str, Path], pictures, budget: float = 0.3) -> list[Variant]:
     """Measure a network's files: their size, the time of one picture, and the share of right answers.
 
     Args:
@@ -263,32 +263,33 @@ def variants(width: int, files: Mapping[str, Path], pictures, budget: float = 0.
     from labkit.runtimes.onnx_session import Network
     from labkit.timing import clock
 
-    opened = {form: Network(path) for form, path in files.items()}
-    timings = clock.rounds({form: each.sampler(1) for form, each in opened.items()}, budget=budget)
+    opened = {dtype: Network(path) for dtype, path in files.items()}
+    timings = clock.rounds({dtype: each.sampler(1) for dtype, each in opened.items()}, budget=budget)
     found = []
-    for form, each in opened.items():
+    for dtype, each in opened.items():
         right = int((each.answers(pictures.images.numpy()) == pictures.truth.numpy()).sum())
-        timing = timings[form]
+        timing = timings[dtype]
         time = Outcome(timing.median, "s", low=timing.low, high=timing.high, note=timing.note)
-        found.append(Form(width, form, files[form].stat().st_size, time, share(right, len(pictures))))
+        found.append(Variant(width, dtype, files[dtype].stat().st_size, time, share(right, len(pictures))))
     return found
 
 
-def variants_of_all(files: Mapping[int, Mapping[str, Path]], pictures) -> dict[tuple[str, int], Form]:
+def variants_of_all(files: Mapping[int, Mapping[str, Path]], pictures) -> dict[tuple[str, int], Variant]:
     """Measure the files of networks of several widths, and return what came out by format and width."""
     budget = effort.pick(quick=0.08, usual=0.2, long=1.0)
-    return {(form.form, width): form for width in files for form in variants(width, files[width], pictures, budget)}
+    return {(variant.dtype, width): variant for width in files
+            for variant in variants(width, files[width], pictures, budget)}
 
 
-def points_apart(forms: Mapping[tuple[str, int], Form], name: str) -> float:
+def points_apart(variants: Mapping[tuple[str, int], Variant], name: str) -> float:
     """Return by how many percentage points right answers differ from those in 32 bits, at most."""
-    return max(abs(form.right.value - forms["fp32", width].right.value)
-               for (kind, width), form in forms.items() if kind == name)
+    return max(abs(variant.right.value - variants["fp32", width].right.value)
+               for (dtype, width), variant in variants.items() if dtype == name)
 
 
-def time_share(forms: Mapping[tuple[str, int], Form], name: str, width: int, of: str = "fp32") -> float:
+def time_share(variants: Mapping[tuple[str, int], Variant], name: str, width: int, of: str = "fp32") -> float:
     """Return the time of one picture in a format as a multiple of another's."""
-    return forms[name, width].time.value / forms[of, width].time.value
+    return variants[name, width].time.value / variants[of, width].time.value
 
 
 def right_answers(network, pictures) -> Outcome:
@@ -315,7 +316,7 @@ def lab_points() -> list[Point]:
     """Return the points of the lab's comparison of times: widths or batches that the calibration did not run."""
     at = effort.pick(quick=((12, 1), (24, 16)), usual=((12, 1), (24, 16), (48, 1), (64, 16)),
                      long=((12, 1), (24, 16), (48, 1), (64, 16)))
-    return [dict(width=width, batch=batch, form=form, device=THIS) for form in ONNX_FORMATS for width, batch in at]
+    return [dict(width=width, batch=batch, dtype=dtype, device=THIS) for dtype in ONNX_FORMATS for width, batch in at]
 
 
 # Tables
@@ -335,32 +336,33 @@ def run_table(runs: Mapping[str, object]) -> TextTable:
 def file_table(files: Mapping[str, Path], width: int) -> TextTable:
     """Return the bytes of a network's numbers by formula, and of its files, by format."""
     return TextTable(["format", "numbers, by formula", "file"], [
-        [form, f"{sum(predicted.file(form, width).values()):,} B", f"{files[form].stat().st_size:,} B"]
-        for form in ONNX_FORMATS])
+        [dtype, f"{sum(predicted.file(dtype, width).values()):,} B", f"{files[dtype].stat().st_size:,} B"]
+        for dtype in ONNX_FORMATS])
 
 
-def form_table(forms: Mapping[tuple[str, int], Form]) -> TextTable:
+def variant_table(variants: Mapping[tuple[str, int], Variant]) -> TextTable:
     """Return size, time and right answers of networks, by width and format."""
     return TextTable(["width", "format", "file", "one picture", "right"], [
-        [str(form.width), form.form, quantity(form.size, "B"), written(form.time),
-         f"{form.right.value:.1f} % ({form.right.low:.1f} to {form.right.high:.1f} %)"] for form in forms.values()])
+        [str(variant.width), variant.dtype, quantity(variant.size, "B"), written(variant.time),
+         f"{variant.right.value:.1f} % ({variant.right.low:.1f} to {variant.right.high:.1f} %)"]
+        for variant in variants.values()])
 
 
 def device_table(runs: Mapping[str, object]) -> TextTable:
     """Return what networks did on the small machine."""
     rows = []
-    for form, ended in runs.items():
+    for dtype, ended in runs.items():
         right = f"{share(ended.result['right'], ended.result['tested']).value:.1f} %" if ended else words(ended)
-        rows.append([form, right, written(peak(ended)) if ended else "",
+        rows.append([dtype, right, written(peak(ended)) if ended else "",
                      quantity(ended.result["median"], "s") if ended else ""])
     return TextTable(["format", "right", "peak", "one picture"], rows)
 
 
-def device_points_apart(runs: Mapping[str, object], forms: Mapping[tuple[str, int], Form],
+def device_points_apart(runs: Mapping[str, object], variants: Mapping[tuple[str, int], Variant],
                         width: int) -> float | Unavailable:
     """Return by how many points right answers on the small machine differ from those on this one, at most."""
-    apart = [abs(share(ended.result["right"], ended.result["tested"]).value - forms[form, width].right.value)
-             for form, ended in runs.items() if ended]
+    apart = [abs(share(ended.result["right"], ended.result["tested"]).value - variants[dtype, width].right.value)
+             for dtype, ended in runs.items() if ended]
     return max(apart) if apart else Unavailable(words(next(iter(runs.values()))))
 
 
@@ -372,7 +374,7 @@ def board_table() -> TextTable:
          str(len(near[task]))] for task in far])
 
 
-def fleet_table(full: Form, small: Form, devices: int = 1_000) -> TextTable:
+def fleet_table(full: Variant, small: Variant, devices: int = 1_000) -> TextTable:
     """Return what many devices cost, by arithmetic."""
     picture = predicted.PICTURE
     return TextTable(["for 1,000 devices" if devices == 1_000 else f"for {devices:,} devices", ""], [
@@ -383,7 +385,7 @@ def fleet_table(full: Form, small: Form, devices: int = 1_000) -> TextTable:
         ["pictures that weigh as much as the network in 8 bit", f"{small.size / picture:.0f}"]])
 
 
-def verdict_table(free, patient, answering, full: Form, small: Form, limit: int) -> TextTable:
+def verdict_table(free, patient, answering, full: Variant, small: Variant, limit: int) -> TextTable:
     """Return the numbers that decide the verdict."""
     return TextTable(["", ""], [
         ["training at a batch of 2,048 took", written(peak(free))], ["the limit", quantity(limit, "B")],
@@ -405,8 +407,8 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     jobs = [("train", 8, 64), ("train", 16, 512), ("train", 32, 512), ("train", 64, 256), ("train", 48, 1024),
             ("infer", 64, 1), ("infer", 64, 256), ("infer", 32, 1024), ("infer", 16, 512)]
     return [
-        (time(machine), [{"batch": batch, "width": width, "form": form, "device": THIS}
-                         for form in ONNX_FORMATS for width, batch in at]),
+        (time(machine), [{"batch": batch, "width": width, "dtype": dtype, "device": THIS}
+                         for dtype in ONNX_FORMATS for width, batch in at]),
         (memory(limited_jobs.need("train"), limited_jobs.need("infer")),
          [{"batch": batch, "width": width, "job": job} for job, width, batch in jobs]),
     ]

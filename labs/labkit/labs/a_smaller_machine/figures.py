@@ -13,7 +13,7 @@ from labkit.palette import COLOURS
 
 if TYPE_CHECKING:
     from labkit.experiment import Outcome
-    from labkit.labs.a_smaller_machine.experiments import Form
+    from labkit.labs.a_smaller_machine.experiments import Variant
 
 
 def room(rows: Mapping[str, Outcome], limit: float, measured: Mapping[str, float]) -> Figure:
@@ -45,16 +45,16 @@ def room(rows: Mapping[str, Outcome], limit: float, measured: Mapping[str, float
     return figure
 
 
-def frontier(forms: Sequence[Form]) -> Figure:
+def frontier(variants: Sequence[Variant]) -> Figure:
     """Show the share of right answers against the time of one picture, and against the size of the file.
 
     Networks in the same number format are joined; the number beside those in fp32 is their width.
     """
-    kinds = dict.fromkeys(form.form for form in forms)
+    kinds = dict.fromkeys(variant.dtype for variant in variants)
     with drawing(2, 1, figsize=(5, 6), sharey=True) as (figure, (fast, small)):
         for axes, across in ((fast, lambda f: 1e6 * f.time.value), (small, lambda f: f.size / 2**10)):
             for kind, marker, colour in zip(kinds, "osD^", COLOURS, strict=False):
-                found = [form for form in forms if form.form == kind]
+                found = [variant for variant in variants if variant.dtype == kind]
                 errors = [[f.right.value - f.right.low for f in found], [f.right.high - f.right.value for f in found]]
                 axes.errorbar([across(f) for f in found], [f.right.value for f in found], errors, marker=marker,
                               color=colour, capsize=2, linewidth=1, label=kind)
@@ -72,12 +72,12 @@ def frontier(forms: Sequence[Form]) -> Figure:
 
 def time_by_operator(spent: Mapping[str, Mapping[str, float]], most: int = 3) -> Figure:
     """Show the operators that take most of a run, for each of `spent`: seconds by operator, the longest first."""
-    rows = [(form, name, seconds) for form, times in spent.items() for name, seconds in list(times.items())[:most]]
+    rows = [(dtype, name, seconds) for dtype, times in spent.items() for name, seconds in list(times.items())[:most]]
     colours = dict(zip(spent, COLOURS, strict=False))
     with drawing(figsize=(5, 0.3 * len(rows) + 1)) as (figure, axes):
-        for place, (form, _, seconds) in enumerate(rows):
-            label = form if place % most == 0 else None
-            axes.barh(place, 1e6 * seconds, 0.7, color=colours[form], label=label)
+        for place, (dtype, _, seconds) in enumerate(rows):
+            label = dtype if place % most == 0 else None
+            axes.barh(place, 1e6 * seconds, 0.7, color=colours[dtype], label=label)
         axes.set_yticks(range(len(rows)), [name for _, name, _ in rows])
         axes.set_xscale("log")
         axes.set_xlabel("time in one run (µs)")

@@ -12,7 +12,7 @@ from labkit.machine import Machine
 from labkit.models.datasets.cats import Pictures
 from labkit.models.seed_sweep import Recipe, sweep_seeds
 from labkit.predict import precision
-from labkit.specs import number_format
+from labkit.specs.number_format import Format, named
 
 _HELPS = 1.5  # times as fast: what exercise 3 asks for
 _BITS, _LOST, _SEEDS = 7, 3.0, 2  # exercise 4: bits of a number, points that may be lost in the mean, trainings
@@ -20,15 +20,16 @@ _BITS, _LOST, _SEEDS = 7, 3.0, 2  # exercise 4: bits of a number, points that ma
 
 def largest(answer: float | None, name: str) -> bool | None:
     """Check the largest number of a format."""
-    form = number_format.named(name)
-    return number(answer, form.largest, tolerance=1e-3, hint=(
-        f"{name} has {form.exponent} bits of exponent and {form.fraction} of fraction. The largest exponent is kept "
+    number_format = named(name)
+    return number(answer, number_format.largest, tolerance=1e-3, hint=(
+        f"{name} has {number_format.exponent} bits of exponent and {number_format.fraction} of fraction. "
+        "The largest exponent is kept "
         "for infinities; the one below it, with a fraction of all ones, makes the largest number."))
 
 
 def fraction(answer: int | None, change: float) -> bool | None:
     """Check the fewest bits of a fraction with which a weight of 1 still feels an update of some share of it."""
-    fewest = next(bits for bits in range(1, 53) if number_format.Format(8, bits).least_update < change)
+    fewest = next(bits for bits in range(1, 53) if Format(8, bits).least_update < change)
     return number(answer, fewest, tolerance=0, hint=(
         "The next number after 1 is a step of 2 to the power of minus the bits away. What is less than half of a step "
         "is rounded away."))
@@ -62,13 +63,13 @@ def narrow(answer: Recipe | None, pictures: Pictures, unseen: Pictures, full: li
         full: what fp32 reached on them, by seed.
     """
     def fits(recipe):
-        forms = recipe.form, recipe.gradients or recipe.form
-        if not all(isinstance(form, number_format.Format) for form in forms):
+        formats = recipe.number_format, recipe.gradients or recipe.number_format
+        if not all(isinstance(number_format, Format) for number_format in formats):
             raise ValueError("its formats must be emulated: Format(exponent, fraction)")
         found = sweep_seeds({"yours": recipe}, _SEEDS, pictures, unseen)["yours"]
         lost = 100 * (mean(full[:_SEEDS]) - mean(found))
-        print(f"{max(form.bits for form in forms)} bits: {lost:+.1f} points lost against fp32.")
-        return all(form.bits <= _BITS for form in forms) and lost <= _LOST
+        print(f"{max(each.bits for each in formats)} bits: {lost:+.1f} points lost against fp32.")
+        return all(each.bits <= _BITS for each in formats) and lost <= _LOST
 
     return holds(answer, fits, right="hardly anything was lost.", hint=(
         f"A sign, exponent and fraction of {_BITS} bits together at most, and not more than {_LOST:g} points lost: "

@@ -17,7 +17,7 @@ from labkit.specs.execution import ALL, GPU, ONE
 from labkit.specs.number_format import FORMATS
 from labkit.units import quantity
 
-FORMS = tuple(predicted.BYTES)
+DTYPES = tuple(predicted.BYTES)
 WIDTHS = (8, 12, 16, 24, 32)
 BATCHES = tuple(2**k for k in range(3, 11))
 PROCESSOR, OWN_GPU = "this processor", "this machine's GPU"
@@ -40,33 +40,33 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
     calibration, most = machine.calibration("precision"), most_threads(machine)
     budget = budget or effort.pick(quick=0.06, usual=0.3, long=1.0)
 
-    def predict(batch, width, form, threads, where, work):
-        if reason := _refused(calibration, form, threads, where, most):
+    def predict(batch, width, dtype, threads, where, work):
+        if reason := _refused(calibration, dtype, threads, where, most):
             return Unavailable(reason)
         if where in CATALOGUE:
-            return _times(_sheet(where, form, width, batch), work, batch)
+            return _times(_sheet(where, dtype, width, batch), work, batch)
         if where == OWN_GPU:
-            parts = predicted.at(calibration, GPU, form, width, batch)
+            parts = predicted.at(calibration, GPU, dtype, width, batch)
             return _times(banded(parts, widening=calibration.widening), work, batch)
         if threads > most:
             return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
-                               f"out. Measure {work} in {form}: {batch:,} pictures a step, {width} channels wide.")
-        parts = predicted.on_threads(calibration, form, width, batch, threads, most)
+                               f"out. Measure {work} in {dtype}: {batch:,} pictures a step, {width} channels wide.")
+        parts = predicted.on_threads(calibration, dtype, width, batch, threads, most)
         return _times(banded(parts, widening=calibration.widening), work, batch)
 
-    def measure(batch, width, form, threads, where, work):
+    def measure(batch, width, dtype, threads, where, work):
         if where in CATALOGUE:
             return Unavailable(f"The {where} is only predicted here, from its data sheet.")
-        if reason := _refused(calibration, form, threads, where, most):
+        if reason := _refused(calibration, dtype, threads, where, most):
             return Unavailable(reason)
-        needed = predicted.BYTES[form] / 4 * sum(step.memory("training step", width, batch).values())
+        needed = predicted.BYTES[dtype] / 4 * sum(step.memory("training step", width, batch).values())
         if needed > machine.memory / 2:
             return Unavailable(f"This point needs {quantity(needed, 'B')}, more than half of the "
                                f"{quantity(machine.memory, 'B')} here: choose a smaller batch or width.")
         from labkit.measure.probes import precision
 
         on = None if where == OWN_GPU else threads
-        return _times(measured(*precision.seconds(form, width, batch, on, calibration, budget=budget)), work, batch)
+        return _times(measured(*precision.seconds(dtype, width, batch, on, calibration, budget=budget)), work, batch)
 
     return Experiment(
         title="A training step by number format and threads",
@@ -75,14 +75,14 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
         axes=[
             Axis("batch", "Batch size", BATCHES, start=128, unit="pictures", log=True),
             Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
-            Axis("form", "Number format", FORMS, start="fp32"),
+            Axis("dtype", "Number format", DTYPES, start="fp32"),
             Axis("threads", "Threads of this processor", _threads(most), start=most, unit="threads"),
             Axis("work", "What is timed", WORK),
             Axis("where", "Machine", (PROCESSOR, OWN_GPU, *CATALOGUE)),
         ],
         predict=predict,
         measure=measure,
-        readout="On {where} ({threads}), {work} in {form} takes {value}: {batch} in a step, {width} in width.",
+        readout="On {where} ({threads}), {work} in {dtype} takes {value}: {batch} in a step, {width} in width.",
     )
 
 
@@ -93,15 +93,15 @@ def seconds() -> float:
 
 def epochs(comparison: Comparison, usual: Point) -> dict[str, Outcome | Unavailable]:
     """Return the measured seconds of an epoch by format, from the steps of a comparison at a point without format."""
-    return {row.point["form"]: _times(row.measured, WORK[1], row.point["batch"]) for row in comparison.rows
+    return {row.point["dtype"]: _times(row.measured, WORK[1], row.point["batch"]) for row in comparison.rows
             if usual.items() <= row.point.items()}
 
 
-def longer(comparison: Comparison, usual: Point, form: str, than: str) -> tuple[Outcome | Unavailable, ...]:
+def longer(comparison: Comparison, usual: Point, dtype: str, than: str) -> tuple[Outcome | Unavailable, ...]:
     """Return how many times as long a step takes in a format as in another, predicted and measured."""
-    rows = [at(comparison, **usual, form=name) for name in (form, than)]
+    rows = [at(comparison, **usual, dtype=name) for name in (dtype, than)]
     if None in rows:
-        return (Unavailable(f"This processor does not train in {form} or {than}."),) * 2
+        return (Unavailable(f"This processor does not train in {dtype} or {than}."),) * 2
     return ratio(rows[0].predicted, rows[1].predicted), ratio(rows[0].measured, rows[1].measured)
 
 
@@ -109,20 +109,20 @@ def _threads(most: int) -> list[int]:
     return sorted({*(2**k for k in range(most.bit_length())), most, 2 * most})
 
 
-def _refused(calibration, form, threads, where, most) -> str:
+def _refused(calibration, dtype, threads, where, most) -> str:
     """Return why a format cannot be timed somewhere, or nothing."""
     if where in CATALOGUE:
         return ""
     places = (GPU,) if where == OWN_GPU else (ONE, ALL) if threads > 1 and most > 1 else (ONE,)
-    return next(filter(None, (calibration.reason(place, form, "optimiser") for place in places)), "")
+    return next(filter(None, (calibration.reason(place, dtype, "optimiser") for place in places)), "")
 
 
-def _sheet(where, form, width, batch) -> Outcome | Unavailable:
+def _sheet(where, dtype, width, batch) -> Outcome | Unavailable:
     sheet = catalogue.machine(CATALOGUE[where])
-    if form not in sheet.formats:
-        return Unavailable(f"The catalogue has no rate of the {where} in {form}: it lacks the format, or its sources "
+    if dtype not in sheet.formats:
+        return Unavailable(f"The catalogue has no rate of the {where} in {dtype}: it lacks the format, or its sources "
                            "are silent.")
-    parts = step.floor(sheet.formats[form], sheet.bandwidth, "training step", width, batch, predicted.BYTES[form])
+    parts = step.floor(sheet.formats[dtype], sheet.bandwidth, "training step", width, batch, predicted.BYTES[dtype])
     return Outcome(sum(parts.values()), "s", parts=parts, note=f"{FLOOR}.")
 
 
@@ -140,17 +140,17 @@ def _times(outcome, work, batch) -> Outcome | Unavailable:
 def formats(machine: Machine) -> dict[str, str]:
     """Return every format with why this processor does not train in it, or nothing where it does."""
     calibration, most = machine.calibration("precision"), most_threads(machine)
-    return {form: _refused(calibration, form, most, PROCESSOR, most) for form in FORMS}
+    return {dtype: _refused(calibration, dtype, most, PROCESSOR, most) for dtype in DTYPES}
 
 
-def shared(machine: Machine, width: int, batch: int, form: str = "fp32") -> float | Unavailable:
+def shared(machine: Machine, width: int, batch: int, dtype: str = "fp32") -> float | Unavailable:
     """Return which share of a step on one thread all threads share, by Amdahl's law, or why that cannot be said."""
     calibration, most = machine.calibration("precision"), most_threads(machine)
-    if reason := _refused(calibration, form, most, PROCESSOR, most):
+    if reason := _refused(calibration, dtype, most, PROCESSOR, most):
         return Unavailable(reason)
     if most == 1:
         return Unavailable("There is one processor: there is nobody to share with.")
-    one, every = (sum(predicted.at(calibration, place, form, width, batch).values()) for place in (ONE, ALL))
+    one, every = (sum(predicted.at(calibration, place, dtype, width, batch).values()) for place in (ONE, ALL))
     return min(max(1 - predicted.serial(one, every, most) / one, 0.0), 1.0)
 
 
@@ -201,8 +201,8 @@ def formats_table() -> TextTable:
 
 def formats_here(machine: Machine) -> TextTable:
     """Return in which formats this processor trains, or why not."""
-    return TextTable(("format", "on this processor"), [(form, reason or "trained in here")
-                                                       for form, reason in formats(machine).items()])
+    return TextTable(("format", "on this processor"), [(dtype, reason or "trained in here")
+                                                       for dtype, reason in formats(machine).items()])
 
 
 def comparison_points(machine: Machine, usual: Point) -> list[Point]:
@@ -213,30 +213,31 @@ def comparison_points(machine: Machine, usual: Point) -> list[Point]:
         usual: batch, width, work and place of most of them.
     """
     most = most_threads(machine)
-    own = [form for form, reason in formats(machine).items() if not reason]
-    points = [dict(usual, form=form, threads=threads) for threads in sorted({1, most}) for form in own]
-    points += [dict(usual, form=form, threads=most, width=24, batch=32) for form in own]
+    own = [dtype for dtype, reason in formats(machine).items() if not reason]
+    points = [dict(usual, dtype=dtype, threads=threads) for threads in sorted({1, most}) for dtype in own]
+    points += [dict(usual, dtype=dtype, threads=most, width=24, batch=32) for dtype in own]
     if machine.device != "cpu":
-        points += [dict(usual, form=form, threads=most, where=OWN_GPU) for form in FORMS]
+        points += [dict(usual, dtype=dtype, threads=most, where=OWN_GPU) for dtype in DTYPES]
     return points
 
 
 def predictions(times: Experiment, usual: Point) -> TextTable:
     """Return the predicted seconds of a point in every format."""
-    return TextTable(("format", "predicted"), [(form, written(times.predict(**usual, form=form))) for form in FORMS])
+    return TextTable(("format", "predicted"), [
+        (dtype, written(times.predict(**usual, dtype=dtype))) for dtype in DTYPES])
 
 
 def day_table(accelerators: int = 1024, model: str = "70 billion", accelerator: str = "H100") -> TextTable:
     """Return the days of a large training by number format, and the bytes of gradients that a step exchanges."""
     run, rows = training_time.run(), []
     parameters, _ = training_time.MODELS[model]
-    for form in ("fp64", *training_time.FORMATS):
+    for dtype in ("fp64", *training_time.FORMATS):
         days = ""
-        if form in training_time.FORMATS:
-            took = run.predict(accelerators=accelerators, model=model, format=form, accelerator=accelerator)
+        if dtype in training_time.FORMATS:
+            took = run.predict(accelerators=accelerators, model=model, format=dtype, accelerator=accelerator)
             days = f"{took.value:,.0f} ({took.low:,.0f} to {took.high:,.0f})" if took else took.reason
-        size = quantity(parameters * predicted.BYTES[form], "B") if form in ("fp64", "fp32", "bf16") else ""
-        rows.append((form, days, size))
+        size = quantity(parameters * predicted.BYTES[dtype], "B") if dtype in ("fp64", "fp32", "bf16") else ""
+        rows.append((dtype, days, size))
     return TextTable(("format", f"days on {accelerators:,} {accelerator}", "gradients of a step"), rows)
 
 
@@ -248,10 +249,10 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """
     most, at = most_threads(machine), ((8, 128), (12, 64), (16, 16), (16, 256), (24, 32), (24, 512), (32, 128))
     threads = sorted({1, *([2, most] if most > 1 else [])})
-    places = [(PROCESSOR, count, form) for count, form in product(threads, FORMS)]
-    places += [(OWN_GPU, most, form) for form in FORMS]
+    places = [(PROCESSOR, count, dtype) for count, dtype in product(threads, DTYPES)]
+    places += [(OWN_GPU, most, dtype) for dtype in DTYPES]
     calibration = machine.calibration("precision")
     return [(time(machine), [
-        {"batch": batch, "width": width, "form": form, "threads": count, "where": where, "work": WORK[0]}
-        for where, count, form in places if not _refused(calibration, form, count, where, most)
+        {"batch": batch, "width": width, "dtype": dtype, "threads": count, "where": where, "work": WORK[0]}
+        for where, count, dtype in places if not _refused(calibration, dtype, count, where, most)
         for width, batch in at])]

@@ -53,14 +53,14 @@ class Networks:
         self.runs: dict[tuple[str, int, Settings], tuple[Log, float, str]] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="networks-", ignore_cleanup_errors=True)
 
-    def run(self, form: str, width: int, settings: Settings) -> Log:
+    def run(self, dtype: str, width: int, settings: Settings) -> Log:
         """Let LoadGen ask a network; raises as `labkit.measure.loadgen.run`."""
         from labkit.measure.probes import queries, sessions
 
-        if (form, width) not in self._files:
-            self._files[form, width] = sessions.file(form, width, self._folder.name)
+        if (dtype, width) not in self._files:
+            self._files[dtype, width] = sessions.file(dtype, width, self._folder.name)
         pictures = queries.pictures() if self._pictures is None else self._pictures
-        return loadgen.run(self._files[form, width], pictures, settings)
+        return loadgen.run(self._files[dtype, width], pictures, settings)
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,20 @@ class Plan:
 
     Args:
         machine: with what its lab's probes find.
-        form, width: of the network.
+        dtype, width: of the network.
 
     Raises:
         ValueError: a machine that lacks a probe, or LoadGen.
     """
 
     machine: Machine
-    form: str
+    dtype: str
     width: int
 
     def query(self, samples: int) -> dict[str, float]:
         """Return the parts of the median time of a query, in seconds."""
         sessions, queries = (self.machine.calibration(name) for name in ("sessions", "queries"))
-        return predicted.asked(sessions, queries, self.form, self.width,
+        return predicted.asked(sessions, queries, self.dtype, self.width,
                                samples)
 
     def turn(self, samples: int) -> float:
@@ -130,17 +130,17 @@ def latency(machine: Machine, networks: Networks | None = None, seconds: float |
     """
     networks, seconds = networks or Networks(), seconds or run_seconds()
 
-    def predict(scenario, width, form):
-        plan, samples = Plan(machine, form, width), STREAMS if scenario == MULTI else 1
+    def predict(scenario, width, dtype):
+        plan, samples = Plan(machine, dtype, width), STREAMS if scenario == MULTI else 1
         parts = plan.query(samples)
         value = plan.percentile(PERCENTILE[scenario], samples)
         outcome = banded({**parts, "the slow ones": max(value - sum(parts.values()), 0.0)},
                          widening=machine.calibration("sessions").widening)
         return replace(outcome, note=_without(machine))
 
-    def measure(scenario, width, form):
-        settings = Plan(machine, form, width).settings(scenario, seconds)
-        found = _asked(machine, networks, form, width, settings)
+    def measure(scenario, width, dtype):
+        settings = Plan(machine, dtype, width).settings(scenario, seconds)
+        found = _asked(machine, networks, dtype, width, settings)
         return found if isinstance(found, Unavailable) else _slow(*found)
 
     return Experiment(
@@ -149,10 +149,10 @@ def latency(machine: Machine, networks: Networks | None = None, seconds: float |
         unit="s",
         axes=[Axis("scenario", "Scenario", (SINGLE, MULTI)),
               Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
-              Axis("form", "Number format", ONNX_FORMATS)],
+              Axis("dtype", "Number format", ONNX_FORMATS)],
         predict=predict,
         measure=measure,
-        readout="{scenario}, {form}, {width}: the percentile that counts is {value}.",
+        readout="{scenario}, {dtype}, {width}: the percentile that counts is {value}.",
     )
 
 
@@ -163,8 +163,8 @@ def rates(machine: Machine, networks: Networks | None = None, seconds: float | N
     """
     networks, seconds = networks or Networks(), seconds or run_seconds()
 
-    def predict(scenario, batch, width, form, deadline):
-        plan = Plan(machine, form, width)
+    def predict(scenario, batch, width, dtype, deadline):
+        plan = Plan(machine, dtype, width)
         value = plan.rate(scenario, batch, deadline)
         if value == 0:
             return Unavailable(f"One answer alone takes {quantity(plan.turn(1), 's')}, or more in one case of a "
@@ -175,13 +175,13 @@ def rates(machine: Machine, networks: Networks | None = None, seconds: float | N
         outcome = banded({"": value}, "pictures/s", widening=machine.calibration("sessions").widening)
         return replace(outcome, note=f"{said} {_without(machine)}".rstrip())
 
-    def measure(scenario, batch, width, form, deadline):
-        plan = Plan(machine, form, width)
+    def measure(scenario, batch, width, dtype, deadline):
+        plan = Plan(machine, dtype, width)
         if scenario == SERVER:
             found = _with_speed(machine, lambda: peak(networks, plan, deadline, seconds), tries=1)
             return found if isinstance(found, Unavailable) else _highest(*found)
         settings = plan.settings(scenario, seconds, batch, deadline)
-        found = _asked(machine, networks, form, width, settings)
+        found = _asked(machine, networks, dtype, width, settings)
         return found if isinstance(found, Unavailable) else _rate(*found)
 
     return Experiment(
@@ -191,11 +191,11 @@ def rates(machine: Machine, networks: Networks | None = None, seconds: float | N
         axes=[Axis("scenario", "Scenario", SCENARIOS, start=OFFLINE),
               Axis("batch", "Batch size in Offline", BATCHES, start=64, unit="pictures", log=True),
               Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
-              Axis("form", "Number format", ONNX_FORMATS),
+              Axis("dtype", "Number format", ONNX_FORMATS),
               Axis("deadline", "Deadline in Server", DEADLINES, start=loadgen.DEADLINE_S, unit="s", log=True)],
         predict=predict,
         measure=measure,
-        readout="{scenario}, {form}, {width}, batches of {batch} in Offline, {deadline} in Server: {value}.",
+        readout="{scenario}, {dtype}, {width}, batches of {batch} in Offline, {deadline} in Server: {value}.",
     )
 
 
@@ -234,7 +234,8 @@ def peak(networks: Networks, plan: Plan, deadline: float, seconds: float | None 
     least = predicted.queries_needed(0)
     while high - low > _SLACK * low and len(runs) < 8 * _TRIES and (not runs or perf_counter() < end):
         for _ in range(_TRIES):
-            log = networks.run(plan.form, plan.width, Settings(SERVER, seconds, rate, deadline=deadline, queries=least))
+            settings = Settings(SERVER, seconds, rate, deadline=deadline, queries=least)
+            log = networks.run(plan.dtype, plan.width, settings)
             runs.append((rate, log))
             if log.valid or perf_counter() > end:
                 break
@@ -269,24 +270,24 @@ def highest_valid(found: Peak | Unavailable) -> Outcome | Unavailable:
     return Outcome(found.low, "pictures/s") if found.low else Unavailable(_NO_VALID)
 
 
-def one_of_each(machine: Machine, networks: Networks, form: str, width: int, *, batch: int,
+def one_of_each(machine: Machine, networks: Networks, dtype: str, width: int, *, batch: int,
                 load: float = 0.7) -> dict[str, Log]:
     """Run the four scenarios once, and return LoadGen's logs by scenario: of those that ran.
 
     Args:
         machine: with what its lab's probes find.
-        networks, form, width: what is asked.
+        networks, dtype, width: what is asked.
         batch: of Offline.
         load: of Server, as a share of the rate that keeps the server busy all the time.
     """
-    plan, logs = Plan(machine, form, width), {}
+    plan, logs = Plan(machine, dtype, width), {}
     for done, scenario in enumerate(SCENARIOS):
         report(done / len(SCENARIOS), f"LoadGen: {scenario}")
         if scenario == SERVER:
             settings = Settings(SERVER, run_seconds(), load / plan.turn(1), deadline=loadgen.DEADLINE_S)
         else:
             settings = plan.settings(scenario, run_seconds(), batch)
-        if not isinstance(found := _asked(machine, networks, form, width, settings), Unavailable):
+        if not isinstance(found := _asked(machine, networks, dtype, width, settings), Unavailable):
             logs[scenario] = found[0]
     return logs
 
@@ -340,14 +341,14 @@ def batches(machine: Machine) -> Experiment:
     calibration = machine.calibration("sessions")
     budget = effort.pick(quick=0.06, usual=0.3, long=1.0)
 
-    def predict(batch, width, form):
-        return banded({"": predicted.alone(calibration, form, width, batch)}, widening=calibration.widening)
+    def predict(batch, width, dtype):
+        return banded({"": predicted.alone(calibration, dtype, width, batch)}, widening=calibration.widening)
 
-    def measure(batch, width, form):
+    def measure(batch, width, dtype):
         from labkit.measure.probes import sessions
 
-        *beside, reference = like(calibration.group(form), width, batch)
-        return measured(*sessions.seconds(form, width, batch, beside=beside, reference_seconds=reference,
+        *beside, reference = like(calibration.group(dtype), width, batch)
+        return measured(*sessions.seconds(dtype, width, batch, beside=beside, reference_seconds=reference,
                                           budget=budget))
 
     return Experiment(
@@ -356,10 +357,10 @@ def batches(machine: Machine) -> Experiment:
         unit="s",
         axes=[Axis("batch", "Batch size", BATCHES, unit="pictures", log=True),
               Axis("width", "Width of the network", WIDTHS, start=64, unit="channels", log=True),
-              Axis("form", "Number format", ONNX_FORMATS)],
+              Axis("dtype", "Number format", ONNX_FORMATS)],
         predict=predict,
         measure=measure,
-        readout="In {form}, a network {width} wide answers {batch} in {value}.",
+        readout="In {dtype}, a network {width} wide answers {batch} in {value}.",
     )
 
 
@@ -419,10 +420,10 @@ def times_by_batch(comparison: Comparison) -> list[tuple[int, float]]:
     return sorted((row.point["batch"], (row.measured or row.predicted).value) for row in comparison.rows)
 
 
-def try_once(networks: Networks, form: str, width: int, settings: Settings) -> Log | Unavailable:
+def try_once(networks: Networks, dtype: str, width: int, settings: Settings) -> Log | Unavailable:
     """Let LoadGen ask once, or return why it could not."""
     try:
-        return networks.run(form, width, settings)
+        return networks.run(dtype, width, settings)
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
 
@@ -435,13 +436,13 @@ def megabytes(rate: float) -> Outcome:
 def files_table(files: Mapping[str, Path], right: Mapping[str, float]) -> TextTable:
     """Return files' sizes and right answers in %, by format."""
     return TextTable(("format", "right", "file"), [
-        (form, f"{right[form]:.1f} %", f"{path.stat().st_size:,} bytes") for form, path in files.items()])
+        (dtype, f"{right[dtype]:.1f} %", f"{path.stat().st_size:,} bytes") for dtype, path in files.items()])
 
 
 def slow_table(comparison: Comparison) -> TextTable:
     """Return the percentiles that count, predicted and measured."""
     return TextTable(("scenario", "format", "percentile", "predicted", "measured"), [
-        (row.point["scenario"], row.point["form"], f"p{PERCENTILE[row.point['scenario']]}", written(row.predicted),
+        (row.point["scenario"], row.point["dtype"], f"p{PERCENTILE[row.point['scenario']]}", written(row.predicted),
          written(row.measured)) for row in comparison.rows])
 
 
@@ -487,11 +488,11 @@ def supply_table(supply: Mapping[str, float | Unavailable], demand: float) -> Te
         for name, rate in supply.items()])
 
 
-def with_storage(machine: Machine, form: str, widths: Sequence[int]) -> TextTable:
+def with_storage(machine: Machine, dtype: str, widths: Sequence[int]) -> TextTable:
     """Return which share of the rate is left if each picture is first read from storage, by width of the network."""
     read, rows = one_read(machine), []
     for width in widths:
-        one = Plan(machine, form, width).turn(1)
+        one = Plan(machine, dtype, width).turn(1)
         left = f"{100 * predicted.with_reads(one, read.value) * one:.0f} %" if read else ""
         rows.append((str(width), quantity(one, "s"), written(read), left))
     return TextTable(("width", "one answer", "one read", "of the rate is left"), rows)
@@ -505,11 +506,11 @@ def thousand(demand: Mapping[str, float], nodes: int = 1_000) -> TextTable:
         for name, rate in demand.items()])
 
 
-def verdict(machine: Machine, best: Outcome, found: Outcome | Unavailable, form: str, width: int) -> TextTable:
+def verdict(machine: Machine, best: Outcome, found: Outcome | Unavailable, dtype: str, width: int) -> TextTable:
     """Return the numbers of this run that decide."""
     (_, own), (giant, big) = demands(best.value).items()
     drive, net = links()["NVMe SSD, PCIe 4"], links()["10 GbE"]
-    read, one = one_read(machine), Plan(machine, form, width).turn(1)
+    read, one = one_read(machine), Plan(machine, dtype, width).turn(1)
     return TextTable(("what", "in this run"), [
         ("this machine needs of a 10-gigabit link", f"{100 * own / net:.0f} %"),
         (f"{giant} needs 10-gigabit links", f"{big / net:.1f}"), (f"{giant} needs NVMe drives", f"{big / drive:.1f}"),
@@ -569,13 +570,13 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: LoadGen has asked none of these networks
     before, but a narrower one.
     """
-    streams = [dict(scenario=scenario, width=width, form=form) for scenario in (SINGLE, MULTI)
-               for width, form in ((16, "int8 static"), (32, "fp32"), (48, "fp32"), (64, "fp32"), (64, "int8 static"))]
+    streams = [dict(scenario=scenario, width=width, dtype=dtype) for scenario in (SINGLE, MULTI)
+               for width, dtype in ((16, "int8 static"), (32, "fp32"), (48, "fp32"), (64, "fp32"), (64, "int8 static"))]
     usual = dict(batch=64, deadline=loadgen.DEADLINE_S)
-    asked = [dict(usual, scenario=scenario, width=width, form=form) for scenario in (SINGLE, MULTI, OFFLINE)
-             for width, form in ((32, "fp32"), (64, "int8 static"), (64, "fp32"))]
-    asked += [dict(usual, scenario=OFFLINE, width=64, form="fp32", batch=batch) for batch in (4, 16, 256)]
-    asked += [dict(usual, scenario=SERVER, width=64, form="fp32", deadline=deadline) for deadline in (0.01, 0.03)]
+    asked = [dict(usual, scenario=scenario, width=width, dtype=dtype) for scenario in (SINGLE, MULTI, OFFLINE)
+             for width, dtype in ((32, "fp32"), (64, "int8 static"), (64, "fp32"))]
+    asked += [dict(usual, scenario=OFFLINE, width=64, dtype="fp32", batch=batch) for batch in (4, 16, 256)]
+    asked += [dict(usual, scenario=SERVER, width=64, dtype="fp32", deadline=deadline) for deadline in (0.01, 0.03)]
     return [(latency(machine), streams), (rates(machine), asked)]
 
 
@@ -610,12 +611,13 @@ def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> 
     return found, speed, " ".join(filter(None, said))
 
 
-def _asked(machine: Machine, networks: Networks, form: str, width: int,
+def _asked(machine: Machine, networks: Networks, dtype: str, width: int,
            settings: Settings) -> tuple[Log, float, str] | Unavailable:
     """Return a run of LoadGen, its speed and its note: the one that is kept where it was asked so before."""
-    key = form, width, settings
+    key = dtype, width, settings
     if key not in networks.runs:
-        found = _with_speed(machine, lambda: networks.run(form, width, settings), effort.pick(quick=1, usual=2, long=3))
+        tries = effort.pick(quick=1, usual=2, long=3)
+        found = _with_speed(machine, lambda: networks.run(dtype, width, settings), tries)
         if isinstance(found, Unavailable):
             return found
         networks.runs[key] = found

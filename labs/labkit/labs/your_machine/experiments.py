@@ -40,25 +40,25 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
 
     calibration = machine.calibration("products")
 
-    def predict(form, side):
-        if reason := calibration.reason(form):
+    def predict(dtype, side):
+        if reason := calibration.reason(dtype):
             return Unavailable(reason)
-        flop, curve = 2 * side**3, calibration.curve(form)
+        flop, curve = 2 * side**3, calibration.curve(dtype)
         if flop > 10 * curve[-1][0]:
-            return Unavailable(f"{form} is too slow here to be measured beyond a product of side "
+            return Unavailable(f"{dtype} is too slow here to be measured beyond a product of side "
                                f"{round((curve[-1][0] / 2) ** (1 / 3)):,}.")
         return banded({"": flop / interpolate(curve, flop)}, "FLOP/s", widening=calibration.widening)
 
-    def measure(form, side):
-        expected = predict(form, side)
+    def measure(dtype, side):
+        expected = predict(dtype, side)
         if not expected:
             return expected
         if (seconds := 2 * side**3 / expected.value) > LONGEST:
-            return Unavailable(f"One such product in {form} takes about {quantity(seconds, 's')} here: too long to be "
+            return Unavailable(f"One such product in {dtype} takes about {quantity(seconds, 's')} here: too long to be "
                                "repeated.")
-        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve(form), 2 * side**3)
-        reference = probe.sampler(form, round((beside / 2) ** (1 / 3)), device)
-        timing = _timed(probe.sampler(form, side, device), reference, reference_seconds, budget)
+        device, (beside, reference_seconds) = _device(machine), nearest(calibration.curve(dtype), 2 * side**3)
+        reference = probe.sampler(dtype, round((beside / 2) ** (1 / 3)), device)
+        timing = _timed(probe.sampler(dtype, side, device), reference, reference_seconds, budget)
         return measured_rate(2 * side**3, "FLOP/s", *timing)
 
     return Experiment(
@@ -66,10 +66,10 @@ def products(machine: Machine, budget: float = 0.2) -> Experiment:
         quantity="Rate of a product",
         unit="FLOP/s",
         axes=[Axis("side", "Side of the matrices", SIDES, start=256, unit="numbers", log=True),
-              Axis("form", "Number format", probe.FORMATS, start="fp32")],
+              Axis("dtype", "Number format", probe.FORMATS, start="fp32")],
         predict=predict,
         measure=measure,
-        readout="Two {form} matrices with a side of {side} are multiplied at {value}.",
+        readout="Two {dtype} matrices with a side of {side} are multiplied at {value}.",
     )
 
 
@@ -176,7 +176,7 @@ def _timed(sample, reference, reference_seconds, budget):
 
 def rates(machine: Machine) -> dict[str, float]:
     """Return the best rate of a product in FLOP/s by number format."""
-    return {form: best(curve) for form, curve in machine.calibration("products").group().items()}
+    return {dtype: best(curve) for dtype, curve in machine.calibration("products").group().items()}
 
 
 def large_over_small(machine: Machine) -> float:
@@ -223,9 +223,9 @@ def ring(machine: Machine, nodes: int, size: float) -> Outcome | Unavailable:
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
-    forms = list(machine.calibration("products").group())
+    dtypes = list(machine.calibration("products").group())
     return [
-        (products(machine), [{"form": form, "side": side} for form in forms for side in (80, 160, 224, 448, 640)]),
+        (products(machine), [{"dtype": dtype, "side": side} for dtype in dtypes for side in (80, 160, 224, 448, 640)]),
         (reads(machine), [{"size": size} for size in SETS[1::4]]),
         (moves(machine), [{"what": what, "size": size} for what in MOVES for size in
                           (2**13, 2**15, 2**17, 2**19, 2**21, 2**23)]),

@@ -95,20 +95,20 @@ def inference(kind: str, read: int, written: int, side: int, batch: int,
 
 
 def learning(kind: str, read: int, written: int, side: int, batch: int, device: torch.device,
-             form: str = "fp32") -> Callable[[], None]:
+             dtype: str = "fp32") -> Callable[[], None]:
     """Return a call of one layer forward and backward, in a format of `labkit.models.autocast`.
 
     The last layer also pays for the loss, the first needs no gradient of the picture; the rest is as in `inference`.
     """
-    layer = autocast.Autocast(_layer(kind, read, written, device), form).network
+    layer = autocast.Autocast(_layer(kind, read, written, device), dtype).network
     picture = _input(kind, read, side, batch, device)
     if kind != "conv32":
-        picture = picture.to(autocast.activation_dtype(form)).requires_grad_()
+        picture = picture.to(autocast.activation_dtype(dtype)).requires_grad_()
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
 
     def forward():
-        with autocast.context(form, device):
-            return layer(autocast.cast_input(form, picture))
+        with autocast.context(dtype, device):
+            return layer(autocast.cast_input(dtype, picture))
 
     slope = torch.rand_like(forward()).detach()
 
@@ -124,16 +124,16 @@ def learning(kind: str, read: int, written: int, side: int, batch: int, device: 
     return run
 
 
-def update(count: int, device: torch.device, form: str = "fp32") -> Callable[[], None]:
+def update(count: int, device: torch.device, dtype: str = "fp32") -> Callable[[], None]:
     """Return a call of one Adam step over `count` numbers in eight tensors, as many as the cat network has.
 
     In formats that need it the gradients are divided by the loss's scale, and looked at for infinities.
     """
-    kept = torch.float64 if form == "fp64" else torch.float32
+    kept = torch.float64 if dtype == "fp64" else torch.float32
     weights = nn.ParameterList(torch.rand(count // 8, device=device, dtype=kept) for _ in range(8))
     for weight in weights:
         weight.grad = torch.rand_like(weight)
-    adam, scaler = training.optimiser(weights), autocast.grad_scaler(form, device)
+    adam, scaler = training.optimiser(weights), autocast.grad_scaler(dtype, device)
     if scaler is None:
         return adam.step
     scaler.scale(torch.zeros((), device=device))

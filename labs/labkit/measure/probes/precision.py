@@ -37,7 +37,7 @@ _LAYERS = tuple(layer for width in WIDTHS for layer in (
     ("conv32", 3, width, 32), ("conv16", width, 2 * width, 16), ("conv8", 2 * width, 4 * width, 8),
     ("dense", 64 * width, 3, 1)))
 _RESTS = (("optimiser",), *((kind, operators.channels(kind, read, written)) for kind, read, written, _ in _LAYERS))
-KEYS = (*((place, form, *rest) for place, form, rest in product(PLACES, autocast.FORMS, _RESTS)),
+KEYS = (*((place, dtype, *rest) for place, dtype, rest in product(PLACES, autocast.DTYPES, _RESTS)),
         *((place, REFERENCE) for place in PLACES))
 
 
@@ -81,52 +81,52 @@ def _absent(place, device) -> str:
 def _at(place, device) -> Calibration:
     sync, corrected = devices.sync(device), DriftCorrected(operators.reference(device), _BUDGET, SECONDS / 2)
     curves, missing = {}, {}
-    for form in autocast.FORMS:
-        with autocast.tf32_for(form, device):
-            if why := refusal(form, device):
-                missing |= {(place, form, *rest): why for rest in _RESTS}
+    for dtype in autocast.DTYPES:
+        with autocast.tf32_for(dtype, device):
+            if why := refusal(dtype, device):
+                missing |= {(place, dtype, *rest): why for rest in _RESTS}
                 continue
             for kind, read, written, side in _LAYERS:
-                curves[place, form, kind, operators.channels(kind, read, written)] = corrected.curve(
-                    BATCHES, lambda batch, layer=(kind, read, written, side), form=form: clock.sampler(
-                        operators.learning(*layer, batch, device, form), sync))
-            curves[place, form, "optimiser"] = [
-                [count, corrected(clock.sampler(operators.update(count, device, form), sync))] for count in PARAMETERS]
+                curves[place, dtype, kind, operators.channels(kind, read, written)] = corrected.curve(
+                    BATCHES, lambda batch, layer=(kind, read, written, side), dtype=dtype: clock.sampler(
+                        operators.learning(*layer, batch, device, dtype), sync))
+            curves[place, dtype, "optimiser"] = [
+                [count, corrected(clock.sampler(operators.update(count, device, dtype), sync))] for count in PARAMETERS]
     calibration = corrected.calibration(curves, missing)
     calibration.curves[place, REFERENCE] = [[1, calibration.reference_seconds]]
     return calibration
 
 
-def refusal(form: str, device: torch.device) -> str:
+def refusal(dtype: str, device: torch.device) -> str:
     """Return why a network is not trained in a format on a device, or nothing where it is.
 
     The number of threads is what it is set to.
     """
-    if form == "tf32" and not devices.has_tf32(device):
+    if dtype == "tf32" and not devices.has_tf32(device):
         return "Only NVIDIA's GPUs have tf32, from the Ampere generation on."
     where = "processor" if device.type == "cpu" else "GPU"
     try:
-        usual, taken = (_quickest(name, device) for name in ("fp32", form))
+        usual, taken = (_quickest(name, device) for name in ("fp32", dtype))
     except (RuntimeError, TypeError, NotImplementedError) as trouble:
         said = str(trouble).strip().splitlines() or [type(trouble).__name__]
-        return f"PyTorch cannot train in {form} on this {where} ({said[0][:120]})."
-    if form != "fp64" and taken > TOO_SLOW * usual:
-        return (f"This {where} has no fast instructions for {form}: a layer took {taken / usual:.0f} times as long as "
+        return f"PyTorch cannot train in {dtype} on this {where} ({said[0][:120]})."
+    if dtype != "fp64" and taken > TOO_SLOW * usual:
+        return (f"This {where} has no fast instructions for {dtype}: a layer took {taken / usual:.0f} times as long as "
                 f"in fp32, and more than {TOO_SLOW} times is left out.")
     return ""
 
 
-def _quickest(form, device) -> float:
-    call = operators.learning(*_TRIED, device, form)
+def _quickest(dtype, device) -> float:
+    call = operators.learning(*_TRIED, device, dtype)
     return min(clock.sampler(call, devices.sync(device))() for _ in range(3))
 
 
-def seconds(form: str, width: int, batch: int, threads: int | None, calibration: Calibration, *,
+def seconds(dtype: str, width: int, batch: int, threads: int | None, calibration: Calibration, *,
             budget: float = 0.4) -> tuple[clock.Timing, float]:
     """Time one training step in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
-        form: a format of `labkit.models.autocast.FORMS`.
+        dtype: a format of `labkit.models.autocast.DTYPES`.
         width: channels after the first convolution.
         batch: pictures in the step.
         threads: of the processor; None for the GPU.
@@ -142,8 +142,8 @@ def seconds(form: str, width: int, batch: int, threads: int | None, calibration:
     sync = devices.sync(device)
     with ExitStack() as stack:
         stack.enter_context(devices.threads(all_threads() if threads is None else threads))
-        stack.enter_context(autocast.tf32_for(form, device))
-        call = clock.sampler(step_time.training_step(width, batch, device, form), sync)
+        stack.enter_context(autocast.tf32_for(dtype, device))
+        call = clock.sampler(step_time.training_step(width, batch, device, dtype), sync)
         if place == ONE:  # the speed of one thread, whatever the step runs on
             with devices.threads(1):
                 beside = operators.reference(device)

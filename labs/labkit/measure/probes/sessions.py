@@ -36,10 +36,10 @@ def calibrate(device: torch.device) -> Calibration:
     """
     with tempfile.TemporaryDirectory() as folder:
         corrected, curves = DriftCorrected(reference(), seconds=SECONDS), {}
-        for done, (form, width) in enumerate(KEYS):
-            report(done / len(KEYS), f"Calibrating: ONNX Runtime, {form}, {width} channels")
-            network = Network(file(form, width, folder))
-            curves[form, width] = corrected.curve(BATCHES, network.sampler)
+        for done, (dtype, width) in enumerate(KEYS):
+            report(done / len(KEYS), f"Calibrating: ONNX Runtime, {dtype}, {width} channels")
+            network = Network(file(dtype, width, folder))
+            curves[dtype, width] = corrected.curve(BATCHES, network.sampler)
         return corrected.calibration(curves)
 
 
@@ -48,27 +48,27 @@ def reference() -> Callable[[], float]:
     return _sampler("fp32", *_REFERENCE)
 
 
-def seconds(form: str, width: int, batch: int, *, beside: tuple[int, int], reference_seconds: float,
+def seconds(dtype: str, width: int, batch: int, *, beside: tuple[int, int], reference_seconds: float,
             budget: float = 0.3) -> tuple[clock.Timing, float]:
     """Time one run in turn with the reference kernel; the result is that of `labkit.timing.drift.timed`.
 
     Args:
-        form: one of `labkit.specs.execution.ONNX_FORMATS`.
+        dtype: one of `labkit.specs.execution.ONNX_FORMATS`.
         width: channels after the first convolution.
         batch: pictures in a run.
         beside: width and batch of the calibrated run that is the reference kernel, in the same format.
         reference_seconds: seconds that it took when the machine was calibrated.
         budget: seconds to spend.
     """
-    return timed(_sampler(form, width, batch), _sampler(form, *beside), reference_seconds, budget)
+    return timed(_sampler(dtype, width, batch), _sampler(dtype, *beside), reference_seconds, budget)
 
 
-def _sampler(form, width, batch):
+def _sampler(dtype, width, batch):
     with tempfile.TemporaryDirectory() as folder:
-        return Network(file(form, width, folder)).sampler(batch)
+        return Network(file(dtype, width, folder)).sampler(batch)
 
 
-def file(form: str, width: int, folder: str | Path) -> Path:
+def file(dtype: str, width: int, folder: str | Path) -> Path:
     """Write an untrained network of a width into a folder, in one of `labkit.specs.execution.ONNX_FORMATS`."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 3, SIDE, SIDE), np.uint8)
-    return in_format(form, CatNet(width), Path(folder) / f"{form}-{width}.onnx", noise)
+    return in_format(dtype, CatNet(width), Path(folder) / f"{dtype}-{width}.onnx", noise)
