@@ -42,7 +42,7 @@ def count() -> Experiment:
                                f"{quantity(limit, 's')} that it may take, with a deadline of {quantity(deadline, 's')} "
                                f"and the next picture after {quantity(1 / rate, 's')}.")
         if room is not None and room < value:
-            note = f"Memory binds: {quantity(memory, 'B')} hold that many copies of the weights, in 8 bit."
+            note = f"Memory binds: {quantity(memory, 'B')} hold that many copies of the weights, in 8 bits."
             return Outcome(room, "streams", low=min(low, room), high=room, note=note)
         binds = "The next picture binds" if 1 / rate < deadline else "The deadline binds"
         return Outcome(value, "streams", low=low, high=high, note=f"{binds}: {quantity(limit, 's')} for each picture.")

@@ -1,4 +1,4 @@
-"""Tokens a second of cards at most, by the conversations at once: a prediction from data sheets."""
+"""Tokens a second of accelerators at most, by the conversations at once: a prediction from data sheets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Model:
 
     @property
     def token(self) -> float:
-        """Bytes that a conversation remembers of one token, in 16 bit: keys and values of all layers."""
+        """Bytes that a conversation remembers of one token, in 16 bits: keys and values of all layers."""
         return 2 * self.layers * self.heads * self.head * BYTES["bf16"]
 
     @property
@@ -59,9 +59,9 @@ REACHED = 0.58  # of the floor's rate: the least of the published ones, held by 
 
 
 def rate() -> Experiment:
-    """Return the experiment on the tokens a second that cards write at most, all conversations together.
+    """Return the experiment on the tokens a second that accelerators write at most, all conversations together.
 
-    Several cards hold equal parts of everything, and what passes between them takes no time: a floor.
+    Several accelerators hold equal parts of everything, and what passes between them takes no time: a floor.
     """
     rows = {row["name"]: row for row in catalogue.table("hardware")}
 
@@ -90,8 +90,8 @@ def rate() -> Experiment:
             Axis("batch", "Conversations at once", BATCHES, unit="chats", log=True),
             Axis("context", "Length of each so far", CONTEXTS, start=2048, unit="tokens", log=True),
             Axis("model", "Parameters", tuple(MODELS)),
-            Axis("card", "Card", tuple(CARDS), start="H100 SXM"),
-            Axis("cards", "Cards that share the work", MANY, unit="cards"),
+            Axis("card", "Accelerator", tuple(CARDS), start="H100 SXM"),
+            Axis("cards", "Accelerators that share the work", MANY, unit="accelerators"),
         ],
         predict=predict,
         readout="With {batch} of {context} each, {cards} of type {card} write at most {value}; parameters: {model}.",
