@@ -72,7 +72,7 @@ def _energy() -> str:
 def _memory_limit() -> str:
     from labkit.measure import limits
 
-    return _reason(limits.rung())
+    return _reason(limits.backend())
 
 
 def _link() -> str:
