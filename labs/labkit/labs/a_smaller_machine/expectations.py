@@ -38,8 +38,8 @@ STATIC_AS_RIGHT = Expectation(
 TRAINED_AS_RIGHT = Expectation(
     "trained-as-right",
     "After quantisation-aware training, they are off by at most {points:.1f} points.",
-    "The one more epoch changed what the networks had learned in a short time: take more effort. Training does not feel "
-    "that a CPU without VNNI instructions cuts off large sums of two products.",
+    "The one more epoch changed what the networks had learned in a short time: take more effort. Training does not "
+    "feel that a CPU without VNNI instructions cuts off large sums of two products.",
     lambda points: points < 3)
 
 DYNAMIC_SLOWER = Expectation(
