@@ -39,8 +39,8 @@ class TextTable:
     def _repr_html_(self) -> str:
         heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in self.heads)
         body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in self.rows)
-        return (f'<div style="overflow-x: auto"><table class="labkit-table"><thead><tr>{heads}</tr></thead>'
-                f"<tbody>{body}</tbody></table></div>")
+        return ('<div style="overflow-x: auto" tabindex="0" role="group" aria-label="Table">'
+                f'<table class="labkit-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def written(outcome: Outcome | Unavailable) -> str:
