@@ -136,8 +136,8 @@ CLAIMS = (
             "where the optimiser's curvature asks for it {cite}`shao2026curvature`.",
             "Fine-tuning language models by reinforcement was stable in fp16 where it was not in bf16, which has three "
             "bits of fraction fewer {cite}`qi2025defeating`.",
-            "Below the floor, accuracy follows the bits: a language model cast to 8 bits without scales ended at a "
-            "perplexity of 12.59 instead of 10.19 {cite}`micikevicius2022fp8`.",
+            "Below the floor, accuracy follows the bits: cast to 8 bits without scales, a trained language model "
+            "answered with a perplexity of 12.59 instead of 10.19 {cite}`micikevicius2022fp8`.",
         ),
         opposes=(
             "Mixed precision matched fp32 on six networks for pictures {cite}`micikevicius2018mixed`.",
@@ -282,8 +282,8 @@ CLAIMS = (
         overturned="answers needed the machines that training needs.",
         narrowed="that depended on the network, or if *lowest possible* cost more than its users gain by it.",
         form=HOLDS_WHEN,
-        sentence="*lowest* means below the user's deadline, for the slow answers and under load, and the network fits the "
-                 "simpler hardware.",
+        sentence="*lowest* means below the user's deadline, for the slow answers and under load, and the network fits "
+                 "the simpler hardware.",
         more="Below the deadline, lower buys nothing; and for large language models the simpler hardware takes more "
              "watts for each answer, not fewer.",
         number=f"Pictures for each joule: {_of(LATENCY, 'joule-l4')} on an L4, {_of(LATENCY, 'joule-h100')} on an "
