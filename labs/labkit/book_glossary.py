@@ -13,7 +13,7 @@ PAGE = "book/glossary"
 
 # Where a word of the glossary means something else.
 OTHERWISE = (
-    "for instance", "load code", "loads the parts", "loads itself", "load generators?", "by machine",
+    "for instance", "load code", "loads the parts", "loads itself", "load generator", "by machine",
     "machine learning", "random moments", "moments that", "Nodes and synapses", "not rank",
 )
 # What is no running text, or leads elsewhere already.
@@ -39,9 +39,8 @@ def matcher(words: list[str]) -> re.Pattern:
         first = f"[{word[0].lower()}{word[0].upper()}]" if word[0].islower() else re.escape(word[0])
         return first + r"\s+".join(map(re.escape, word[1:].split(" "))) + "(?:s|es)?"
 
-    longest = sorted(words, key=len, reverse=True)
-    other = "|".join(OTHERWISE).replace(" ", r"\s+")
-    return re.compile(rf"(?<![\w-])(?:{other}|(?P<word>{'|'.join(map(form, longest))}))(?![\w-]|/\w)")
+    other, word = ("|".join(map(form, sorted(each, key=len, reverse=True))) for each in (OTHERWISE, words))
+    return re.compile(rf"(?<![\w-])(?:{other}|(?P<word>{word}))(?![\w-]|/\w)")
 
 
 def named(words: list[str], found: str) -> str:

@@ -51,7 +51,7 @@ def test_the_longer_word_is_meant():
 
 
 @pytest.mark.parametrize("text", ["For ``batch`` alone.", "See `the batch <there.html>`_.", "batch-wise", "a FLOP/s/W",
-                                  "A batch title\n=============\n\nText.", "A weight, for\ninstance."])
+                                  "A batch title\n=============\n\nText.", "For instance, a weight, for\ninstance."])
 def test_code_links_headings_and_other_meanings_are_left_alone(text):
     assert linked(text) == []
 
