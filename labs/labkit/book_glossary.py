@@ -13,11 +13,14 @@ PAGE = "book/glossary"
 
 # Where a word of the glossary means something else.
 OTHERWISE = (
-    "for instance", "load code", "loads the parts", "loads itself", "load generator", "by machine",
-    "machine learning", "random moments", "moments that", "Nodes and synapses", "not rank",
+    "for instance", "load code", "load the network", "loads the parts", "loads itself", "load generator", "by machine",
+    "machine learning", "machine sounds", "random moments", "10,000 moments", "moments that",
+    "artificial neurons (nodes)", "double the nodes", "need more nodes", "nodes and synapses", "not rank",
+    "decode and shrink",
 )
 # What is no running text, or leads elsewhere already.
-_APART = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.raw, nodes.label)
+_APART = (nodes.title, nodes.reference, nodes.citation, nodes.literal, nodes.literal_block, nodes.math, nodes.raw,
+          nodes.label)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def link(document: nodes.document, terms: dict[str, Term], page: str) -> None:
         if term:
             reference["reftitle"] = term.meaning
             linked.add(term)
+    _join_lines(document)
     words = list(terms)
     pattern = matcher(words)
     for text in list(document.findall(nodes.Text)):
@@ -84,6 +88,18 @@ def link(document: nodes.document, terms: dict[str, Term], page: str) -> None:
             end = match.end()
         if parts:
             text.parent.replace(text, [part for part in [*parts, nodes.Text(text[end:])] if part.astext()])
+
+
+def _join_lines(document: nodes.document) -> None:
+    """Make one text of those that only a line's end parts, as MyST leaves them: a word may go on in the next line."""
+    for parent in {text.parent for text in document.findall(nodes.Text)}:
+        children = []
+        for child in parent.children:
+            if children and isinstance(child, nodes.Text) and isinstance(children[-1], nodes.Text):
+                children[-1] = nodes.Text(children[-1] + child)
+            else:
+                children.append(child)
+        parent[:] = children
 
 
 def _stands_apart(node: nodes.Node) -> bool:

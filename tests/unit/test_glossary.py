@@ -50,6 +50,13 @@ def test_the_longer_word_is_meant():
         ("critical\nbatch", "glossary.html#term-critical batch"), ("batch", "glossary.html#term-batch")]
 
 
+def test_a_word_goes_on_in_the_next_line():
+    document = publish_doctree("")
+    document += nodes.paragraph("", "", *map(nodes.Text, ("The critical", "\n", "batch.")))
+    book_glossary.link(document, TERMS, "glossary.html")
+    assert [link.astext() for link in document.findall(nodes.reference)] == ["critical\nbatch"]
+
+
 @pytest.mark.parametrize("text", ["For ``batch`` alone.", "See `the batch <there.html>`_.", "batch-wise", "a FLOP/s/W",
                                   "A batch title\n=============\n\nText.", "For instance, a weight, for\ninstance."])
 def test_code_links_headings_and_other_meanings_are_left_alone(text):
