@@ -117,7 +117,7 @@ def test_a_set_is_read_whole_and_by_all_threads(monkeypatch):
     threads = torch.get_num_threads()
     assert shape == (threads, 4, 2**14 // threads) and stride[1] == 0
     assert torch.allclose(result, result[:, :1].expand_as(result))  # every pass added up the same numbers
-    assert 0.4 < float(result.mean()) / shape[2] < 0.6
+    assert float(result.mean()) == shape[2], "every number is read: all of them are 1"
 
 
 def test_the_triad_does_not_need_more_memory_than_there_is(small, monkeypatch):

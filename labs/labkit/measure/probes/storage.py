@@ -31,7 +31,7 @@ import torch
 from labkit import cache
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
@@ -66,7 +66,7 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
         with session(state) as read:
             timed = DriftCorrected(lambda: read(REFERENCE, "random"), budget=_BUDGET, seconds=SECONDS)
             report(0, f"Calibrating: {state} reads")
-            return timed.calibration({(pattern,): timed.curve(BLOCKS, partial(partial, read, pattern=pattern))
+            return timed.calibration({(pattern,): timed.curve(thinned(BLOCKS), partial(partial, read, pattern=pattern))
                                       for pattern in patterns})
     except NoColdReads as trouble:
         return Calibration.unavailable(keys, str(trouble))
