@@ -16,10 +16,11 @@ from statistics import median
 
 from labkit import cache
 from labkit.data import data_folder
-from labkit.experiment import Comparison, compare, nine_in_ten
+from labkit.experiment import Comparison, compare
 from labkit.labs.lab import Goal, Lab, labs
 from labkit.machine import Machine, this
 from labkit.progress import report
+from labkit.stats import nine_in_ten
 
 _COLUMNS = ("machine", "date", "lab", "experiment", "point", "predicted", "carried", "measured", "unit")
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from statistics import median
 
 from labkit.data import data_folder
-from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable, nine_in_ten
+from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable
 from labkit.pages import baselines
 from labkit.predict import scaling
 from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read, rows
+from labkit.stats import nine_in_ten
 
 FOLDER = data_folder() / "published"
 TABLE, CONSTANTS = FOLDER / "training-scaling.csv", FOLDER / "scaling-constants.csv"

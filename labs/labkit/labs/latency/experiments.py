@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from labkit import catalogue, effort
+from labkit import catalogue, effort, stats
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
 from labkit.labs.common import at, banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import latency as predicted
-from labkit.predict import percentiles, power, roofline, tail_at_scale
+from labkit.predict import power, roofline, tail_at_scale
 from labkit.specs import network
 from labkit.specs.execution import EAGER, RUNTIME
 from labkit.units import quantity
@@ -99,8 +99,8 @@ class Tail:
             ValueError: a percentile that is not above 0 and below 100.
         """
         try:
-            value, low, high = percentiles.percentile(self.seconds, percentile)
-        except percentiles.TooFew as trouble:
+            value, low, high = stats.percentile(self.seconds, percentile)
+        except stats.TooFew as trouble:
             return Unavailable(str(trouble))
         return Outcome(value, "s", low=low, high=high)
 

@@ -18,9 +18,9 @@ from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.open_loop import LOST, OK, SHED, Generator, Load
 from labkit.predict import queueing
-from labkit.predict.percentiles import TooFew, needed, percentile
 from labkit.processes import HelperFailed
 from labkit.serving.server import Server, running
+from labkit.stats import TooFew, percentile, samples_needed
 from labkit.timing.clock import CONTENDED, Contention
 
 MAX_BATCH, MAX_QUEUE = 4, 64
@@ -164,7 +164,7 @@ class ServerTestbed:
             rate: answers a second.
             fewest: answers that are waited for even where the time for a point is over, up to twice that time.
         """
-        enough = _SPARE * needed(self._percentile) / _WARM / rate
+        enough = _SPARE * samples_needed(self._percentile) / _WARM / rate
         return max(min(max(enough, _LEAST_S), self._most), min(fewest / rate, 2 * self._most), 2 / rate)
 
     def _slow(self, pairs) -> float:

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from labkit import catalogue, effort, summary
+from labkit import catalogue, effort, stats, summary
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
 from labkit.labs.common import at, banded, drifted, like, measured
@@ -19,7 +19,6 @@ from labkit.machine import Machine
 from labkit.measure import loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER, SINGLE, STREAMS, Settings
 from labkit.measure.mlperf_log import Log
-from labkit.predict import percentiles
 from labkit.predict import throughput as predicted
 from labkit.predict.operators import interpolate
 from labkit.predict.small_machine import PICTURE
@@ -628,8 +627,8 @@ def _slow(log: Log, speed: float, note: str) -> Outcome | Unavailable:
     share = PERCENTILE[log.scenario]
     value = log.reported(share)
     try:
-        _, low, high = percentiles.percentile(log.latencies.tolist(), share)
-    except percentiles.TooFew as trouble:
+        _, low, high = stats.percentile(log.latencies.tolist(), share)
+    except stats.TooFew as trouble:
         return Unavailable(f"{trouble} LoadGen had no time for them.")
     low, high = min(low, value), max(high, value)
     return Outcome(value, "s", low=low, high=high, note=note, speed=speed)
