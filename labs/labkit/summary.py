@@ -54,7 +54,7 @@ def others(names: Sequence[str] = OTHERS) -> list[Roof]:
     Raises:
         ValueError: a name that the catalogue does not have, or a machine without any rate.
     """
-    rows = {row["name"]: row for row in catalogue.table("hardware")}
+    rows = catalogue.by_name("hardware")
     found = []
     for name in names:
         sheet, row = catalogue.machine(name), rows[name]

@@ -179,7 +179,7 @@ def test_ones_own_part_does_not_depend_on_the_others_and_a_full_pool_says_so():
 
 
 def test_what_was_published_of_sharing_is_on_both_sides():
-    rows = {row["name"]: row for row in catalogue.table("sharing")}
+    rows = catalogue.by_name("sharing")
     card = rows["Two jobs on one V100"]
     assert card["worst_percent"] < card["job_percent"] < card["best_percent"] < 100 < card["pair_percent"]
     assert rows["Two jobs on one K80"]["pair_percent"] < 100

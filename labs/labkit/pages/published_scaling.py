@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable
 from labkit.pages import baselines
 from labkit.predict import scaling
-from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read, rows
+from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read
 from labkit.stats import nine_in_ten
 
 FOLDER = data_folder() / "published"
@@ -39,7 +39,7 @@ def course() -> tuple[Training, ...]:
 def fitted() -> dict[str, scaling.Constants]:
     """Return the constants by what was left out of their fit: "" for nothing, else an origin or a submitter."""
     return {row["left_out"]: scaling.Constants(*(float(row[name]) for name in scaling.NAMES))
-            for row in rows(CONSTANTS)}
+            for row in read_csv(CONSTANTS)}
 
 
 def predicted(trainings: Sequence[Training], calibrations: int = 2,
@@ -92,7 +92,7 @@ def _from_times(training: Training, calibrations: int, time: Callable[[float], f
 def recorded() -> dict[tuple[str, str, float], float]:
     """Return what mlsysim 0.3.0 said of the course's table, by series, metric and scale, as it was recorded."""
     return {(row["series_id"], row["metric"], float(row["accelerators"])): float(row["predicted"])
-            for row in rows(MLSYSIM_RECORD)}
+            for row in read_csv(MLSYSIM_RECORD)}
 
 
 @dataclass(frozen=True)

@@ -350,7 +350,7 @@ def devices(model: str = RESNET) -> list[Device]:
     Raises:
         ValueError: nobody published that network.
     """
-    sheets, best = {row["name"]: row for row in catalogue.table("hardware")}, {}
+    sheets, best = catalogue.by_name("hardware"), {}
     for row in catalogue.table("mlperf-inference"):
         name = DEVICES.get(row["accelerator"])
         if name and row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:

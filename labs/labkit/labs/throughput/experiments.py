@@ -548,8 +548,7 @@ def one_read(machine: Machine) -> Outcome | Unavailable:
 def links() -> dict[str, float]:
     """Return the bytes a second of some published links and devices, as the catalogue has them."""
     wanted = {"links": ("1 GbE", "10 GbE", "100 GbE", "PCIe 4 x16"), "storage": ("SATA SSD", "NVMe SSD, PCIe 4")}
-    return {row["name"]: row["bytes_per_s"] for name, names in wanted.items() for row in catalogue.table(name)
-            if row["name"] in names}
+    return {name: catalogue.by_name(table)[name]["bytes_per_s"] for table, names in wanted.items() for name in names}
 
 
 def published(model: str = "ResNet-50") -> dict[str, tuple[float, float]]:
