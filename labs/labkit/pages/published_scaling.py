@@ -130,7 +130,7 @@ def points(trainings: Sequence[Training], calibrations: int = 2) -> list[Point]:
 
 
 @dataclass(frozen=True)
-class Score:
+class FamilyErrors:
     """The errors of a family: for each who predicted it, the median and the 90th percentile, and of how many points."""
 
     family: str
@@ -144,7 +144,7 @@ class Score:
         return GOALS.get(self.family)
 
 
-def scores(found: Sequence[Point]) -> list[Score]:
+def scores(found: Sequence[Point]) -> list[FamilyErrors]:
     """Return a score for each family, and one for all rates together."""
     order = [*dict.fromkeys([MLPERF, *FAMILIES.values()])]
     families = {name: [point for point in found if point.training.family == name] for name in order}
@@ -154,14 +154,14 @@ def scores(found: Sequence[Point]) -> list[Score]:
             if members]
 
 
-def _score(family: str, members: Sequence[Point]) -> Score:
+def _score(family: str, members: Sequence[Point]) -> FamilyErrors:
     errors = {}
     for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM):
         mine = sorted(error for point in members if (error := point.error(name)) is not None)
         if mine:
             errors[name] = median(mine), nine_in_ten(mine), len(mine)
     trainings = {(point.training.name, point.training.metric, point.training.workload) for point in members}
-    return Score(family, len(trainings), len(members), errors)
+    return FamilyErrors(family, len(trainings), len(members), errors)
 
 
 def report(path: Path) -> Iterable[str]:
@@ -200,7 +200,7 @@ def report(path: Path) -> Iterable[str]:
            "mlsysim: the points that it knows.")
 
 
-def _line(score: Score, goal: bool) -> str:
+def _line(score: FamilyErrors, goal: bool) -> str:
     cells = []
     for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM):
         half, most, count = score.errors.get(name, (math.nan, math.nan, 0))

@@ -21,7 +21,7 @@ from labkit.predict import queueing
 from labkit.processes import HelperFailed
 from labkit.serving.server import Server, running
 from labkit.stats import TooFew, percentile, samples_needed
-from labkit.timing.clock import CONTENDED, Contention
+from labkit.timing.clock import CONTENDED, Contention, contended
 
 MAX_BATCH, MAX_QUEUE = 4, 64
 CLOSED, OPEN = "closed loop", "open loop"
@@ -42,8 +42,8 @@ def service(machine: Machine) -> queueing.Service:
     return queueing.Service(
         tuple(map(tuple, calibration.curve("computing"))),
         tuple(seconds / alone for _, seconds in calibration.curve("spread")),
-        calibration.curve("handling")[0][1],
-        calibration.curve("handing")[0][1],
+        calibration.curve("per request")[0][1],
+        calibration.curve("per batch")[0][1],
         tuple(seconds for _, seconds in calibration.curve("rest")))
 
 
@@ -85,8 +85,7 @@ class LoadPoint:
         if abs(self.slow - 1) > 0.1:
             notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated, so "
                          "the rate was adapted to keep the load.")
-        if self.busy > CONTENDED:
-            notes.append(f"Other programs used {self.busy:.0%} of the processor meanwhile.")
+        notes.append(contended(self.busy))
         return Outcome(value, "s", low=low, high=high, note=" ".join(filter(None, notes)), speed=1 / self.slow)
 
 

@@ -600,10 +600,7 @@ def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> 
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
     speed = machine.calibration("sessions").reference_seconds / ((before + now()) / 2)
-    said = []
-    if share > clock.CONTENDED:
-        said.append(f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again.")
-    said.append(drifted(speed))
+    said = [clock.contended(share), drifted(speed)]
     if isinstance(found, Log) and not found.valid:
         said.append(f"LoadGen: invalid, since {'; '.join(found.objections)}.")
     return found, speed, " ".join(filter(None, said))
