@@ -16,6 +16,7 @@ from labkit.machine import Machine
 from labkit.predict import latency as predicted
 from labkit.predict import power, roofline, tail_at_scale
 from labkit.specs import network
+from labkit.specs.calibration import best_rate
 from labkit.specs.execution import EAGER, RUNTIME
 from labkit.units import quantity
 
@@ -385,7 +386,7 @@ def resnet(machine: Machine, threads: int) -> Outcome | Unavailable:
     from labkit.timing import clock
 
     budget = effort.pick(quick=0.3, usual=1.2, long=4.0)
-    rate = max(work / time for work, time in machine.calibration("latency").curve("product"))
+    rate = best_rate(machine.calibration("latency").curve("product"))
     if _ANSWERS * network.RESNET_50_FLOP / rate > seconds():
         return Unavailable(f"At its best rate this processor needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
                            "an answer of ResNet-50: the lab has no time for it.")

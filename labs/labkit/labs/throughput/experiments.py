@@ -11,10 +11,10 @@ from time import perf_counter
 
 import numpy as np
 
-from labkit import catalogue, effort, stats, summary
+from labkit import catalogue, effort, stats
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
-from labkit.labs.common import at, banded, drifted, like, measured
+from labkit.labs.common import at, banded, drifted, like, measured, memory_bandwidth, product_rates
 from labkit.machine import Machine
 from labkit.measure import loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER, SINGLE, STREAMS, Settings
@@ -23,6 +23,7 @@ from labkit.predict import throughput as predicted
 from labkit.predict.operators import interpolate
 from labkit.predict.small_machine import PICTURE
 from labkit.progress import report
+from labkit.specs.calibration import best_rate
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
 from labkit.units import quantity
@@ -368,8 +369,8 @@ def floor(machine: Machine, width: int, batch: int) -> Outcome | Unavailable:
     for probe, curve in (("products", "fp32"), ("memory", "read")):
         if reason := lacking(machine, probe, curve):
             return Unavailable(reason)
-    peak_rate = summary.best(machine.calibration("products").curve("fp32"))
-    return Outcome(predicted.floor(peak_rate, summary.memory(machine), width, batch), "s")
+    peak_rate = product_rates(machine)["fp32"]
+    return Outcome(predicted.floor(peak_rate, memory_bandwidth(machine), width, batch), "s")
 
 
 def lacking(machine: Machine, probe: str, curve: str) -> str:
@@ -531,7 +532,7 @@ def bandwidths(machine: Machine) -> dict[str, float | Unavailable]:
         if reason := lacking(machine, probe, curve):
             found[name] = Unavailable(reason)
         else:
-            found[name] = summary.memory(machine) if probe == "memory" else summary.best(
+            found[name] = memory_bandwidth(machine) if probe == "memory" else best_rate(
                 machine.calibration(probe).curve(curve))
     read = one_read(machine)
     found["storage, a picture at a time"] = PICTURE / read.value if read else read
