@@ -39,7 +39,25 @@ def test_z_is_the_normal_quantile():
     assert pytest.approx(scipy_stats.norm.ppf(0.975)) == stats.Z
 
 
-@pytest.mark.parametrize("count", [20, 50, 101, 400])
+def test_the_medians_interval_holds_the_median_and_stays_within_the_samples():
+    rng = random.Random(1)
+    for n in (1, 2, 3, 7, 10, 99, 100):
+        samples = [rng.expovariate(1) for _ in range(n)]
+        middle, low, high = stats.median(samples)
+        assert min(samples) <= low <= middle <= high <= max(samples)
+        assert sum(s <= middle for s in samples) >= n / 2 <= sum(s >= middle for s in samples)
+    with pytest.raises(ValueError, match="no samples"):
+        stats.median([])
+
+
+def test_four_times_the_samples_halve_the_medians_interval():
+    samples = [scipy_stats.norm.ppf((place + 0.5) / 1600) for place in range(1600)]
+    widths = [high - low for _, low, high in (stats.median(samples[::step]) for step in (64, 16, 4))]
+    for wide, narrow in itertools.pairwise(widths):
+        assert 0.4 < narrow / wide < 0.6
+
+
+@pytest.mark.parametrize("count", [10, 20, 31, 50, 100, 101, 400])
 def test_the_medians_interval_holds_nineteen_in_twenty(count):
     """Of n samples, those below the median are a binomial count: the ends are its quantiles, or one further out."""
     _, low, high = stats.median(list(range(count)))
