@@ -39,3 +39,23 @@ def probes(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "calibrate", lambda device, name=name, calibration=calibration: names.append(name)
                             or calibration)
     return names
+
+
+class HandClock:
+    """A clock that is moved by hand; called, it tells the time."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def hand(monkeypatch, quiet):
+    """The clock that everything is timed by, on a machine on which nobody else works."""
+    clock_by_hand = HandClock()
+    monkeypatch.setattr(clock, "perf_counter", clock_by_hand)
+    return clock_by_hand

@@ -12,27 +12,6 @@ import pytest
 from labkit.progress import Cancelled, watch
 from labkit.timing import clock
 
-
-class HandClock:
-    """A clock that is moved by hand; called, it tells the time."""
-
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
-@pytest.fixture
-def hand(monkeypatch, quiet):
-    """The clock that everything is timed by, on a machine on which nobody else works."""
-    clock_by_hand = HandClock()
-    monkeypatch.setattr(clock, "perf_counter", clock_by_hand)
-    return clock_by_hand
-
-
 # Timing
 
 

@@ -23,6 +23,7 @@ def small(quiet, monkeypatch):
     """Products of small matrices, timed quickly."""
     monkeypatch.setattr(products, "SIDES", dict.fromkeys(products.SIDES, (32, 64)))
     monkeypatch.setattr(products, "SECONDS", 0.2)
+    monkeypatch.setattr(clock, "_TURN", 0.001)
     monkeypatch.setattr(memory, "LARGEST", dict.fromkeys(memory.LARGEST, 2**22))
 
 
@@ -96,12 +97,17 @@ def test_a_real_copy_takes_longer_the_more_it_carries(name):
 # At one speed
 
 
-def at(speed, seconds):
-    """A sampler of something that takes `seconds` at full speed; `speed` returns the present one."""
-    return lambda: seconds / speed()
+@pytest.fixture
+def at(hand):
+    """Return a sampler of something that takes some seconds at full speed, by a clock that is moved by hand."""
+
+    def sampler(speed, seconds):
+        return lambda: hand.sleep(seconds / speed()) or seconds / speed()
+
+    return sampler
 
 
-def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(quiet):
+def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(at):
     speeds = itertools.cycle([1.0, 0.8, 1.25])
     now = [1.0]
     corrected = drift.DriftCorrected(at(lambda: now[0], 2e-3), budget=0.01)
@@ -117,16 +123,16 @@ def test_times_are_given_at_the_median_pace_of_a_machine_that_wanders(quiet):
     calibration.check([("work",)])
 
 
-def test_a_reference_kernel_that_was_disturbed_itself_is_not_believed(quiet):
+def test_a_reference_kernel_that_was_disturbed_itself_is_not_believed(at):
     now = [1.0]
     corrected, curve = drift.DriftCorrected(at(lambda: now[0], 1e-3), budget=0.01), []
     for work in range(1, 6):
         now[0] = 0.01 if work == 3 else 1.0
-        curve.append([work, corrected(lambda work=work: work * 1e-3)])
+        curve.append([work, corrected(at(lambda: 1.0, work * 1e-3))])
     seconds = dict(corrected.calibration({("work",): curve}).curve("work"))
     assert [seconds[work] for work in (1, 2, 4, 5)] == pytest.approx([1e-3, 2e-3, 4e-3, 5e-3])
     assert 1e-3 < seconds[3] < 3e-3
-    timing, speed = drift.timed(lambda: 3e-3, at(lambda: 0.01, 1e-3), reference_seconds=1e-3, budget=0.02)
+    timing, speed = drift.timed(at(lambda: 1.0, 3e-3), at(lambda: 0.01, 1e-3), reference_seconds=1e-3, budget=0.02)
     assert 1e-3 < timing.median <= 3e-3 and speed > 0.3
     assert timing.low <= timing.median <= timing.high
 
@@ -156,7 +162,7 @@ def battery(monkeypatch, plugged):
     [(2.0, "no", "plug it in"), (2.0, "yes", "its clock or a neighbour"), (2.0, None, "its clock or a neighbour"),
      (1.2, "no", None), (1.0, "yes", None)],
 )
-def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, words, quiet, tmp_path, monkeypatch):
+def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, words, at, tmp_path, monkeypatch):
     battery(monkeypatch, plugged)
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(machine, "_known", None)
@@ -181,20 +187,20 @@ def test_a_clock_that_changes_during_the_calibration_is_told(change, plugged, wo
     assert (words or "") in here.note and bool(here.note) == bool(words)
 
 
-def test_a_moment_that_stays_busy_is_measured_again_and_then_told(monkeypatch):
+def test_a_moment_that_stays_busy_is_measured_again_and_then_told(at, monkeypatch):
     shares = iter([0.9] * 2 + [0.0] * 1000)
     monkeypatch.setattr(clock.Contention, "share", lambda self: next(shares))
-    corrected = drift.DriftCorrected(lambda: 1e-3, budget=0.01)
-    assert corrected(lambda: 2e-3) == pytest.approx(2)
+    corrected = drift.DriftCorrected(at(lambda: 1.0, 1e-3), budget=0.01)
+    assert corrected(at(lambda: 1.0, 2e-3)) == pytest.approx(2)
     assert corrected.calibration({("call",): [[1, 2.0]]}).contention <= clock.CONTENDED
     monkeypatch.setattr(clock.Contention, "share", lambda self: 0.5)
-    corrected = drift.DriftCorrected(lambda: 1e-3, budget=0.01)
-    corrected(lambda: 2e-3)
+    corrected = drift.DriftCorrected(at(lambda: 1.0, 1e-3), budget=0.01)
+    corrected(at(lambda: 1.0, 2e-3))
     assert corrected.calibration({("call",): [[1, 2.0]]}).contention == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 2.0])
-def test_a_later_measurement_is_the_clocks_and_knows_the_machines_speed(speed, quiet):
+def test_a_later_measurement_is_the_clocks_and_knows_the_machines_speed(speed, at):
     timing, now = drift.timed(at(lambda: speed, 3e-3), at(lambda: speed, 1e-3), reference_seconds=1e-3, budget=0.02)
     assert timing.median == pytest.approx(3e-3 / speed) and now == pytest.approx(speed)
     assert timing.low <= timing.median <= timing.high
