@@ -9,6 +9,7 @@ from contextlib import suppress
 from time import sleep
 
 import psutil
+from quiet_machine import quiet_machine
 
 from labkit.timing import clock
 
@@ -20,6 +21,7 @@ for _ in range(int(sys.argv[1])):
 """
 
 
+@quiet_machine
 def test_real_neighbours_are_noticed():
     """They are nobody's children here: who started them has ended."""
     started = subprocess.run([sys.executable, "-c", NEIGHBOURS, str(os.cpu_count() or 1)], capture_output=True,
@@ -36,6 +38,7 @@ def test_real_neighbours_are_noticed():
     assert "close them" in timing.note
 
 
+@quiet_machine
 def test_what_children_do_is_nobody_elses(monkeypatch):
     """On a machine that has nothing to do but this process and a busy child, others have no share."""
     busy = "import time; print('busy', flush=True)\nend = time.time() + 1\nwhile time.time() < end: pass"

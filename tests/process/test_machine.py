@@ -10,15 +10,16 @@ import warnings
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from quiet_machine import quiet_machine
 
-from labkit import machine
+from labkit import effort, machine
 from labkit.labs.cats import experiments as step
 
 MEASURE = """
 import pathlib, sys, time
 from importlib import import_module
 import fakes
-from labkit import machine
+from labkit import effort, machine
 _, enough, probe, *again = sys.argv
 module = import_module(f"labkit.measure.probes.{probe}")
 def calibrate(device):
@@ -90,13 +91,14 @@ def test_whoever_waits_too_long_goes_on_with_a_word_and_a_killed_process_blocks_
     assert probes == ["products", "memory"]
 
 
-@pytest.mark.slow
+@quiet_machine
 def test_a_real_calibration_predicts_times_that_grow(quiet, tmp_path, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setenv(effort.VARIABLE, effort.QUICK)
     monkeypatch.setattr(machine, "_known", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a busy machine may be told so
-        real = machine.this("operators")
+        real = machine.this("operators", again=True)
     (profile,) = (tmp_path / "machines").glob("*.json")
     assert machine.load(profile) == real
     experiment = step.time(real)

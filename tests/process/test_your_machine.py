@@ -8,6 +8,7 @@ import fakes
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit.experiment import compare
 from labkit.labs.your_machine import experiments
@@ -42,6 +43,7 @@ def test_a_point_can_be_run_for_real(experiment, point, here):
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
+@quiet_machine
 def test_several_points_can_be_run_in_one_session(here):
     experiment = experiments.moves(here, budget=0.05)
     kinds = ("a message to another process", "a read from memory's file cache")

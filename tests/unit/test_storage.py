@@ -17,6 +17,7 @@ from statistics import median
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit.measure.probes import page_cache, storage
 
@@ -94,6 +95,7 @@ def test_a_calibration_holds_what_it_promises(probe, disk):
         assert curve[-1][1] > curve[0][1]  # 1 MiB takes longer than 4 KiB
 
 
+@quiet_machine
 def test_a_cold_read_takes_longer_than_a_warm_one(disk):
     seconds = {}
     for state in ("cold", "warm"):
