@@ -1,8 +1,8 @@
 """Every prediction of an experiment at once, small enough to travel to the browser, which only looks values up.
 
 A grid is a set of columns. A column keeps only the axes along which it differs: what computing takes does not depend on
-the link, so that there is one number of it for all links. Values are not sent where they are the sum of their parts, and
-an interval is sent as its ratios to the value, which are often the same everywhere.
+the link, so that there is one number of it for all links. Values are not sent where they are the sum of their parts,
+and an interval is sent as its ratios to the value, which are often the same everywhere.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ class Grid:
         """Return the columns that the browser reads, each as `strides` along the axes and `values`.
 
         `reason` and `note` are places in `texts`; where the reason is 0, there is a prediction. Without a `value`, it
-        is the sum of the `parts`. Without `low` and `high`, there is no interval; `scaled`, they are ratios to the value.
+        is the sum of the `parts`. Without `low` and `high`, there is no interval; where `scaled`, they are ratios to
+        the value.
         """
         columns = {"reason": self._reason, "note": self._note}
         if not self._summed:
