@@ -32,7 +32,7 @@ def test_processes_exchange_compute_and_learn():
         few, many = (mean(probe.sampler(pair, probe.job("cats", 8, batch))() for _ in range(3)) for batch in (4, 256))
         assert many > 2 * few
         assert probe.sampler(pair, probe.job("cats", 8, 64), alone=True)() > 0
-        lesson = probe.learn(pair, width=8, batch=64, seed=0, target=0.5)
-        assert lesson.samples is None or 0 < lesson.samples <= probe.MOST
+        run = probe.learn(pair, width=8, batch=64, seed=0, target=0.5)
+        assert run.samples is None or 0 < run.samples <= probe.MOST
         with pytest.raises(ValueError, match="evenly"):
             probe.learn(pair, width=8, batch=33, seed=0)

@@ -98,7 +98,7 @@ def test_watts_rise_with_the_rate_and_fall_with_the_deadline():
 def test_what_takes_too_long_and_what_nobody_published_is_said():
     point = {"rate": 10, "device": "Jetson Orin NX"}
     assert "more than the" in fleet.power().predict(deadline=0.001, network=fleet.RESNET, **point).reason
-    assert "Nobody published" in fleet.power().predict(deadline=0.1, network=fleet.RETINANET, **point).reason
+    assert "No round of MLPerf" in fleet.power().predict(deadline=0.1, network=fleet.RETINANET, **point).reason
 
 
 # Tokens a second
@@ -153,8 +153,8 @@ def test_no_published_rate_beats_the_floor_and_the_band_is_the_least_that_was_re
 
 
 def test_the_bytes_of_a_token_are_those_that_the_models_describe():
-    assert decoding.MODELS["8 billion, 16 bit"].token == 131_072  # 2 × 32 layers × 8 heads × 128 numbers × 2 bytes
-    assert decoding.MODELS["405 billion, 8 bit"].weights == 405e9
+    assert decoding.MODELS["8 billion, 16-bit"].token == 131_072  # 2 × 32 layers × 8 heads × 128 numbers × 2 bytes
+    assert decoding.MODELS["405 billion, 8-bit"].weights == 405e9
 
 
 def test_memory_refuses_what_does_not_fit_and_every_other_point_has_an_interval():
@@ -166,7 +166,7 @@ def test_memory_refuses_what_does_not_fit_and_every_other_point_has_an_interval(
         else:
             assert isinstance(outcome, Unavailable)
             assert "weights alone" in outcome.reason or "room for" in outcome.reason
-    one = {"batch": 1, "context": 2048, "model": "405 billion, 8 bit", "card": "H100 SXM"}
+    one = {"batch": 1, "context": 2048, "model": "405 billion, 8-bit", "card": "H100 SXM"}
     assert not experiment.predict(cards=1, **one) and experiment.predict(cards=8, **one)
 
 

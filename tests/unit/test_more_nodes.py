@@ -22,7 +22,7 @@ from labkit.labs.more_nodes import experiments as more_nodes
 from labkit.labs.more_nodes.exchange import fitted
 from labkit.labs.more_nodes.figures import exchange, samples_needed, steps, until_learned
 from labkit.measure.probes import data_parallel as probe
-from labkit.measure.probes.data_parallel import Exchange, Lesson
+from labkit.measure.probes.data_parallel import Exchange, TrainingRun
 from labkit.predict import collectives, data_parallel
 from labkit.predict.collectives import Link
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG, WEAK
@@ -338,7 +338,7 @@ def test_on_one_core_one_node_and_the_language_model_are_predicted_and_the_rest_
         assert isinstance(shown, Unavailable) and shown.reason
     for shown in (tables.buckets(), tables.efficiencies(steps, dict(point, scaling=WEAK)), tables.takes_over(steps),
                   tables.over_links({}, more_nodes.backends(one_core)), tables.by_nodes(tables.fastest(times)),
-                  tables.predicted(steps, more_nodes.STEPS), tables.lessons([]), tables.published(steps)):
+                  tables.predicted(steps, more_nodes.STEPS), tables.training_runs([]), tables.published(steps)):
         assert str(shown)
     cats = dict(scaling=STRONG, what=TRAINED[1])
     for answer in (check.takes_over(4, steps, batch=1024, **cats, **FAST), check.fastest((1, 16), learned, **FAST),
@@ -364,7 +364,7 @@ def test_the_figures_draw(time):
     assert not exchange(Unavailable("None."), Unavailable("None.")) and not fitted(Unavailable("None."))
     rows = compare(time, [dict(nodes=n, batch=160, scaling=STRONG, what=more_nodes.LARGE, **FAST) for n in (1, 2)]).rows
     steps({str(place): row for place, row in enumerate(rows)})
-    samples_needed([Lesson(16, 0, 5000, 1.0), Lesson(64, 0, 6000, 1.0)], (4800, 200))
+    samples_needed([TrainingRun(16, 0, 5000, 1.0), TrainingRun(64, 0, 6000, 1.0)], (4800, 200))
     until_learned({16: {1: 1.0, 2: 0.6}, 64: {1: 2.0, 2: 1.1}})
 
 

@@ -212,6 +212,16 @@ def test_a_run_is_kept_until_its_lab_changes(toy_lab, tmp_path):
     assert runs.kept(toy_lab, tmp_path, folder) is None
 
 
+def test_a_kept_run_is_shown_with_the_labs_text_of_today(toy_lab, tmp_path):
+    folder = tmp_path / "runs"
+    runs.keep(done(toy_lab, tmp_path), toy_lab, folder)
+    path = tmp_path / f"{toy_lab.notebook}.ipynb"
+    path.write_text(path.read_text("utf-8").replace("A question.", "A better question."), "utf-8")
+    shown = runs.kept(toy_lab, tmp_path, folder)
+    assert "A better question." in shown.notebook.cells[0].source
+    assert shown.machine == "a machine"
+
+
 def test_a_broken_run_is_tried_again_and_its_page_says_so(toy_lab, tmp_path):
     broken = done(toy_lab, tmp_path, broken=runs.Breakage(1, "ValueError: no", "Traceback ..."))
     runs.keep(broken, toy_lab, tmp_path / "runs")

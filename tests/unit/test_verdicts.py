@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from labkit import expectation, verdicts
+from labkit.labs.lab import labs
 from labkit.verdicts import markdown
 from labkit.verdicts.verdict import DOES_NOT_HOLD, FORMS, HOLDS, HOLDS_WHEN, OPEN
 
 ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "book").rglob("*.md"))}
 IDS = ["P1", "P2", "T1", "T2", "T3", "T4", "T5", "T6", "I1", "I2", "I3", "E1", "E2", "E3", "E4", "D1"]
+COUNTS = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen"}
 NUMBER = re.compile(r"\d[\d.,]*")
 claims = pytest.mark.parametrize("claim", verdicts.CLAIMS, ids=lambda claim: claim.id)
 
@@ -126,6 +128,23 @@ def test_the_forms_read_as_sentences():
     begins = {HOLDS: "**Holds:** ", HOLDS_WHEN: "**Holds when** ", DOES_NOT_HOLD: "**Does not hold:** ", OPEN: ""}
     for claim in verdicts.CLAIMS:
         assert claim.verdict == begins[claim.form] + claim.sentence
+
+
+def test_the_front_page_leads_to_every_lab_and_counts_them():
+    front = " ".join(PAGES["book/index.md"].split())
+    assert f"with {COUNTS[len(labs())]} labs" in front
+    assert [lab.title for lab in labs() if f"[{lab.title}](../{lab.notebook}.ipynb)" not in front] == []
+
+
+def test_a_lab_that_is_named_exists():
+    named = {name: set(re.findall(r"\b[Ll]abs? (\d\.\d)\b", text)) for name, text in PAGES.items()}
+    for path in (ROOT / "labs").glob("*/*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        named[path.name] = set(re.findall(r"\bLabs? (\d\.\d)\b", "".join("".join(cell["source"]) for cell in cells)))
+    named["verdicts"] = {lab for claim in verdicts.CLAIMS for text in texts(claim)
+                         for lab in re.findall(r"\bLabs? (\d\.\d)\b", text)}
+    there = {lab.number for lab in labs()}
+    assert {name: labs_named - there for name, labs_named in named.items() if labs_named - there} == {}
 
 
 def test_no_page_calls_planned_what_exists():

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -26,7 +26,8 @@ from labkit.data import data_folder, package_folder
 from labkit.labs.lab import RUN_MIME, Lab
 
 CELL_S = 600  # seconds after which a cell is taken to hang: a whole lab takes 30 at quick effort, 270 at long
-_ABOVE = {"book", "pages", "plan", "validate", "verdicts", "doctor", "__main__"}  # rooms of labkit that no lab needs
+# Rooms of labkit that no lab needs.
+_ABOVE = {"book", "book_glossary", "book_verdicts", "pages", "plan", "validate", "doctor", "__main__"}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -106,7 +107,10 @@ def key(lab: Lab, root: Path) -> str:
 
 
 def kept(lab: Lab, root: Path, folder: Path) -> Run | None:
-    """Return the run of a lab that `folder` holds; None where there is none, or the lab has changed since."""
+    """Return the run of a lab that `folder` holds, with the lab's text as it stands now.
+
+    None where there is none, or what the run stands on has changed since.
+    """
     try:
         notebook = nbformat.read(folder / f"{lab.number}.ipynb", 4)
         about = notebook.metadata.pop("labkit")
@@ -114,7 +118,12 @@ def kept(lab: Lab, root: Path, folder: Path) -> Run | None:
         run = Run(notebook, broken=Breakage(**broken) if broken else None, **about)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError):
         return None
-    return run if run.key == key(lab, root) else None
+    if run.key != key(lab, root):
+        return None
+    notebook = source(lab, root)
+    for cell, done in zip(_code(notebook), _code(run.notebook), strict=True):
+        cell.outputs, cell.execution_count = done.outputs, done.execution_count
+    return replace(run, notebook=notebook)
 
 
 def keep(run: Run, lab: Lab, folder: Path) -> None:

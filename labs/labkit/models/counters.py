@@ -13,7 +13,7 @@ def count(network: nn.Module, data: Tensor) -> dict[str, int]:
     Returns:
         `"parameters"` and `"bytes of parameters"`; `"operations"` of an inference and `"operations in training"`, by
         PyTorch's own counter; `"bytes moved"`, which are the weights, inputs and outputs of every layer that has
-        weights; `"bytes kept"`, which autograd holds for the way back beside the weights.
+        weights; `"bytes saved"`, which autograd holds for the way back beside the weights.
     """
     weights, bytes_moved = list(network.parameters()), []
 
@@ -43,7 +43,7 @@ def count(network: nn.Module, data: Tensor) -> dict[str, int]:
         "operations": forward.get_total_flops(),
         "operations in training": both.get_total_flops(),
         "bytes moved": sum(bytes_moved),
-        "bytes kept": sum(saved.values()),
+        "bytes saved": sum(saved.values()),
     }
 
 

@@ -13,7 +13,7 @@ DEVICES = {
     "Jetson AGX Orin, saving power": ("Orin_TRT_MaxQ", None),
     "Jetson AGX Orin": ("Orin_TRT", None),
     "Cloud AI 100 (DM.2e)": ("heimdall-qaic-v1.8.3.7-aic100", None),
-    "L4 card": ("L4x1_TRT", "NVIDIA L4"),
+    "L4": ("L4x1_TRT", "NVIDIA L4"),
     "desktop processor": ("GATEOverflow_AMD_AM5-reference-cpu-onnxruntime_v1.22.1-default_config", None),
 }
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
@@ -32,7 +32,7 @@ def count() -> Experiment:
         system, sheet = DEVICES[device]
         row = rows.get((system, network))
         if row is None:
-            return Unavailable(f"Nobody published {network} on this {device} in the rounds that the course reads.")
+            return Unavailable(f"No round of MLPerf that the course reads has {network} on a {device}.")
         limit = min(deadline, 1 / rate)
         memory = catalogue.machine(sheet).memory if sheet else None
         value, low, high = (_streams(row, limit, weights, scale) for scale in (1, 1 / (1 - BAND), 1 / (1 + BAND)))

@@ -46,10 +46,10 @@ class Model:
 BYTES = {"bf16": 2, "fp8": 1}
 # Layers, key-value heads and their size: Grattafiori et al. 2024, table 3 (Llama 3).
 MODELS = {
-    "8 billion, 16 bit": Model(8e9, 32, 8, 128, "bf16"),
-    "70 billion, 16 bit": Model(70e9, 80, 8, 128, "bf16"),
-    "70 billion, 8 bit": Model(70e9, 80, 8, 128, "fp8"),
-    "405 billion, 8 bit": Model(405e9, 126, 8, 128, "fp8"),
+    "8 billion, 16-bit": Model(8e9, 32, 8, 128, "bf16"),
+    "70 billion, 16-bit": Model(70e9, 80, 8, 128, "bf16"),
+    "70 billion, 8-bit": Model(70e9, 80, 8, 128, "fp8"),
+    "405 billion, 8-bit": Model(405e9, 126, 8, 128, "fp8"),
 }
 CARDS = {"L4": "NVIDIA L4", "H100 SXM": "NVIDIA H100 SXM", "H200 SXM": "NVIDIA H200 SXM", "B200 SXM": "NVIDIA B200 SXM"}
 BATCHES = tuple(2**k for k in range(11))

@@ -46,7 +46,7 @@ def power() -> Experiment:
         system, sheet = DEVICES[device]
         row = rows.get((system, network))
         if row is None:
-            return Unavailable(f"Nobody published {network} on this {device} in the rounds that the course reads.")
+            return Unavailable(f"No round of MLPerf that the course reads has {network} on a {device}.")
         each = [_in_time(row, deadline, scale) for scale in (1, 1 + BAND, 1 - BAND)]
         if not each[0]:
             return Unavailable(f"One picture alone takes {quantity(row['single_latency_s'], 's')} here: more than the "

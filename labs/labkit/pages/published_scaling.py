@@ -283,7 +283,7 @@ def explorer(chosen: Sequence[Training]) -> Experiment:
             off = said / training.value(accelerators) - 1
             note = f"Published: {training.value(accelerators):.3g} min, so this is {100 * off:+.0f} % off."
         else:
-            note = "Nobody published this scale."
+            note = "No result of this scale was published."
         return Outcome(said, "min", note=note)
 
     return Experiment(

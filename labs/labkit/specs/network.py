@@ -152,7 +152,7 @@ def counts(layers: Sequence[Layer], batch: int = 1) -> dict[str, int]:
         "operations": forward_flop(layers, batch),
         "operations in training": training_flop(layers, batch),
         "bytes moved": bytes_moved(layers, batch),
-        "bytes kept": saved_activations(layers, batch),
+        "bytes saved": saved_activations(layers, batch),
     }
 
 

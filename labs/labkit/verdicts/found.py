@@ -59,7 +59,7 @@ CLAIMS = (
               "in an application or service. The infrastructure that the two need differs \"in some critical ways\".",
         reading="Three definitions, which are conventions and hold as such, and one consequence, which can be wrong: "
                 "that one machine is seldom the right one for both.",
-        overturned="for the workloads that people have, one machine were the right one for both.",
+        overturned="one machine were the right one for both, whatever the workload.",
         narrowed="that happened for some workloads and not for others, along a line that can be drawn beforehand.",
         form=HOLDS_WHEN,
         sentence="what training keeps, 16 bytes for each parameter and the activations, does not fit the machine "
@@ -136,8 +136,8 @@ CLAIMS = (
             "where the optimiser's curvature asks for it {cite}`shao2026curvature`.",
             "Fine-tuning language models by reinforcement was stable in fp16 where it was not in bf16, which has three "
             "bits of fraction fewer {cite}`qi2025defeating`.",
-            "Below the floor, accuracy follows the bits: a language model cast to 8 bits without scales ended at a "
-            "perplexity of 12.59 instead of 10.19 {cite}`micikevicius2022fp8`.",
+            "Below the floor, accuracy follows the bits: cast to 8 bits without scales, a trained language model "
+            "answered with a perplexity of 12.59 instead of 10.19 {cite}`micikevicius2022fp8`.",
         ),
         opposes=(
             "Mixed precision matched fp32 on six networks for pictures {cite}`micikevicius2018mixed`.",
@@ -280,10 +280,10 @@ CLAIMS = (
               'lowest latency possible".',
         reading="*power* may mean computing or watts; we test both and say which.",
         overturned="answers needed the machines that training needs.",
-        narrowed="that depended on the network, or if *lowest possible* cost more than anybody gains by it.",
+        narrowed="that depended on the network, or if *lowest possible* cost more than its users gain by it.",
         form=HOLDS_WHEN,
-        sentence="*lowest* means below the deadline of whoever waits, for the slow answers and under load, and the "
-                 "network fits the simpler hardware.",
+        sentence="*lowest* means below the user's deadline, for the slow answers and under load, and the network fits "
+                 "the simpler hardware.",
         more="Below the deadline, lower buys nothing; and for large language models the simpler hardware takes more "
              "watts for each answer, not fewer.",
         number=f"Pictures for each joule: {_of(LATENCY, 'joule-l4')} on an L4, {_of(LATENCY, 'joule-h100')} on an "
@@ -316,7 +316,7 @@ CLAIMS = (
         overturned="services with less of either gave as many answers.",
         narrowed="the two bound different networks, or if a call to storage were harmless for some applications.",
         form=HOLDS_WHEN,
-        sentence="one asks which of the two binds: the way in, for networks that read pictures; the size and the "
+        sentence="you ask which of the two binds: the way in, for networks that read pictures; the size and the "
                  "bandwidth of memory, for language models.",
         more="A call back to storage is harmless only where nobody waits for the answer.",
         number=f"An H100 takes in {_of(THROUGHPUT, 'in-pictures')} of pictures, more than 100 Gbit Ethernet carries. "

@@ -19,7 +19,7 @@ from labkit.units import quantity
 
 if TYPE_CHECKING:
     from labkit.experiment import Row
-    from labkit.measure.probes.data_parallel import Exchange, Lesson
+    from labkit.measure.probes.data_parallel import Exchange, TrainingRun
 
 
 def exchange(exchanges: Sequence[Exchange] | Unavailable, link: Link | Unavailable) -> Figure | Unavailable:
@@ -72,11 +72,11 @@ def steps(rows: Mapping[str, Row]) -> Figure:
     return figure
 
 
-def samples_needed(lessons: Sequence[Lesson], law: tuple[float, float] | Unavailable) -> Figure | Unavailable:
+def samples_needed(done: Sequence[TrainingRun], law: tuple[float, float] | Unavailable) -> Figure | Unavailable:
     """Show the samples until a network has learned, against the batch: each run, the fitted law, its critical batch."""
     if not law:
         return law
-    runs, critical = [(one.batch, one.samples) for one in lessons if one.samples], law[1]
+    runs, critical = [(one.batch, one.samples) for one in done if one.samples], law[1]
     low, high = (math.log2(end(batch for batch, _ in runs)) for end in (min, max))
     curve = {2**x: samples(2**x, *law) for x in np.linspace(low, high, 25)}
     with drawing(figsize=(5, 3)) as (figure, axes):

@@ -97,7 +97,7 @@ def _step(pool: WorkerPool, calibration: Calibration, backend: str, network: tup
     return Outcome(whole.median, "s", low=whole.low, high=whole.high, note=whole.note, speed=speeds)
 
 
-def lessons(width: int = 12) -> list[probe.Lesson]:
+def training_runs(width: int = 12) -> list[probe.TrainingRun]:
     """Train the cat network until it has learned, with each of `BATCHES` from some seeds; shared out where two can.
 
     The first seed meets every batch. After the time that the lab has for it, no further training begins.
@@ -115,7 +115,7 @@ def lessons(width: int = 12) -> list[probe.Lesson]:
     return done
 
 
-def needed(runs: Sequence[probe.Lesson]) -> tuple[float, float] | Unavailable:
+def needed(runs: Sequence[probe.TrainingRun]) -> tuple[float, float] | Unavailable:
     """Return the least samples and the critical batch of some runs, or why they cannot be said."""
     try:
         return convergence.fit([(run.batch, run.samples) for run in runs if run.samples])

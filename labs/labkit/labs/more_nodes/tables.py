@@ -111,7 +111,7 @@ def backends_agree(comparisons: Mapping[str, Comparison]) -> dict[str, float | U
     return {"least": min(values), "most": max(values)}
 
 
-def lessons(runs: Sequence[probe.Lesson]) -> TextTable:
+def training_runs(runs: Sequence[probe.TrainingRun]) -> TextTable:
     """Return the pictures and the time until the network had learned, in the mean of the runs with each batch."""
     rows = []
     for batch in sorted({run.batch for run in runs}):
@@ -122,7 +122,7 @@ def lessons(runs: Sequence[probe.Lesson]) -> TextTable:
     return TextTable(["batch", "runs that learned", "pictures", "time"], rows)
 
 
-def samples_ratio(runs: Sequence[probe.Lesson], small: int = 16, large: int = 1024) -> float | Unavailable:
+def samples_ratio(runs: Sequence[probe.TrainingRun], small: int = 16, large: int = 1024) -> float | Unavailable:
     """Return how many times the pictures of a small batch a large one needs, in the mean of the runs."""
     learned = {batch: [run.samples for run in runs if run.batch == batch and run.samples] for batch in (small, large)}
     if not all(learned.values()):
@@ -164,7 +164,7 @@ def turn_ratio(reached: Reached) -> float | Unavailable:
     return reached[1024][0] / reached[soonest(reached)][0]
 
 
-def learned_as_predicted(runs: Sequence[probe.Lesson], times: Mapping[int, Mapping[int, float]],
+def learned_as_predicted(runs: Sequence[probe.TrainingRun], times: Mapping[int, Mapping[int, float]],
                          nodes: int) -> dict[str, float | Unavailable]:
     """Return the least and the most by which training took longer than predicted, as `least` and `most`."""
     ratios = [mean(run.seconds for run in runs if run.batch == batch) / values[nodes]

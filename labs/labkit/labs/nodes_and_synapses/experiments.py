@@ -144,10 +144,10 @@ def errors_table(models: Mapping[str, Comparison]) -> TextTable:
 
 def counted(machine_counts: Mapping[str, Mapping[str, int]]) -> TextTable:
     """Return the framework's counts of some networks, by name, as a table."""
-    heads = ["", "parameters", "operations", "in training", "bytes moved", "bytes kept"]
+    heads = ["", "parameters", "operations", "in training", "bytes moved", "bytes saved"]
     return TextTable(heads, [[name, *(f"{each[what]:,}" for what in (
         "parameters", "operations", "operations in training")), *(quantity(each[what], "B") for what in (
-            "bytes moved", "bytes kept"))] for name, each in machine_counts.items()])
+            "bytes moved", "bytes saved"))] for name, each in machine_counts.items()])
 
 
 def changes_table(changes: Mapping[str, Sequence[Outcome | Unavailable]]) -> TextTable:

@@ -1,4 +1,4 @@
-"""Lab 1.1's tour of a machine: its matrix products, its caches and memory, and everything that moves bytes."""
+"""Lab 1.1's machine, calibrated: its matrix products, its caches and memory, and everything that moves bytes."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def exchanges(there: WorkerPool, sizes: Sequence[int], budget: float = 0.25) -> 
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingRun:
     """One training run until a share of the test pictures is right.
 
     Args:
@@ -187,7 +187,7 @@ class Lesson:
     seconds: float
 
 
-def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET) -> Lesson:
+def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET) -> TrainingRun:
     """Train the cat network from the start until it knows `target` of 1,024 other pictures.
 
     Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
@@ -209,7 +209,7 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
     found = there.train(job, max(MOST // batch, 1), lr=BASE_LR * math.sqrt(batch / BASE_BATCH),
                         every=max(LOOK // batch, 1), target=target)
     reached = found.accuracies[-1][1] >= target
-    return Lesson(batch, seed, found.samples if reached else None, found.seconds)
+    return TrainingRun(batch, seed, found.samples if reached else None, found.seconds)
 
 
 def _steps(timed, there, how) -> dict[Key, CostCurve]:
