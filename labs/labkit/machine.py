@@ -71,9 +71,7 @@ class Machine:
     def __str__(self) -> str:
         if not self.calibrated:
             return f"{self.name}, from its data sheet"
-        cores, memory = self.identity.get("cores"), quantity(self.memory, "B")
-        known = f"{quantity(cores, 'cores')}, {memory}" if cores else memory
-        return f"{self.name}, {known}, calibrated on {self.date[:10]}. {self.note}".rstrip()
+        return f"{self.name}, {quantity(self.memory, 'B')}, calibrated on {self.date[:10]}. {self.note}".rstrip()
 
     @property
     def calibrated(self) -> bool:
