@@ -15,12 +15,11 @@ from pathlib import Path
 from statistics import median
 
 from labkit import cache
-from labkit.data import data_folder, read_csv
-from labkit.experiment import Comparison, compare
+from labkit.data import data_folder
+from labkit.experiment import Comparison, compare, nine_in_ten
 from labkit.labs.lab import Goal, Lab, labs
 from labkit.machine import Machine, this
 from labkit.progress import report
-from labkit.stats import nine_in_ten
 
 _COLUMNS = ("machine", "date", "lab", "experiment", "point", "predicted", "carried", "measured", "unit")
 
@@ -166,10 +165,11 @@ def record(comparisons: Sequence[tuple[Lab, Comparison]], machine: Machine, path
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    rows = read_csv(path)
-    if any(tuple(row) != _COLUMNS for row in rows):
-        raise ValueError(f"{path.name} is not a record of predictions, which labkit validate --record writes.")
-    return rows
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file)
+        if tuple(table.fieldnames or ()) != _COLUMNS:
+            raise ValueError(f"{path.name} is not a record of predictions, which labkit validate --record writes.")
+        return list(table)
 
 
 @dataclass(frozen=True)

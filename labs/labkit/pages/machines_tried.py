@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from functools import cache
 
-from labkit.data import data_folder, read_csv
+from labkit.data import data_folder
 from labkit.display import TextTable
 
 VARIANTS = {
@@ -19,7 +20,10 @@ VARIANTS = {
 def rows() -> tuple[dict[str, str], ...]:
     """Return the lines of the record, none where nothing was recorded."""
     path = data_folder() / "measured" / "zoo.csv"
-    return tuple(read_csv(path)) if path.exists() else ()
+    if not path.exists():
+        return ()
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file))
 
 
 def table() -> TextTable:

@@ -1,4 +1,4 @@
-"""The Explorer's chart as a Vega-Lite specification: the same for the browser and for the still."""
+"""The Explorer's chart as a Vega-Lite specification: the same for the browser and for the PNG."""
 
 from __future__ import annotations
 
