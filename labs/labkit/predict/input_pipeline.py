@@ -55,7 +55,7 @@ def loading(workers: int, fetch: float, prepare: float, storage: float, cores: f
     """Return what binds a loader, and the seconds from one of its samples to the next.
 
     Each worker fetches a sample and then prepares it, so that both times add up until there are so many workers that
-    storage or the cores are busy all the time. With workers without end it is the pace of the slowest stage.
+    storage or the cores are busy all the time. With workers without end it is as fast as the slowest stage.
 
     Args:
         workers: from 1 up.

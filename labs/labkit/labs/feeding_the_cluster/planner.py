@@ -105,7 +105,7 @@ def plan() -> Experiment:
         stages = {"Storage": input_pipeline.fetching(storage * 1e9, workload.size, share),
                   "The network": nodes * input_pipeline.fetching(link * 1e9 / 8, workload.size, share),
                   "compute": nodes * each}
-        binds, value = input_pipeline.pace(stages)
+        binds, value = input_pipeline.bottleneck(stages)
         wait = quantity(100 * input_pipeline.stalled(stages), "%")
         asked = input_pipeline.needed(each, workload.size, share)
         said = "No accelerator waits." if binds == "compute" else f"{binds} binds: accelerators wait for {wait}."

@@ -87,9 +87,9 @@ def three_stages(machine: Machine, workers: int = 2, each: float = 10_000) -> Te
             rows.append([layout, reason, "", ""])
             continue
         fetch, prepare = (1 / calibration.curve(*key)[-1][1] for key in keys)
-        name, pace = input_pipeline.pace({"fetching": fetch, "preparing": prepare, "computing": each})
+        name, fastest = input_pipeline.bottleneck({"fetching": fetch, "preparing": prepare, "computing": each})
         binds, load = lab.local(calibration, PICTURES, layout, COLD, workers)
-        rows.append([layout, name, quantity(pace, "samples/s"),
+        rows.append([layout, name, quantity(fastest, "samples/s"),
                      f"{quantity(min(1 / load, each), 'samples/s')}: {binds}"])
     return TextTable(["format", "slowest stage", "its rate", f"predicted of {workers} workers, and what binds"], rows)
 
