@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit import expectation
@@ -78,7 +79,7 @@ class Claim:
 class Shown:
     """Verdicts beside how the lab that tests them came out on this machine, which the book's pages repeat."""
 
-    def __init__(self, claims: tuple[Claim, ...]):
+    def __init__(self, claims: tuple[Claim, ...], numbers: Mapping[str, str]):
         findings = expectation.findings()
         tested = [finding for finding in findings if finding.state != expectation.UNTESTED]
         otherwise = [finding.statement for finding in tested if finding.state == expectation.SURPRISE]
@@ -87,7 +88,8 @@ class Shown:
         if otherwise:
             self.run += " Otherwise: " + " ".join(otherwise)
         if os.environ.get("CLUSTER_TO_EDGE_BOOK"):
-            _glue("verdict-run", self.run)
+            for key, text in {"verdict-run": self.run, **numbers}.items():
+                _glue(key, text)
 
     def _repr_markdown_(self) -> str:
         said = [f"**{claim.id}.** {claim.words}\n\n{claim.verdict} {claim.more}" for claim in self.claims]
