@@ -144,7 +144,7 @@ def serving() -> Calibration:
     """Return the calibration as `probes.serving` finds it: a batch costs little more than a picture."""
     spread = [[5.0 + 10 * step, 6e-3 * (0.95 + 0.01 * step)] for step in range(10)]
     return calibration({"computing": [[b, 6e-3 + 3e-4 * (b - 1)] for b in (1, 2, 3, 4, 6, 8)], "spread": spread,
-                  "handling": [[1, 5e-4]], "handing": [[1, 2e-4]], "rest": [[1, 3e-4]]})
+                  "per request": [[1, 5e-4]], "per batch": [[1, 2e-4]], "rest": [[1, 3e-4]]})
 
 
 def data_parallel(changes: dict | None = None) -> Calibration:

@@ -59,6 +59,12 @@ class Verdicts(_Lines):
     def lines(self) -> list[str]:
         return markdown.table(self.claims())
 
+    def run(self) -> list[nodes.Node]:
+        tables = super().run()
+        for table in tables:
+            table["classes"].append("verdicts")  # course.css lays it out for phones
+        return tables
+
 
 class Claims(_Lines):
     def lines(self) -> list[str]:

@@ -31,7 +31,7 @@ from labkit.timing.clock import Contention
 from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 4  # raise it when a probe changes: older profiles are then measured again
+PROFILE_VERSION = 5  # raise it when a probe changes: older profiles are then measured again
 FRESH_DAYS = 30
 _LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
 _TRIES = 3  # times that a part is measured, where it was disturbed each time

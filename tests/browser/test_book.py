@@ -1,6 +1,7 @@
 """The built book as a reader meets it: every page, light and dark, on a phone and on a desk, with no kernel.
 
 Run `make html` first. The `browser` fixture (conftest.py) skips these tests where there is no Chromium, except in CI.
+The tests of a page run one after the other in one process, and look at the same open page.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ PAGES = pages_of(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
 LABS = [page for page in PAGES if page.startswith("labs/")]
 
 
+def each(names: list[str]):
+    """Run a test on each of some pages, in the process that has the page open."""
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names])
+
+
 def pages_with(module: str) -> list[str]:
     """Return the pages on which a widget stands; all of them while there is no built book to look at."""
     built = {name: HTML / f"{name}.html" for name in PAGES}
@@ -47,32 +53,62 @@ def book():
         yield address
 
 
-@pytest.fixture
-def visit(browser, book):
-    """Open a page of the book; at the end, hold it to what every visit must keep."""
-    contexts, trouble = [], []
+class Reader:
+    """Somebody with a browser who has one page of the book open, and notes whatever goes wrong in it."""
 
-    def asked(request):
+    def __init__(self, browser, book: str, mode: str, width: int):
+        self.book, self.name, self.page, self.trouble = book, None, None, []
+        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+        self.context.on("request", self._asked)
+        self.context.on("requestfailed", lambda r: self.trouble.append(f"failed: {r.url}"))
+        self.context.on("response", lambda r: r.status < 400 or self.trouble.append(f"{r.status}: {r.url}"))
+        self.context.on("weberror", lambda error: self.trouble.append(f"script error: {error.error}"))
+        self.context.on("console", lambda m: m.type != "error" or self.trouble.append(f"console: {m.text}"))
+
+    def _asked(self, request) -> None:
         url = urlsplit(request.url)
-        if url.scheme not in ("data", "blob") and f"{url.scheme}://{url.netloc}/" != book:
-            trouble.append(f"asked another host: {request.url}")
+        if url.scheme not in ("data", "blob") and f"{url.scheme}://{url.netloc}/" != self.book:
+            self.trouble.append(f"asked another host: {request.url}")
+
+    def open(self, name: str):
+        """Open a page, unless it is the one that is open."""
+        if name != self.name:
+            if self.page:
+                self.page.close()
+            self.page = self.context.new_page()
+            self.page.goto(f"{self.book}{name}.html", wait_until="networkidle")
+            self.name = name
+        return self.page
+
+
+@pytest.fixture(scope="session")
+def readers(browser, book):
+    """A function that returns the reader with a colour scheme and a width of the window."""
+    readers = {}
+
+    def reader(mode: str, width: int) -> Reader:
+        if (mode, width) not in readers:
+            readers[mode, width] = Reader(browser, book, mode, width)
+        return readers[mode, width]
+
+    yield reader
+    for reader in readers.values():
+        reader.context.close()
+
+
+@pytest.fixture
+def visit(readers):
+    """Open a page of the book; at the end, hold it to what every visit must keep."""
+    seen = []
 
     def open_page(name: str, *, mode: str = "light", width: int = 1280):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", asked)
-        page.on("requestfailed", lambda r: trouble.append(f"failed: {r.url}"))
-        page.on("response", lambda r: r.status < 400 or trouble.append(f"{r.status}: {r.url}"))
-        page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-        page.on("console", lambda m: m.type != "error" or trouble.append(f"console: {m.text}"))
-        page.goto(f"{book}{name}.html")
-        page.wait_for_load_state("networkidle")
-        return page
+        seen.append(readers(mode, width))
+        return seen[-1].open(name)
 
     yield open_page
-    for context in contexts:
-        context.close()
+    trouble = [what for reader in seen for what in reader.trouble]
+    for reader in seen:
+        reader.trouble.clear()
     assert not trouble
 
 
@@ -87,7 +123,7 @@ CUT_OFF = """() => {
 
 
 @pytest.mark.parametrize(("mode", "width"), [("light", 1280), ("dark", 320)])
-@pytest.mark.parametrize("name", PAGES)
+@each(PAGES)
 def test_page_is_readable(visit, name, mode, width):
     page = visit(name, mode=mode, width=width)
     assert page.evaluate("document.documentElement.dataset.theme") == mode
@@ -99,7 +135,7 @@ def test_page_is_readable(visit, name, mode, width):
     assert not grave, "\n".join(f"{rule}: {node['html'][:200]}\n{node['failureSummary']}" for rule, node in grave[:5])
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each(PAGES)
 def test_pictures_say_what_they_show(visit, name):
     for picture in visit(name).locator("article img").all():
         alt = picture.get_attribute("alt") or ""
@@ -107,21 +143,21 @@ def test_pictures_say_what_they_show(visit, name):
         assert not re.search(r"\.(png|svg|webp|jpe?g)$|^[/.]|_build", alt), alt
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each(PAGES)
 def test_page_carries_no_widget_state(name):
     text = (HTML / f"{name}.html").read_text("utf-8")
     assert "widget-state+json" not in text
     assert not re.search(r'<(script|link|img|iframe)[^>]*(src|href)="(https?:)?//', text)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@each(PAGES)
 def test_only_labs_can_be_launched(name):
     text = (HTML / f"{name}.html").read_text("utf-8")
     places = re.findall(r'href="https://(?:colab\.research\.google\.com|mybinder\.org)/[^"]*', text)
     assert all(f"{name}.ipynb" in place for place in places if name in LABS) and bool(places) == (name in LABS)
 
 
-@pytest.mark.parametrize("name", LABS)
+@each(LABS)
 def test_lab_has_a_living_widget(visit, name):
     page = visit(name)
     page.wait_for_selector(".labkit input[type=range]")
@@ -129,7 +165,7 @@ def test_lab_has_a_living_widget(visit, name):
     assert hosts.count() == page.locator(".labkit-host .labkit").count()
 
 
-@pytest.mark.parametrize("name", pages_with("explorer"))
+@each(pages_with("explorer"))
 def test_every_control_changes_what_its_widget_says(visit, name):
     """Every slider, list and number field, moved as a hand would from where the widget starts, changes the sentence."""
     page = visit(name)
@@ -159,7 +195,7 @@ def test_every_control_changes_what_its_widget_says(visit, name):
                 assert (said() != start) == (number != value), f"{field.get_attribute('aria-label')} of {name} is dead"
 
 
-@pytest.mark.parametrize("name", pages_with("quiz"))
+@each(pages_with("quiz"))
 def test_quiz_answers_the_keyboard(visit, name):
     page = visit(name)
     for question in page.locator(".labkit-host[data-module=quiz] fieldset").all():
@@ -177,7 +213,7 @@ def test_quiz_answers_the_keyboard(visit, name):
         assert answer.inner_text() not in ("", first)
 
 
-@pytest.mark.parametrize("name", pages_with("table"))
+@each(pages_with("table"))
 def test_every_table_sorts_and_filters(visit, name):
     page = visit(name)
     for host in page.locator(".labkit-host[data-module=table]").all():
@@ -203,7 +239,7 @@ def test_every_table_sorts_and_filters(visit, name):
             assert shown.count() == every + 1, f"a row of a table of {name} does not open"
 
 
-@pytest.mark.parametrize("name", pages_with("guess"))
+@each(pages_with("guess"))
 def test_guess_is_kept(visit, name):
     page = visit(name)
     guesses = page.locator(".labkit-host[data-module=guess]").all()
@@ -220,7 +256,7 @@ def test_guess_is_kept(visit, name):
     assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
 
 
-@pytest.mark.parametrize("name", LABS)
+@each(LABS)
 def test_lab_is_light(browser, book, name):
     """The bars of the course: 400 kB without the widgets' shared bundle and 750 kB with it, compressed."""
     weight = weigh(browser, f"{book}{name}.html")

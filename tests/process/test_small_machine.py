@@ -21,6 +21,7 @@ import psutil
 import pytest
 import sandbox_jobs
 import torch
+from quiet_machine import quiet_machine
 from torch import nn
 
 from labkit.labs.a_smaller_machine import checks as check
@@ -117,6 +118,7 @@ def test_the_trained_file_computes_what_the_training_felt(files, unseen):
     assert agreed > 0.98
 
 
+@quiet_machine
 def test_where_time_goes_is_where_the_time_of_a_run_goes(files):
     for dtype in ONNX_FORMATS:
         spent = onnx_session.where_time_goes(files[0][dtype], batch=64, runs=10)
@@ -380,6 +382,7 @@ def test_there_are_two_jobs():
 
 
 @pytest.mark.slow
+@quiet_machine
 def test_a_small_calibration_finds_what_its_names_say(quiet, monkeypatch):
     monkeypatch.setattr(sessions, "BATCHES", (1, 8))
     keys = tuple((dtype, width) for dtype in ONNX_FORMATS for width in (4, 16))

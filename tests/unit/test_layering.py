@@ -20,7 +20,7 @@ LAYERS = [  # from the bottom
     {"measure"},
     {"machine"},
     {"catalogue", "published", "needs"},
-    {"summary", "checks", "figures"},
+    {"checks", "figures"},
     {"widgets"},
     {"labs"},
     {"pages", "plan"},

@@ -154,7 +154,7 @@ def test_the_bytes_sent_follow_from_the_layers(width):
 
 def test_prediction_and_wire_agree_on_the_heads():
     assert wire.HEAD.size == predicted.HEAD and wire.ANSWER == predicted.ANSWER
-    assert parts.LAYERS == len(network.cats(4)) == max(predicted.CUTS)
+    assert len(network.cats(4)) == parts.LAYERS
 
 
 # The device and a real cloud

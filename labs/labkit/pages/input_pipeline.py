@@ -55,7 +55,7 @@ def rate() -> Experiment:
     def predict(accelerators, size, each, cached, storage):
         size, share = size * 1e3, cached / 100
         stages = {"storage": input_pipeline.fetching(storage * 1e9, size, share), "compute": accelerators * each}
-        binds, value = input_pipeline.pace(stages)
+        binds, value = input_pipeline.bottleneck(stages)
         wait = 100 * input_pipeline.stalled(stages)
         asked = quantity(input_pipeline.needed(accelerators * each, size, share), "B/s") if cached < 100 else "nothing"
         if binds == "storage":

@@ -31,7 +31,7 @@ def fetching(storage: float, size: float, cached: float = 0.0) -> float:
     return math.inf if cached == 1 else storage / (size * (1 - cached))
 
 
-def pace(stages: Mapping[str, float]) -> tuple[str, float]:
+def bottleneck(stages: Mapping[str, float]) -> tuple[str, float]:
     """Return the stage that binds and the samples a second that get through; the first of several that are as slow.
 
     Args:
@@ -41,14 +41,14 @@ def pace(stages: Mapping[str, float]) -> tuple[str, float]:
         ValueError: no stage, none of a finite rate, or a rate that is not above 0.
     """
     if not stages or not all(rate > 0 for rate in stages.values()) or math.isinf(min(stages.values())):
-        raise ValueError(f"A pace needs stages with rates above 0, one of them finite, not {dict(stages)!r}.")
+        raise ValueError(f"A pipeline needs stages with rates above 0, one of them finite, not {dict(stages)!r}.")
     name = min(stages, key=stages.get)
     return name, stages[name]
 
 
 def stalled(stages: Mapping[str, float], computing: str = "compute") -> float:
-    """Return the share of its time for which the accelerator waits; arguments as for `pace`."""
-    return 1 - pace(stages)[1] / stages[computing]
+    """Return the share of its time for which the accelerator waits; arguments as for `bottleneck`."""
+    return 1 - bottleneck(stages)[1] / stages[computing]
 
 
 def needed(rate: float, size: float, cached: float = 0.0, stall: float = 0.0) -> float:

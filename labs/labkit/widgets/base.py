@@ -1,9 +1,10 @@
 """What the widgets have in common: they live with a kernel and, in the published page, without one.
 
 With a kernel a `LabWidget` is an ordinary anywidget. While the book is built (`CLUSTER_TO_EDGE_BOOK` is set) it
-opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state
-as JSON, and three lines of script that fetch the shared module and render it into the page. Where scripts may not run,
-in a sandboxed frame or under a strict policy, a picture and words stay, and a line that says how to get the live page.
+opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state,
+compressed, and three lines of script that fetch the shared module and render it into the page. Where scripts may not
+run, in a sandboxed frame or under a strict policy, a picture and words stay, and a line that says how to get the live
+page.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import itertools
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from html import escape
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 import anywidget
 import comm
@@ -31,7 +34,7 @@ _PAGE = """<div class="labkit-host" id="{id}" data-module="{module}">
 {fallback}
 <p class="labkit-still">This is a still: it comes alive where scripts may run.
 <a href="#{id}" target="_blank" rel="noopener">Open this page in a tab of its own</a>.</p>
-<script type="application/json">{state}</script>
+<script type="text/plain">{state}</script>
 <script type="module">
 const root = document.documentElement.dataset.content_root ?? "";
 const { mount } = await import(new URL(root + "_static/labkit/static.js", document.baseURI));
@@ -88,8 +91,8 @@ class LabWidget(anywidget.AnyWidget):
     def _default_css(self) -> str:
         return "" if in_book() else (_HERE / "style.css").read_text("utf-8")
 
-    def picture(self) -> bytes | None:
-        """Return a PNG for where no script runs, or None."""
+    def picture(self) -> str | None:
+        """Return an SVG for where no script runs, or None."""
         return None
 
     def text(self) -> str:
@@ -105,30 +108,33 @@ class LabWidget(anywidget.AnyWidget):
         own = set(self.traits(sync=True)) - set(anywidget.AnyWidget.class_traits(sync=True))
         return {name: getattr(self, name) for name in sorted(own) if not name.startswith("_")}
 
-    def _page(self, png: bytes | None) -> str:
+    def _page(self, picture: str | None) -> str:
         fields = {
             "id": f"labkit-{next(_numbers)}",
             "module": self.script.stem,
-            "fallback": self._fallback(png),
-            "state": json.dumps(self.state(), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
+            "fallback": self._fallback(picture),
+            "state": packed(self.state()),
         }
         return re.sub(r"\{(id|module|fallback|state)\}", lambda match: fields[match[1]], _PAGE)
 
-    def _fallback(self, png: bytes | None) -> str:
+    def _fallback(self, picture: str | None) -> str:
         text = escape(self.text())
-        if png is None:
+        if picture is None:
             return f"<p>{text}</p>"
-        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-        return f'<img alt="{text}" style="max-width: 100%" src="{source}">'
+        return f'<img alt="{text}" style="max-width: 100%" src="data:image/svg+xml,{quote(picture)}">'
 
     def _repr_mimebundle_(self, **kwargs):
         if not in_book():
             return super()._repr_mimebundle_(**kwargs)
-        png = self.picture()
-        bundle = {"text/plain": self.text(), "text/html": self._page(png)}
-        if png is not None:
-            bundle["image/png"] = base64.b64encode(png).decode()
-        return bundle
+        picture = self.picture()
+        bundle = {"text/plain": self.text(), "text/html": self._page(picture)}
+        return bundle if picture is None else bundle | {"image/svg+xml": picture}
+
+
+def packed(state: dict) -> str:
+    """Return a widget's state as text for its page, which static.js unpacks: JSON, compressed, in base64."""
+    text = json.dumps(state, separators=(",", ":"), ensure_ascii=False)
+    return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
 
 
 def write_static(folder: Path) -> None:

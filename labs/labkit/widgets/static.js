@@ -38,10 +38,17 @@ function styled() {
   return style;
 }
 
+// The state that labkit.widgets.base has packed into the page.
+function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
+}
+
 // Replaces the picture or text inside `host` by the living widget; if that fails, they stay.
 export async function mount(host) {
-  const state = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
-  const [{ default: widget }] = await Promise.all([import(`./${host.dataset.module}.js`), styled()]);
+  const packed = host.querySelector('script[type="text/plain"]').textContent;
+  const loaded = [unpacked(packed), import(`./${host.dataset.module}.js`), styled()];
+  const [state, { default: widget }] = await Promise.all(loaded);
   const el = document.createElement("div");
   host.append(el);
   try {

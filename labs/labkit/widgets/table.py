@@ -85,7 +85,7 @@ class Table(LabWidget):
             for values, texts in self.config["rows"]
         ]
 
-    def _fallback(self, png: bytes | None) -> str:
+    def _fallback(self, picture: str | None) -> str:
         rows = self._cells()
         head = "".join(f'<th scope="col">{escape(label)}</th>' for label, _ in rows[0])
         body = "\n".join(

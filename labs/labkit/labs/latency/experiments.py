@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from labkit import catalogue, effort
+from labkit import catalogue, effort, stats
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
 from labkit.labs.common import at, banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import latency as predicted
-from labkit.predict import percentiles, power, roofline, tail_at_scale
+from labkit.predict import power, roofline, tail_at_scale
 from labkit.specs import network
+from labkit.specs.calibration import best_rate
 from labkit.specs.execution import EAGER, RUNTIME
 from labkit.units import quantity
 
@@ -99,8 +100,8 @@ class Tail:
             ValueError: a percentile that is not above 0 and below 100.
         """
         try:
-            value, low, high = percentiles.percentile(self.seconds, percentile)
-        except percentiles.TooFew as trouble:
+            value, low, high = stats.percentile(self.seconds, percentile)
+        except stats.TooFew as trouble:
             return Unavailable(str(trouble))
         return Outcome(value, "s", low=low, high=high)
 
@@ -350,7 +351,7 @@ def devices(model: str = RESNET) -> list[Device]:
     Raises:
         ValueError: nobody published that network.
     """
-    sheets, best = {row["name"]: row for row in catalogue.table("hardware")}, {}
+    sheets, best = catalogue.by_name("hardware"), {}
     for row in catalogue.table("mlperf-inference"):
         name = DEVICES.get(row["accelerator"])
         if name and row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:
@@ -385,7 +386,7 @@ def resnet(machine: Machine, threads: int) -> Outcome | Unavailable:
     from labkit.timing import clock
 
     budget = effort.pick(quick=0.3, usual=1.2, long=4.0)
-    rate = max(work / time for work, time in machine.calibration("latency").curve("product"))
+    rate = best_rate(machine.calibration("latency").curve("product"))
     if _ANSWERS * network.RESNET_50_FLOP / rate > seconds():
         return Unavailable(f"At its best rate this processor needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
                            "an answer of ResNet-50: the lab has no time for it.")

@@ -24,14 +24,12 @@ from labkit.units import quantity
 
 NODES = tuple(2**k for k in range(11))
 BATCHES = (16, 64, 96, 160, 256, 1024, 8192)
+ROUND_TRIPS = (0, 0.0001, 0.002, 0.01)
 FASTEST = 400  # Gbit/s; an emulated link has no limit there, for the loopback below it is slower
+RATES = (0.1, 1, 10, 100, FASTEST)
 NETWORKS = {"cats, width 12": ("cats", 12), "cats, width 24": ("cats", 24), "dense, 4 × 384": ("dense", 384),
             "dense, 4 × 768": ("dense", 768)}
 LARGE = language_model.NAME
-# The sliders: what a cluster has, and what an emulated link is tried with. A page has to carry every point of them.
-CLUSTER = {"nodes": NODES, "what": (*NETWORKS, LARGE), "round_trip": (0, 0.0001, 0.01), "rate": (1, 10, 100, FASTEST)}
-EMULATED = {"nodes": NODES[:5], "what": tuple(NETWORKS), "round_trip": (0, 0.002, 0.01),
-            "rate": (0.1, 1, 10, 100, FASTEST)}
 # The points that the lab looks at.
 CATS = dict(what="cats, width 24", round_trip=0, rate=FASTEST, scaling=STRONG)
 DENSE = {**CATS, "what": "dense, 4 × 768"}
@@ -60,7 +58,7 @@ def step_time(machine: Machine, backend: str = LOOPBACK) -> Experiment:
         ValueError: a machine that lacks the probe.
     """
     calibration, session = machine.calibration("data_parallel"), Session()
-    values = CLUSTER if backend == LOOPBACK else EMULATED
+    what_is_trained = (*NETWORKS, LARGE) if backend == LOOPBACK else tuple(NETWORKS)
 
     def predict(nodes, batch, scaling, what, round_trip, rate):
         each = nodes * (cluster.ACCELERATORS if what == LARGE else 1)
@@ -96,12 +94,12 @@ def step_time(machine: Machine, backend: str = LOOPBACK) -> Experiment:
         quantity="Time of one step",
         unit="s",
         axes=[
-            Axis("nodes", "Nodes", values["nodes"], start=2, unit="nodes", log=True),
+            Axis("nodes", "Nodes", NODES, start=2, unit="nodes", log=True),
             Axis("batch", "Batch", BATCHES, start=256, unit="examples", log=True),
             Axis("scaling", "The batch is that of", data_parallel.SCALING),
-            Axis("what", "What is trained", values["what"], start="cats, width 24"),
-            Axis("round_trip", "Round trip of the link", values["round_trip"], unit="s"),
-            Axis("rate", "Bandwidth of the link", values["rate"], start=FASTEST, unit="Gbit/s", log=True),
+            Axis("what", "What is trained", what_is_trained, start="cats, width 24"),
+            Axis("round_trip", "Round trip of the link", ROUND_TRIPS, unit="s"),
+            Axis("rate", "Bandwidth of the link", RATES, start=FASTEST, unit="Gbit/s", log=True),
         ],
         predict=predict,
         measure=measure,

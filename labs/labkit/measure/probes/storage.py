@@ -118,7 +118,7 @@ def scratch(folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
+def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator[Callable[[int, str], float]]:
     """Open a file and yield a function that reads some bytes of it and returns the seconds of that one read.
 
     The function takes the size of the read, a multiple of 4 KiB, and one of `PATTERNS`.
@@ -126,6 +126,7 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
     Args:
         path: the file, of `FILE` bytes.
         state: `"cold"`, past the page cache, or `"warm"`, out of it.
+        buffer: where what is read goes: memory that begins with a page, as O_DIRECT asks; its own unless given.
 
     Raises:
         NoColdReads: the page cache cannot be gone around.
@@ -133,7 +134,7 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
     if state == "cold":
         _refuse_memory(path)
     file, forget = _open_cold(path) if state == "cold" else (os.open(path, os.O_RDONLY | _BINARY), None)
-    buffer = memoryview(mmap.mmap(-1, BLOCKS[-1]))  # aligned to a page, as O_DIRECT asks
+    buffer = buffer or memoryview(mmap.mmap(-1, BLOCKS[-1]))
     place: dict[int, int] = {}
     choose = random.Random(0)
     if state == "warm":

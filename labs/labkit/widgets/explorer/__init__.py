@@ -272,8 +272,8 @@ class Explorer(LabWidget):
             drawn += f", with {len(self._measured)} measured {'point' if len(self._measured) == 1 else 'points'}"
         return f"{experiment.title}: {drawn}. {self._grid.sentence(self.point)}"
 
-    def picture(self) -> bytes:
-        """Return the chart at the chosen point as a PNG."""
+    def picture(self) -> str:
+        """Return the chart at the chosen point as an SVG."""
         marks = [("◆ measured", self._measured), ("□ published", self._experiment.published)]
         heading = chart.heading(self._experiment.quantity, self._experiment.unit)
         title = "    ".join([heading, *(sign for sign, there in marks if there)])
@@ -283,7 +283,7 @@ class Explorer(LabWidget):
             "datasets": self._rows(),
             "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": "normal"},
         }
-        return vl_convert.vegalite_to_png(spec, scale=1.5)
+        return vl_convert.vegalite_to_svg(spec)
 
     def _rows(self) -> dict:
         """The data of the chart at the chosen point, as the browser collects it for every move of a slider."""

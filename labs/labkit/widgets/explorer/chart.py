@@ -1,4 +1,4 @@
-"""The Explorer's chart as a Vega-Lite specification: the same for the browser and for the PNG."""
+"""The Explorer's chart as a Vega-Lite specification: the same for the browser and for the still."""
 
 from __future__ import annotations
 

@@ -4,20 +4,18 @@
 async function render({ model, el }) {
   const config = model.get("config");
   const { axes, grid, unit } = config;
-  const strides = axes.map((_, k) => axes.slice(k + 1).reduce((n, axis) => n * axis.values.length, 1));
 
-  // What a place on the grid holds.
+  // What a place on the grid holds: see Grid.packed in Python.
 
   function cell(index) {
-    const at = index.reduce((sum, i, k) => sum + i * strides[k], 0);
-    const value = grid.value[at];
-    return {
-      value,
-      low: grid.low ? grid.low[at] : value,
-      high: grid.high ? grid.high[at] : value,
-      parts: Object.entries(grid.parts).map(([name, column]) => ({ name, value: column[at] })),
-      text: grid.texts[grid.text[at]],
-    };
+    const at = ({ strides, values }) => values[index.reduce((sum, i, k) => sum + i * strides[k], 0)];
+    const parts = Object.entries(grid.parts).map(([name, column]) => ({ name, value: at(column) }));
+    const reason = at(grid.reason);
+    if (reason) return { value: null, low: null, high: null, parts, text: grid.texts[reason] };
+    const value = grid.value ? at(grid.value) : parts.reduce((sum, part) => sum + part.value, 0);
+    const scale = grid.scaled ? value : 1;
+    const [low, high] = grid.low ? [at(grid.low) * scale, at(grid.high) * scale] : [value, value];
+    return { value, low, high, parts, text: grid.texts[at(grid.note)] };
   }
 
   const axisText = (axis, i) => (axis.categorical ? axis.values[i] : quantity(axis.values[i], axis.unit));
