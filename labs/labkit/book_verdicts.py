@@ -4,7 +4,8 @@
 - `{claims} 2` is the boxes of a chapter's claims; `{claims} T1 T2` those of some.
 - `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
 - The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
-  does not reach other pages. A lab's has what the course's own machine gave behind a bar, for a build without the lab.
+  does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`; before it has run, what
+  stands behind a bar, from the course's own machine.
 - The role `{run}` is how the labs that test a claim came out in this build.
 """
 
@@ -101,9 +102,10 @@ class Fill(SphinxPostTransform):
     def apply(self, **kwargs) -> None:
         for place in list(self.document.findall(Number)):
             text = self._glued(place["page"], place["key"]) or place["otherwise"]
-            if not text:
+            lab = place["page"].startswith("labs/")
+            if not (text or lab):
                 logger.warning(f"{place['page']} glues no {place['key']!r}.", location=place)
-            place.replace_self(nodes.Text(text or "…"))
+            place.replace_self(nodes.Text(text or ("not measured yet" if lab else "…")))
         for place in list(self.document.findall(Run)):
             runs = {lab.number: self._glued(lab.notebook, "verdict-run") for lab in verdicts.claim(place["claim"]).labs}
             found = [f"Lab {number}: {text}" for number, text in runs.items() if text]

@@ -79,7 +79,7 @@ class Claim:
 class Shown:
     """Verdicts beside how the lab that tests them came out on this machine, which the book's pages repeat."""
 
-    def __init__(self, claims: tuple[Claim, ...], numbers: Mapping[str, str]):
+    def __init__(self, claims: tuple[Claim, ...]):
         findings = expectation.findings()
         tested = [finding for finding in findings if finding.state != expectation.UNTESTED]
         otherwise = [finding.statement for finding in tested if finding.state == expectation.SURPRISE]
@@ -87,9 +87,7 @@ class Shown:
         self.run = f"{len(tested) - len(otherwise)} of {len(tested)} statements came out as expected on this machine."
         if otherwise:
             self.run += " Otherwise: " + " ".join(otherwise)
-        if os.environ.get("CLUSTER_TO_EDGE_BOOK"):
-            for key, text in {"verdict-run": self.run, **numbers}.items():
-                _glue(key, text)
+        tell({"verdict-run": self.run})
 
     def _repr_markdown_(self) -> str:
         said = [f"**{claim.id}.** {claim.words}\n\n{claim.verdict} {claim.more}" for claim in self.claims]
@@ -99,10 +97,13 @@ class Shown:
         return self._repr_markdown_().replace("*", "")
 
 
-def _glue(key: str, text: str) -> None:
-    """Leave a text in the notebook's outputs for other pages of the book."""
+def tell(texts: Mapping[str, str]) -> None:
+    """Leave texts of this run in the notebook's outputs, by key, for pages of the book; elsewhere do nothing."""
+    if not os.environ.get("CLUSTER_TO_EDGE_BOOK"):
+        return
     try:
         from myst_nb import glue
     except ImportError:
         return
-    glue(key, text, display=False)
+    for key, text in texts.items():
+        glue(key, text, display=False)
