@@ -4,7 +4,8 @@
 - `{claims} 2` is the boxes of a chapter's claims; `{claims} T1 T2` those of some.
 - `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
 - The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
-  does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`, if it has run.
+  does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`; before it has run, what
+  stands behind a bar, from the course's own machine.
 - The role `{run}` is how the labs that test a claim came out in this build.
 """
 
@@ -87,9 +88,10 @@ def run_role(name, rawtext, text, lineno, inliner, options=None, content=None):
 
 
 def number_role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """Return the place for a number of another page: `book/2-training/nodes::best-ethernet`."""
+    """Return the place for a number: `book/2-training/nodes::best-ethernet`, `labs/1-terminology/3-cats::six|69 %`."""
     page, _, key = text.partition("::")
-    return [Number(text, text, page=page, key=key)], []
+    key, _, otherwise = key.partition("|")
+    return [Number(text, text, page=page, key=key, otherwise=otherwise)], []
 
 
 class Fill(SphinxPostTransform):
@@ -99,9 +101,9 @@ class Fill(SphinxPostTransform):
 
     def apply(self, **kwargs) -> None:
         for place in list(self.document.findall(Number)):
-            text = self._glued(place["page"], place["key"])
+            text = self._glued(place["page"], place["key"]) or place["otherwise"]
             lab = place["page"].startswith("labs/")
-            if text is None and not lab:
+            if not (text or lab):
                 logger.warning(f"{place['page']} glues no {place['key']!r}.", location=place)
             place.replace_self(nodes.Text(text or ("not measured yet" if lab else "…")))
         for place in list(self.document.findall(Run)):
