@@ -38,6 +38,7 @@ DEVICES = {
 }
 KINDS = {"data centre": "built to train", "data-centre inference": "built to infer", "edge": "at the edge"}
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
+A100, L4, A2 = "NVIDIA A100-PCIe-80GB", "NVIDIA L4", "NVIDIA A2"  # as in data/mlperf-inference.csv
 _ANSWERS = 10  # at the best rate, as long as some answers below it that are timed
 
 
@@ -300,6 +301,18 @@ def device_table(own: Outcome | Unavailable, threads: int) -> TextTable:
     return TextTable(("device", "an answer", "rated", "energy at most", "over its floor"), rows)
 
 
+def three_gpus() -> TextTable:
+    """Return one answer of a GPU that was built to train and of two built to infer, by network, as published."""
+    sheets, rows = catalogue.by_name("hardware"), []
+    power = sheets[DEVICES[L4]]["tdp_w"] / sheets[DEVICES[A100]]["tdp_w"]
+    for model in (RESNET, RETINANET):
+        best = _fastest(model)
+        times = best[L4] / best[A100]
+        rows.append((model, quantity(best[A100], "s"), quantity(best[L4], "s"), f"{times:.2f} ×",
+                     f"{power * times:.2f} ×", quantity(best[A2], "s") if A2 in best else "not known"))
+    return TextTable(("network", "A100", "L4", "L4 over A100", "in joules", "A2"), rows)
+
+
 def fan_out(runs: Mapping[str, Tail | Unavailable]) -> TextTable:
     """Return which percentile of one node is the median of requests to many, and what it is in some runs."""
     rows = []
@@ -351,16 +364,23 @@ def devices(model: str = RESNET) -> list[Device]:
     Raises:
         ValueError: nobody published that network.
     """
-    sheets, best = catalogue.by_name("hardware"), {}
-    for row in catalogue.table("mlperf-inference"):
-        name = DEVICES.get(row["accelerator"])
-        if name and row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:
-            best[name] = min(best.get(name, row["single_latency_s"]), row["single_latency_s"])
+    sheets = catalogue.by_name("hardware")
+    best = {DEVICES[name]: seconds for name, seconds in _fastest(model).items() if name in DEVICES}
     if not best:
         raise ValueError(f"No device of the catalogue has a published latency for {model!r}. Try {RESNET}.")
     return [Device(name, KINDS[sheets[name]["class"]], model, seconds, sheets[name]["tdp_w"],
                    _floor(sheets[name]) if model == RESNET else None)
             for name, seconds in sorted(best.items(), key=lambda item: item[1])]
+
+
+def _fastest(model: str) -> dict[str, float]:
+    """Return the least published seconds of an answer by accelerator, of those not slowed down to save power."""
+    best = {}
+    for row in catalogue.table("mlperf-inference"):
+        if row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:
+            name = row["accelerator"]
+            best[name] = min(best.get(name, row["single_latency_s"]), row["single_latency_s"])
+    return best
 
 
 def _floor(sheet: dict) -> float | None:
