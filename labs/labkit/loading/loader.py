@@ -7,8 +7,8 @@ MLPerf Storage emulates its accelerators so: a pause as long as a real one would
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,7 +119,7 @@ def loading(batches: Batches, workers: int) -> Iterator[Callable[[float, float],
         BrokenSample, FileNotFoundError: of the data set.
     """
     _room(batches, workers)
-    fork = workers and "fork" in multiprocessing.get_all_start_methods()
+    fork = workers and sys.platform == "linux"  # elsewhere the system's own way, which takes seconds
     with _quietly():
         held = [DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=bool(workers),
                            prefetch_factor=AHEAD if workers else None,
