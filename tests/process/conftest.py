@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from one_thread import one_thread
 
+from labkit import device as devices
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import train
@@ -26,5 +26,5 @@ def lesson(pictures):
     """A network that has learned, and the run in which it did."""
     torch.manual_seed(0)
     network = CatNet(8)
-    with one_thread():
+    with devices.threads(1):
         return network, train(network, pictures.images, pictures.labels, epochs=5, batch=16, device=torch.device("cpu"))

@@ -21,10 +21,10 @@ import psutil
 import pytest
 import sandbox_jobs
 import torch
-from one_thread import one_thread
 from quiet_machine import quiet_machine
 from torch import nn
 
+from labkit import device as devices
 from labkit.labs.a_smaller_machine import checks as check
 from labkit.labs.a_smaller_machine import experiments as small
 from labkit.measure import limited_jobs, limits
@@ -54,7 +54,7 @@ def trained(lesson):
 @pytest.fixture(scope="module")
 def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
-    with one_thread():
+    with devices.threads(1):
         train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
     return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
@@ -176,7 +176,7 @@ def test_training_with_few_bits_mends_what_they_broke(trained, pictures, unseen)
     few = Quantised.of(trained, pictures.images[:256], bits=2)
     broken = evaluate(few, unseen).accuracy
     before = {name: value.clone() for name, value in trained.state_dict().items()}
-    with one_thread():
+    with devices.threads(1):
         train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
     assert evaluate(trained, unseen).accuracy - broken > 0.05
     assert evaluate(few, unseen).accuracy > broken + 0.05

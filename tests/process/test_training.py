@@ -11,9 +11,9 @@ import time
 import hand_written
 import pytest
 import torch
-from one_thread import one_thread
 from quiet_machine import quiet_machine
 
+from labkit import device as devices
 from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import train
@@ -36,7 +36,7 @@ def test_it_learns(lesson, unseen):
 
 
 @quiet_machine
-@one_thread()
+@devices.threads(1)
 def test_it_is_as_fast_as_the_loop_by_hand(pictures):
     """Nine tenths of its throughput; `make bench` asks for more on a quiet machine."""
     some, arguments = pictures[:1_280], {"epochs": 1, "batch": 128, "lr": 4e-3, "seed": 0, "device": CPU}

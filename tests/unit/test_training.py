@@ -9,8 +9,8 @@ import hand_written
 import psutil
 import pytest
 import torch
-from one_thread import one_thread
 
+from labkit import device as devices
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import probabilities, train
@@ -29,7 +29,7 @@ def fresh(seed=0, width=8):
     return CatNet(width)
 
 
-@one_thread()
+@devices.threads(1)
 def test_a_seed_decides_the_losses(pictures):
     def losses(seed):
         network = fresh()
@@ -39,7 +39,7 @@ def test_a_seed_decides_the_losses(pictures):
     assert losses(1) != pytest.approx(losses(2), rel=1e-6)
 
 
-@one_thread()
+@devices.threads(1)
 def test_it_does_what_the_loop_by_hand_does(pictures):
     arguments = {"epochs": 2, "batch": 96, "lr": 4e-3, "seed": 5, "device": CPU}  # the last batch is a short one
     ours, plain = fresh(), fresh()
