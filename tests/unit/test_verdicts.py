@@ -110,6 +110,17 @@ def test_labs_show_the_verdict_from_the_one_source(claim):
         assert any(re.search(rf'verdicts\.show\(.*"{claim.id}"', text) for text in source), lab.number
 
 
+def test_labs_quote_a_claim_in_its_own_words():
+    """What stands in italics after a claim's name is a part of the claim, as pages and tables have it."""
+    quoted = 0
+    for path in (ROOT / "labs").glob("*/*.ipynb"):
+        source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
+        for name, words in re.findall(r"\*\*([PTIED]\d)\*\*[^*\n]*\*([^*\n]+)\*", source):
+            quoted += 1
+            assert words.lower() in verdicts.claim(name).words.lower(), (path.name, name)
+    assert quoted >= 7
+
+
 def test_a_run_that_came_out_otherwise_is_said_so_beside_the_verdict():
     faster = expectation.Expectation("faster", "{times} times as fast.", "One core.", lambda times: times > 1)
     expectation.begin("9.9")
