@@ -102,7 +102,7 @@ def _note(calibrations: dict[str, Calibration]) -> str:
     """Say which probes were disturbed, by what, and how to measure them again."""
     said = []
     if busy := {name: found.contention for name, found in calibrations.items() if found.contention > CONTENDED}:
-        said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
+        said.append(f"Other programs used up to {max(busy.values()):.0%} of the CPU during the calibration: "
                     "close them.")
     if drifts := {name: found.drift for name, found in calibrations.items() if found.drift > DRIFTED}:
         battery = any(calibrations[name].battery for name in drifts)

@@ -282,7 +282,7 @@ def test_published_devices_come_fastest_first_and_above_their_floor(model):
 
 def test_a_quarter_of_the_power_answers_the_small_network_sooner_and_the_large_one_later():
     """As Lab 3.1 says beneath the table."""
-    small, large = (dict(zip(lab.three_gpus().heads, row)) for row in lab.three_gpus().rows)
+    small, large = (dict(zip(lab.three_gpus().heads, row, strict=True)) for row in lab.three_gpus().rows)
     factor = {row["network"]: float(row["L4 over A100"].split()[0]) for row in (small, large)}
     joules = [float(row["in joules"].split()[0]) for row in (small, large)]
     assert factor[lab.RESNET] < 1 < factor[lab.RETINANET] and max(joules) < 1

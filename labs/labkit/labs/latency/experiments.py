@@ -218,7 +218,7 @@ def gains(times: Experiment, comparison: Comparison) -> TextTable:
 def largest_gain(comparison: Comparison, machine: Machine) -> Outcome | Unavailable:
     """Return the most that all threads gained over one at width 48, in either way."""
     if (most := most_threads(machine)) == 1:
-        return Unavailable("There is one processor: one thread is all.")
+        return Unavailable("There is one core: one thread is all.")
     found = [ratio(*(measured_at(comparison, way=way, width=48, threads=threads) for threads in (1, most)))
              for way in WAYS]
     return max(filter(None, found), key=lambda factor: factor.value, default=found[0])
@@ -289,16 +289,22 @@ def least(starts: Mapping[str, ColdStart | Unavailable], part: str, than: str) -
 
 
 def device_table(own: Outcome | Unavailable, threads: int) -> TextTable:
-    """Return published devices' time, power and joules of one ResNet-50 answer, and this processor's."""
+    """Return published devices' time, power and joules of one ResNet-50 answer, and this CPU's."""
     rows = [(device.name, f"{1e3 * device.seconds:.2f} ms", f"{device.watts:.0f} W", f"{device.joules:.3f} J",
              f"{device.seconds / device.floor:.0f} ×" if device.floor else "not known") for device in devices()]
     if own:
         cost = modelled(own.value, threads)
-        rows.append(("this processor", f"{1e3 * own.value:.1f} ms", "", f"{cost.low:.2g} to {cost.high:.2g} J, a model",
+        rows.append(("this CPU", f"{1e3 * own.value:.1f} ms", "", f"{cost.low:.2g} to {cost.high:.2g} J, a model",
                      ""))
     else:
-        rows.append(("this processor", own.reason, "", "", ""))
+        rows.append(("this CPU", own.reason, "", "", ""))
     return TextTable(("device", "an answer", "rated", "energy at most", "over its floor"), rows)
+
+
+def answers_needed() -> TextTable:
+    """Return how many answers a percentile needs before one of them lies above it, but for one case in 20."""
+    return TextTable(("percentile", "answers, at least"), [
+        (f"p{percentile:g}", f"{stats.samples_needed(percentile):,}") for percentile in (50, 90, 99, 99.9, 99.99)])
 
 
 def three_gpus() -> TextTable:
@@ -408,7 +414,7 @@ def resnet(machine: Machine, threads: int) -> Outcome | Unavailable:
     budget = effort.pick(quick=0.3, usual=1.2, long=4.0)
     rate = best_rate(machine.calibration("latency").curve("product"))
     if _ANSWERS * network.RESNET_50_FLOP / rate > seconds():
-        return Unavailable(f"At its best rate this processor needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
+        return Unavailable(f"At its best rate this CPU needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
                            "an answer of ResNet-50: the lab has no time for it.")
     device.settle()
     picture = torch.rand(1, *PICTURE).contiguous(memory_format=device.layout(latency.CPU))
