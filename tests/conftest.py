@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
+from labkit import machine
 from labkit.timing import clock
 
 
@@ -19,3 +22,40 @@ def own_cache(tmp_path_factory):
 def quiet(monkeypatch):
     """A machine on which nobody else works."""
     monkeypatch.setattr(clock.Contention, "share", lambda self: 0.0)
+
+
+@pytest.fixture
+def probes(tmp_path, monkeypatch):
+    """An empty cache, and Lab 1.1's probes, that take no time; the list holds the name of each that measured."""
+    import fakes
+
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(machine, "_known", None)
+    monkeypatch.setattr(machine, "_tried", set())
+    monkeypatch.setattr(machine, "_quiet", lambda: False)
+    names = []
+    for name, calibration in fakes.tour().items():
+        module = import_module(f"labkit.measure.probes.{name}")
+        monkeypatch.setattr(module, "calibrate", lambda device, name=name, calibration=calibration: names.append(name)
+                            or calibration)
+    return names
+
+
+class HandClock:
+    """A clock that is moved by hand; called, it tells the time."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def hand(monkeypatch, quiet):
+    """The clock that everything is timed by, on a machine on which nobody else works."""
+    clock_by_hand = HandClock()
+    monkeypatch.setattr(clock, "perf_counter", clock_by_hand)
+    return clock_by_hand

@@ -30,6 +30,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from labkit import cache, control_groups, expectation, host
+from labkit.data import read_csv
 from labkit.labs.lab import Lab, labs
 
 ROOT = Path(__file__).parents[1]
@@ -268,10 +269,7 @@ def _inside(number: str, answer: Path) -> None:
 def record(lines: list[Line], path: Path = RECORD) -> None:
     """Keep lines in the record, in the place of those of the same machine, variant, effort and lab."""
     names = [field.name for field in fields(Line)]
-    kept = []
-    if path.exists():
-        with path.open(encoding="utf-8", newline="") as file:
-            kept = list(csv.DictReader(file))
+    kept = read_csv(path) if path.exists() else []
     rows = {(row["machine"], row["variant"], row["effort"], row["lab"]): row for row in (
         *kept, *(dict(zip(names, map(str, astuple(line)), strict=True)) for line in lines))}
     text = io.StringIO()

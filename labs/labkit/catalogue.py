@@ -7,16 +7,15 @@ The end of a column's name is its unit: `_flop_per_s`, `_op_per_s`, `_bytes_per_
 
 from __future__ import annotations
 
-import csv
 import difflib
 from functools import cache
 
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.machine import Machine
 
 TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage", "mlperf-inference", "mlperf-server",
           "mlperf-tiny", "decoding", "precision-accuracy", "precision-speed", "training-runs", "sharing",
-          "scaling")
+          "scaling", "stalls")
 FORMATS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_bytes": "B", "_w": "W", "_j": "J",
          "_percent": "%", "operations_per_s": "/s", "samples_per_s": "/s", "tokens_per_s": "/s",
@@ -41,8 +40,14 @@ def table(name: str) -> tuple[dict, ...]:
     """
     if name not in TABLES:
         raise ValueError(f"The catalogue has no table '{name}'. It has {', '.join(TABLES)}.")
-    with (data_folder() / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return tuple({column: _value(name, row, column) for column in row} for row in csv.DictReader(file))
+    rows = read_csv(data_folder() / f"{name}.csv")
+    return tuple({column: _value(name, row, column) for column in row} for row in rows)
+
+
+@cache
+def by_name(name: str) -> dict[str, dict]:
+    """Return the rows of a table by their names; arguments and errors are those of `table`."""
+    return {row["name"]: row for row in table(name)}
 
 
 def _value(table: str, row: dict, column: str) -> str | float | None:

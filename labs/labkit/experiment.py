@@ -2,14 +2,14 @@
 
 An `Experiment` has axes (its sliders), a prediction for every point on them, and a measurement for the points
 that this machine can run. A point that cannot be predicted or measured is `Unavailable`, with the reason.
-This module depends on nothing outside the standard library but on how numbers and tables are written.
+This module depends on nothing outside the standard library but on statistics, and on how tables are written.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Real
@@ -18,6 +18,7 @@ from time import perf_counter
 from typing import Any
 
 from labkit.display import comparison_html, published_html
+from labkit.stats import nine_in_ten
 
 Point = Mapping[str, Any]
 
@@ -369,11 +370,6 @@ def _some(errors: list[float]) -> list[float]:
     if not errors:
         raise ValueError("No point has both halves, a prediction and a figure to hold it to: there is no error.")
     return errors
-
-
-def nine_in_ten(ascending: Sequence[float]) -> float:
-    """Return the smallest of some ascending numbers, one at least, that nine tenths of them do not exceed."""
-    return ascending[math.ceil(0.9 * len(ascending)) - 1]
 
 
 def compare(experiment: Experiment, points: Iterable[Point], seconds: float = math.inf) -> Comparison:

@@ -31,7 +31,7 @@ from labkit.timing.clock import Contention
 from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 4  # raise it when a probe changes: older profiles are then measured again
+PROFILE_VERSION = 5  # raise it when a probe changes: older profiles are then measured again
 FRESH_DAYS = 30
 _LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
 _TRIES = 3  # times that a part is measured, where it was disturbed each time
@@ -100,7 +100,7 @@ def _note(calibrations: dict[str, Calibration]) -> str:
     """Say which probes were disturbed, by what, and how to measure them again."""
     said = []
     if busy := {name: found.contention for name, found in calibrations.items() if found.contention > CONTENDED}:
-        said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
+        said.append(f"Other programs used up to {max(busy.values()):.0%} of the CPU during the calibration: "
                     "close them.")
     if drifts := {name: found.drift for name, found in calibrations.items() if found.drift > DRIFTED}:
         battery = any(calibrations[name].battery for name in drifts)

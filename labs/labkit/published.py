@@ -6,7 +6,6 @@ A table is a CSV file with a run in each row: `COLUMNS` must be there, others ma
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections import Counter, defaultdict
@@ -17,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from labkit import spreadsheet
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.predict import convergence, scaling
 from labkit.spreadsheet import Row, Table
 
@@ -223,7 +222,7 @@ def converged(text: str, benchmark: str | None, batch: float) -> float | None:
 def convergence_points() -> dict[str, list[tuple[float, float]]]:
     """Return MLPerf's published `(batch, samples or epochs)` by benchmark, the median over rounds at each batch."""
     found = defaultdict(lambda: defaultdict(list))
-    for row in rows(data_folder() / "published" / "convergence.csv"):
+    for row in read_csv(data_folder() / "published" / "convergence.csv"):
         name, count = row["benchmark"], float(row["mean_to_converge"])
         epochs = count / EPOCHS[name] if name in EPOCHS and count > 1e5 else count  # some rounds count samples instead
         found[name][float(row["global_batch"])].append(epochs)
@@ -235,12 +234,6 @@ def convergence_points() -> dict[str, list[tuple[float, float]]]:
 def critical_batches() -> dict[str, float]:
     """Return the critical batch of every benchmark with published convergence at three batches or more."""
     return {name: convergence.fit(points)[1] for name, points in convergence_points().items() if len(points) >= 3}
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of one of the course's own CSV files."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def read(path: Path) -> tuple[list[Training], Counter]:

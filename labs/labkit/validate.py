@@ -15,11 +15,12 @@ from pathlib import Path
 from statistics import median
 
 from labkit import cache
-from labkit.data import data_folder
-from labkit.experiment import Comparison, compare, nine_in_ten
+from labkit.data import data_folder, read_csv
+from labkit.experiment import Comparison, compare
 from labkit.labs.lab import Goal, Lab, labs
 from labkit.machine import Machine, this
 from labkit.progress import report
+from labkit.stats import nine_in_ten
 
 _COLUMNS = ("machine", "date", "lab", "experiment", "point", "predicted", "carried", "measured", "unit")
 
@@ -165,11 +166,10 @@ def record(comparisons: Sequence[tuple[Lab, Comparison]], machine: Machine, path
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
-        if tuple(table.fieldnames or ()) != _COLUMNS:
-            raise ValueError(f"{path.name} is not a record of predictions, which labkit validate --record writes.")
-        return list(table)
+    rows = read_csv(path)
+    if any(tuple(row) != _COLUMNS for row in rows):
+        raise ValueError(f"{path.name} is not a record of predictions, which labkit validate --record writes.")
+    return rows
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from statistics import median
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit import device as devices
 from labkit.distributed import pool
@@ -133,6 +134,7 @@ def test_one_computes_alone_between_what_both_do_with_more_networks_than_are_kep
     assert all(pair.steps(job, 1) for job in jobs)
 
 
+@quiet_machine
 def test_a_message_of_more_bytes_takes_longer(pair):
     assert min(pair.all_reduce(2**24, 5)) > min(pair.all_reduce(16, 20))
 
@@ -155,6 +157,7 @@ def test_training_ends_at_its_target(pair):
 # An emulated link
 
 
+@quiet_machine
 def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
     for spec, size in ((LinkSpec(0.02), 16), (LinkSpec(0.002, 12.5e6), 2**20)):
         linked.set_link(spec)
@@ -163,6 +166,7 @@ def test_the_link_delays_and_narrows_what_it_was_asked_to(linked):
         assert 0.85 * expected < min(linked.all_reduce(size, 4)) < 1.5 * expected
 
 
+@quiet_machine
 def test_a_slow_link_slows_steps_that_exchange_and_changes_no_result(linked, pair):
     linked.set_link(SLOW)
     apart, exchanging = (median(linked.steps(SMALL, 8, exchange)[0]) for exchange in (False, True))

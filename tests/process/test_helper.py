@@ -12,6 +12,7 @@ import time
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit import device as devices
 from labkit.distributed import pool
@@ -139,6 +140,7 @@ def starts(monkeypatch, probe, name):
     monkeypatch.setattr(probe, "Helper", lambda _, *arguments, **more: Helper(name, *arguments, **more))
 
 
+@quiet_machine
 def test_messages_of_every_size_arrive(monkeypatch):
     with loopback.session() as message:
         assert all(message(size) > 0 for size in (0, 1, loopback.CHUNK - 1, loopback.CHUNK, 3 * loopback.CHUNK + 5))

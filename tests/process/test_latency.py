@@ -14,6 +14,7 @@ import fakes
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 import labkit
 from labkit.labs.latency import experiments as lab
@@ -55,6 +56,7 @@ def test_every_way_answers_and_every_answer_is_clocked(way):
     assert torch.get_num_threads() == threads
 
 
+@quiet_machine
 def test_answers_are_clocked_one_by_one_and_within_a_limit():
     slow = latency.each(lambda: time.sleep(0.002), 1_000, limit=0.1)
     assert 0 < len(slow) < 100 and min(slow) >= 0.0015
@@ -106,13 +108,6 @@ def test_a_network_of_another_shape_is_refused(tmp_path):
 # The probe
 
 
-@pytest.fixture(scope="module")
-def calibration():
-    with pytest.MonkeyPatch.context() as patch:
-        in_a_hurry(patch)
-        return latency.calibrate(latency.CPU)
-
-
 def in_a_hurry(patch):
     """Let probes be short and taken once, however busy the machine is: enough to see that they are all there."""
     patch.setattr(latency, "_BUDGET", 0.005)
@@ -121,7 +116,10 @@ def in_a_hurry(patch):
     patch.setattr(drift, "_LOOKS", 0)
 
 
-def test_the_instrument_measures_all_that_it_names(calibration):
+@quiet_machine
+def test_the_instrument_measures_all_that_it_names(monkeypatch):
+    in_a_hurry(monkeypatch)
+    calibration = latency.calibrate(latency.CPU)
     calibration.check(latency.KEYS)
     for key in (("eager", "on one thread", "conv8", 128), ("runtime", "on one thread", 64)):
         curve = calibration.curve(*key)
@@ -191,6 +189,7 @@ def test_a_fair_share_is_that_of_everybody(neighbours, processors, factor):
 
 
 @pytest.mark.parametrize("way", [EAGER, RUNTIME])
+@quiet_machine
 def test_a_cold_start_has_its_phases_and_then_is_steady(way):
     found = cold_start.start(way, 4)
     assert tuple(found.phases) == cold_start.PHASES and min(found.phases.values()) >= 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fakes
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit.experiment import Unavailable
 from labkit.labs.edge_cloud_or_both import experiments as offload
@@ -21,6 +22,7 @@ def team():
     return offload.untrained(widths=(2, 4))
 
 
+@quiet_machine
 def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
     over = testbed.EdgeTestbed(team)
     with over.open() as same, over.open():
@@ -41,6 +43,7 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
     assert "cascade" in str(testbed.table(team, {testbed.CASCADE: answers, testbed.CLOUD: Unavailable("No.")}))
 
 
+@quiet_machine
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
     made_up = fakes.machine(calibrations={"offload": fakes.offload()})

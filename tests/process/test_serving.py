@@ -17,6 +17,7 @@ import fakes
 import numpy as np
 import psutil
 import pytest
+from quiet_machine import quiet_machine
 
 from labkit.experiment import compare
 from labkit.labs.serving_under_load import experiments as lab
@@ -146,6 +147,7 @@ def test_a_running_service_refuses_settings_and_goes_on(settings, small):
     assert health(small[0].port) == 200
 
 
+@quiet_machine
 def test_an_answer_is_sent_at_once(small):
     """Nagle's algorithm and delayed acknowledgements would hold each back for some 40 ms."""
     load = small[1].closed(small[0].port, 1, 0.5)
@@ -215,6 +217,7 @@ def test_nothing_survives_a_parent_that_was_killed():
 # The generator
 
 
+@quiet_machine
 def test_an_open_loop_counts_from_when_a_request_was_due_and_a_closed_loop_hides_a_stop(small):
     service, generator = small
     service.configure(max_queue=1000)
@@ -323,6 +326,7 @@ def test_too_few_open_files_are_told_as_the_clients_limit():
 # Under load
 
 
+@quiet_machine
 def test_a_flood_is_shed_and_the_server_recovers():
     """`tests/nightly` lets ten thousand requests come first."""
     with probe.standing(width=1024, max_batch=2, max_queue=16) as (service, generator):
@@ -343,6 +347,7 @@ def here(monkeypatch):
     return fakes.machine()
 
 
+@quiet_machine
 def test_a_real_point_is_measured_once_for_all_percentiles(here):
     experiment = lab.answers(here, testbed.ServerTestbed(here, most=2.0, tries=1))
     before = children()
@@ -353,6 +358,7 @@ def test_a_real_point_is_measured_once_for_all_percentiles(here):
     assert found["p50"].speed > 0 and children() <= before
 
 
+@quiet_machine
 def test_a_stop_of_the_server_is_seen_in_the_open_loop(here):
     bed = testbed.ServerTestbed(here)
     with bed.open():

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
 from labkit.experiment import Outcome, compare
 from labkit.labs.throughput import experiments as asked
@@ -224,6 +225,7 @@ def test_points_are_measured_at_the_calibrated_pace(here):
 
 @needs_loadgen
 @pytest.mark.slow
+@quiet_machine
 def test_the_instrument_finds_that_being_asked_costs(monkeypatch):
     monkeypatch.setattr(queries, "_RUN_S", 0.2)
     monkeypatch.setattr(queries, "_TURNS", 1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 
 import pytest
 
 from labkit import catalogue, units
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.labs.cats import experiments as step
 from labkit.widgets.table import BLANK, Column, Table, shown
 
@@ -36,14 +35,14 @@ FIGURES = {
     "precision-accuracy": ["wide_percent", "narrow_percent"],
     "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
     "training-runs": ["parameters", "tokens", "accelerator_hours"],
+    "stalls": ["least_busy_percent", "most_busy_percent"],
     "scaling": ["accelerators", "each_tokens_per_s", "each_flop_per_s", "reached_percent"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)
 
 
 def printed(name):
-    with (data_folder() / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(data_folder() / f"{name}.csv")
 
 
 # The files
@@ -112,7 +111,7 @@ def test_no_figure_of_a_machine_is_beyond_what_is_built():
     ],
 )
 def test_figures_are_those_that_a_hand_copied(table, name, figures):
-    (row,) = (row for row in catalogue.table(table) if row["name"] == name)
+    row = catalogue.by_name(table)[name]
     assert {column: row[column] for column in figures} == figures
 
 
@@ -135,7 +134,7 @@ def test_samples_times_their_size_make_the_bandwidth_of_mlperf_storage():
 
 def test_a_machine_carries_its_datasheet_and_no_more():
     machines = catalogue.machines()
-    rows = {row["name"]: row for row in catalogue.table("hardware")}
+    rows = catalogue.by_name("hardware")
     assert machines.keys() == rows.keys()
     for name, machine in machines.items():
         row = rows[name]

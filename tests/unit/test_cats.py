@@ -2,16 +2,11 @@
 
 import hashlib
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
 import torch
 
-from labkit import cache
 from labkit.experiment import Outcome
 from labkit.labs.cats import distribution_shift
 from labkit.labs.cats.figures import contact_sheet
@@ -209,47 +204,6 @@ def test_a_full_folder_keeps_nothing_half_written(step, tmp_path, monkeypatch):
     monkeypatch.setattr(os, step, full)
     with pytest.warns(UserWarning, match="No space left"):
         assert same(cats.load(20, folder=tmp_path), cats.draw(20))
-    assert not list(tmp_path.iterdir())
-
-
-WRITER = """
-import signal, sys, time
-from pathlib import Path
-from labkit import cache
-from labkit.experiment import Outcome
-from labkit.labs.cats import distribution_shift
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
-
-def slowly(part):
-    part.write_bytes(b"half")
-    print("writing", flush=True)
-    time.sleep(60)
-
-cache.write_atomically(Path(sys.argv[1]) / "file", slowly)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process an interrupt or a SIGKILL")
-@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
-def test_a_process_ended_while_writing_leaves_no_half_file(how, tmp_path):
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    with child:
-        assert child.stdout.readline().strip() == b"writing"
-        child.send_signal(getattr(signal, how))
-        child.wait(timeout=30)
-    assert not (tmp_path / "file").exists()
-    if how == "SIGKILL":  # nobody can tidy up after that but the next writer, once it is clearly abandoned
-        (part,) = tmp_path.iterdir()
-        old = time.time() - 2 * cache.ABANDONED_S
-        os.utime(part, (old, old))
-        cache.write_atomically(tmp_path / "file", b"whole")
-        (tmp_path / "file").unlink()
     assert not list(tmp_path.iterdir())
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.pages import cluster_sharing, input_pipeline, learning_curves
+from labkit.labs.feeding_the_cluster import planner as input_pipeline
+from labkit.pages import cluster_sharing, learning_curves
 from labkit.predict import checkpoints, learning_curve
 from labkit.predict import cluster_sharing as shared
 from labkit.predict import input_pipeline as pipeline
@@ -179,7 +180,7 @@ def test_ones_own_part_does_not_depend_on_the_others_and_a_full_pool_says_so():
 
 
 def test_what_was_published_of_sharing_is_on_both_sides():
-    rows = {row["name"]: row for row in catalogue.table("sharing")}
+    rows = catalogue.by_name("sharing")
     card = rows["Two jobs on one V100"]
     assert card["worst_percent"] < card["job_percent"] < card["best_percent"] < 100 < card["pair_percent"]
     assert rows["Two jobs on one K80"]["pair_percent"] < 100
@@ -190,7 +191,7 @@ def test_what_was_published_of_sharing_is_on_both_sides():
 
 def test_the_slowest_stage_sets_the_pace_and_the_rest_is_stall():
     stages = {"storage": 900, "processors": 600, "compute": 1000}
-    assert pipeline.pace(stages) == ("processors", 600)
+    assert pipeline.bottleneck(stages) == ("processors", 600)
     assert pipeline.stalled(stages) == pytest.approx(0.4)
     assert pipeline.stalled({"storage": math.inf, "compute": 5}) == 0
 
@@ -210,9 +211,9 @@ def test_moving_takes_every_step_and_the_time_between():
 
 
 @pytest.mark.parametrize("ask", [
-    lambda: pipeline.fetching(0, 1), lambda: pipeline.fetching(1, 1, 1.1), lambda: pipeline.pace({}),
-    lambda: pipeline.pace({"compute": 0}), lambda: pipeline.pace({"compute": math.inf}), lambda: pipeline.moved(1),
-    lambda: pipeline.needed(1, 1, stall=1), lambda: pipeline.held(math.nan, 1),
+    lambda: pipeline.fetching(0, 1), lambda: pipeline.fetching(1, 1, 1.1), lambda: pipeline.bottleneck({}),
+    lambda: pipeline.bottleneck({"compute": 0}), lambda: pipeline.bottleneck({"compute": math.inf}),
+    lambda: pipeline.needed(1, 1, stall=1), lambda: pipeline.held(math.nan, 1), lambda: pipeline.moved(1),
     lambda: pipeline.moved(1, 1, between=-1),
 ])
 def test_a_pipeline_that_cannot_be_is_refused(ask):

@@ -66,8 +66,8 @@ def test_published_server_results_are_predicted_from_one_latency_and_one_rate():
 
 
 def test_the_server_results_and_their_cards_are_of_one_submitter_and_one_network():
-    served = {row["name"]: row for row in catalogue.table("mlperf-server")}
-    cards = {row["name"]: row for row in catalogue.table("mlperf-inference")}
+    served = catalogue.by_name("mlperf-server")
+    cards = catalogue.by_name("mlperf-inference")
     for server, card in (*fleet.DIRECT.items(), *fleet.THROUGH_TRITON.items()):
         assert all(served[server][column] == cards[card][column] for column in ("model", "submitter"))
         assert served[server]["tail_latency_s"] <= fleet.LIMITS[served[server]["model"]]

@@ -1,9 +1,8 @@
-"""Lab 3.1: percentiles that say how sure they are, joules from fake counters."""
+"""Lab 3.1: tails that say how sure they are, joules from fake counters."""
 
 from __future__ import annotations
 
 import math
-import random
 import sys
 import time
 
@@ -20,11 +19,10 @@ from labkit.measure import energy
 from labkit.measure.probes import latency
 from labkit.models.networks import resnet
 from labkit.predict import latency as predicted
-from labkit.predict import percentiles, power
+from labkit.predict import power
 from labkit.specs import network
 
 FOUR = {"cores": 4}
-NO_PERCENTILE = [0, 100, -1, 100.1, math.nan, math.inf, "99", None, True]
 NO_NUMBER = [0, -1, 1.5, "2", None]
 
 
@@ -33,65 +31,7 @@ def times():
     return lab.time(fakes.machine(identity=FOUR), budget=0.05)
 
 
-# Percentiles
-
-
-@pytest.mark.parametrize("percentile", [0.1, 10, 50, 90, 99, 99.9, 99.99])
-def test_a_percentile_needs_samples_until_all_can_miss_it_in_one_case_of_twenty(percentile):
-    share, needed = max(percentile, 100 - percentile) / 100, percentiles.needed(percentile)
-    assert share**needed <= 0.05 < share ** (needed - 1)
-
-
-def test_a_p99_9_needs_2995_samples():
-    assert percentiles.needed(99.9) == 2_995
-    assert percentiles.needed(99.9, sure=0.99) > percentiles.needed(99.9)
-
-
-def test_too_few_samples_are_refused_with_the_number_that_is_needed():
-    with pytest.raises(percentiles.TooFew, match=r"299 are needed") as refused:
-        percentiles.percentile([1.0] * 298, 99)
-    assert refused.value.needed == 299
-    assert percentiles.percentile(list(range(299)), 99)[2] == 298
-    with pytest.raises(percentiles.TooFew):
-        percentiles.percentile([], 50)
-
-
-@pytest.mark.parametrize("percentile", NO_PERCENTILE, ids=repr)
-def test_what_is_no_percentile_is_refused(percentile):
-    for ask in (percentiles.needed, lambda p: percentiles.percentile([1.0] * 100, p), lab.Tail([1.0] * 100).at):
-        with pytest.raises(ValueError, match="above 0 and below 100"):
-            ask(percentile)
-
-
-@pytest.mark.parametrize("sure", [0, 1, -0.5, 2, math.nan])
-def test_what_is_no_certainty_is_refused(sure):
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        percentiles.needed(99, sure)
-
-
-@pytest.mark.parametrize(("percentile", "count"), [(50, 40), (90, 100), (99, 400), (10, 60)])
-def test_each_end_of_the_interval_holds_in_95_cases_of_100(percentile, count):
-    """Of samples whose true percentile is known; five standard deviations of 1,000 trials are allowed."""
-    chance, trials = random.Random(percentile), 1_000
-    true = -math.log(1 - percentile / 100)
-    ends = [percentiles.percentile([chance.expovariate(1) for _ in range(count)], percentile)[1:]
-            for _ in range(trials)]
-    slack = 5 * math.sqrt(0.95 * 0.05 / trials)
-    assert sum(low <= true for low, _ in ends) / trials > 0.95 - slack
-    assert sum(high >= true for _, high in ends) / trials > 0.95 - slack
-    assert sum(low <= true <= high for low, high in ends) / trials < 0.995, "wider than it needs to be"
-
-
-def test_an_interval_lies_around_its_value_whatever_the_order_and_narrows_with_more_samples():
-    chance = random.Random(1)
-    samples = [chance.lognormvariate(0, 1) for _ in range(8_000)]
-    for percentile in (1, 50, 90, 99, 99.9):
-        value, low, high = percentiles.percentile(samples, percentile)
-        assert low <= value <= high
-        assert percentiles.percentile(sorted(samples, reverse=True), percentile) == (value, low, high)
-        assert sum(s <= value for s in samples) >= percentile / 100 * len(samples)
-    widths = [percentiles.percentile(samples[:count], 90) for count in (100, 8_000)]
-    assert widths[1][2] - widths[1][1] < widths[0][2] - widths[0][1]
+# Tails
 
 
 def test_a_tail_says_what_it_cannot_carry():
@@ -100,6 +40,8 @@ def test_a_tail_says_what_it_cannot_carry():
     assert tail.ratio(99).value == pytest.approx(1_000)
     assert "2,995" in tail.at(99.9).reason and "2,995" in tail.ratio(99.9).reason
     assert "too few" in str(lab.tails({"some": tail, "none": Unavailable("No.")}))
+    with pytest.raises(ValueError, match="above 0 and below 100"):
+        tail.at(100)
 
 
 # Ways of running
@@ -336,6 +278,17 @@ def test_published_devices_come_fastest_first_and_above_their_floor(model):
         assert device.joules == device.seconds * device.watts
         assert device.floor is None or device.floor < device.seconds
     assert {"built to train", "built to infer"} <= {device.kind for device in found}
+
+
+def test_a_quarter_of_the_power_answers_the_small_network_sooner_and_the_large_one_later():
+    """As Lab 3.1 says beneath the table."""
+    small, large = (dict(zip(lab.three_gpus().heads, row, strict=True)) for row in lab.three_gpus().rows)
+    factor = {row["network"]: float(row["L4 over A100"].split()[0]) for row in (small, large)}
+    joules = [float(row["in joules"].split()[0]) for row in (small, large)]
+    assert factor[lab.RESNET] < 1 < factor[lab.RETINANET] and max(joules) < 1
+    assert joules[0] / factor[lab.RESNET] == pytest.approx(72 / 300, rel=0.05)
+    a100 = next(device for device in lab.devices() if device.name == lab.DEVICES[lab.A100])
+    assert a100.seconds > 10 * a100.floor and (small["A2"], large["A2"]) == ("708 µs", "not known")
 
 
 def test_a_network_that_nobody_published_is_refused():

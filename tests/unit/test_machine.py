@@ -6,12 +6,9 @@ import errno
 import json
 import math
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
@@ -103,12 +100,6 @@ def remove(key):
     return change
 
 
-def child(script, *arguments, stdout=subprocess.PIPE):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], env=environment, text=True,
-                            encoding="utf-8", stdout=stdout, stderr=subprocess.PIPE)
-
-
 # Kept
 
 
@@ -121,20 +112,6 @@ def test_a_machine_is_calibrated_once(probed, tmp_path):
     assert len(probed) == 1
     assert first.calibrated and first.memory > 0 and first.identity["torch"] and not first.note
     assert not list(tmp_path.rglob("*.part"))
-
-
-def test_another_process_reads_what_this_one_wrote(probed):
-    first = here()
-    script = """
-from labkit import machine
-from labkit.measure.probes import operators
-def calibrate(device): raise AssertionError("calibrated again")
-operators.calibrate = calibrate
-here = machine.this("operators")
-print(here.date, here.calibration("operators").reference_seconds)
-"""
-    output, errors = child(script).communicate(timeout=60)
-    assert output.split() == [first.date, str(first.calibration("operators").reference_seconds)], errors
 
 
 def test_again_measures_again_and_holds_from_then_on(probed):
@@ -348,18 +325,18 @@ def test_more_effort_measures_again_and_less_does_not(probed, monkeypatch):
         assert len(probed) == times, level
 
 
-def test_a_probe_that_fails_loses_nothing_of_the_others_and_holds_for_the_session_alone(asked, monkeypatch):
+def test_a_probe_that_fails_loses_nothing_of_the_others_and_holds_for_the_session_alone(probes, monkeypatch):
     module = import_module("labkit.measure.probes.memory")
     works = module.calibrate
     monkeypatch.setattr(module, "calibrate", lambda device: 1 / 0)
     with pytest.warns(UserWarning, match="'memory' failed .ZeroDivisionError"):
         found = machine.this("products", "memory", "storage")
-    assert asked == ["products", "storage"]
+    assert probes == ["products", "storage"]
     assert "ZeroDivisionError" in found.calibration("memory").reason("read")
     assert machine.this("memory") is found
     monkeypatch.setattr(module, "calibrate", works)
     assert not in_a_new_process("products", "memory", "storage").calibration("memory").missing
-    assert asked == ["products", "storage", "memory"]
+    assert probes == ["products", "storage", "memory"]
 
 
 @pytest.mark.parametrize(("contention", "drift", "at_least", "at_most"), [
@@ -378,89 +355,71 @@ def test_a_disturbed_calibration_predicts_less_narrowly(contention, drift, at_le
 # Several probes
 
 
-@pytest.fixture
-def asked(tmp_path, monkeypatch):
-    """An empty cache and quick probes; the list holds the name of each that measured."""
-    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
-    monkeypatch.setattr(machine, "_known", None)
-    monkeypatch.setattr(machine, "_tried", set())
-    monkeypatch.setattr(machine, "_quiet", lambda: False)
-    names = []
-
-    def replace(name, calibration):
-        module = import_module(f"labkit.measure.probes.{name}")
-        monkeypatch.setattr(module, "calibrate", lambda device: names.append(name) or calibration)
-
-    for name, calibration in fakes.tour().items():
-        replace(name, calibration)
-    return names
-
-
 def in_a_new_process(*probes, **arguments):
     machine._known = None
     return machine.this(*probes, **arguments)
 
 
-def test_asking_for_one_keeps_the_others(asked):
+def test_asking_for_one_keeps_the_others(probes):
     machine.this("products")
     assert machine.this("memory").calibrations.keys() == {"products", "memory"}
     kept = in_a_new_process("storage")
-    assert asked == ["products", "memory", "storage"]
-    assert all(kept.calibration(name).curves == fakes.tour()[name].curves for name in asked)
-    assert in_a_new_process(*asked).calibrations == kept.calibrations == machine.this().calibrations
-    assert asked == ["products", "memory", "storage"]
+    assert probes == ["products", "memory", "storage"]
+    assert all(kept.calibration(name).curves == fakes.tour()[name].curves for name in probes)
+    assert in_a_new_process(*probes).calibrations == kept.calibrations == machine.this().calibrations
+    assert probes == ["products", "memory", "storage"]
 
 
-def test_all_of_the_tour_are_measured_in_its_order(asked):
+def test_all_of_the_tour_are_measured_in_its_order(probes):
     assert machine.this(*LAB.probes).calibrations.keys() == set(LAB.probes)
-    assert tuple(asked) == LAB.probes
+    assert tuple(probes) == LAB.probes
 
 
-def test_a_stale_one_is_measured_again_and_the_fresh_ones_stay(asked, tmp_path):
+def test_a_stale_one_is_measured_again_and_the_fresh_ones_stay(probes, tmp_path):
     machine.this("products", "memory")
     old = (datetime.now(UTC) - timedelta(days=machine.FRESH_DAYS + 1)).isoformat()
     spoil(profile(tmp_path), put("calibrations", "products", "date", old))
     assert in_a_new_process("memory").calibrations.keys() == {"memory"}
-    assert asked == ["products", "memory"]
+    assert probes == ["products", "memory"]
     assert in_a_new_process("memory", "products").calibrations.keys() == {"products", "memory"}
-    assert asked == ["products", "memory", "products"]
+    assert probes == ["products", "memory", "products"]
 
 
-def test_again_for_one_leaves_the_others(asked):
+def test_again_for_one_leaves_the_others(probes):
     first = machine.this("products", "memory")
     again = machine.this("memory", again=True)
-    assert asked == ["products", "memory", "memory"]
+    assert probes == ["products", "memory", "memory"]
     assert again.calibration("products") == first.calibration("products")
     assert in_a_new_process("products", "memory") == again
-    assert len(asked) == 3
+    assert len(probes) == 3
 
 
 @pytest.mark.parametrize("wrong", ["oracle", "", "training", "device", "os", "Memory", "../memory", "memory.py",
                                    LAB.probes, None, 7])
-def test_an_unknown_instrument_is_refused_with_those_that_there_are(wrong, asked, tmp_path):
+def test_an_unknown_instrument_is_refused_with_those_that_there_are(wrong, probes, tmp_path):
     with pytest.raises(ValueError, match=r"no probe .* memory, .*products, .*storage") as refusal:
         machine.this("memory", wrong)
     assert str(wrong) in str(refusal.value)
-    assert not asked and not list(tmp_path.iterdir())
+    assert not probes and not list(tmp_path.iterdir())
 
 
-def test_what_was_not_asked_says_how_to_ask(asked):
+def test_what_was_not_asked_says_how_to_ask(probes):
     with pytest.raises(ValueError, match=r"'memory' measures.*labkit\.machine\.this\('memory'\)"):
         machine.this("products").calibration("memory")
 
 
-def test_where_nothing_can_be_kept_the_process_knows_all_that_it_measured(asked, monkeypatch):
+def test_where_nothing_can_be_kept_the_process_knows_all_that_it_measured(probes, monkeypatch):
     kept = in_a_new_process("loopback")
     monkeypatch.setattr(tempfile, "mkstemp", refused)
     for name in ("products", "memory"):
         with pytest.warns(UserWarning, match="cannot be kept"):
             known = machine.this(name)
-    assert asked == ["loopback", "products", "memory"] and known.calibrations.keys() == set(asked)
-    assert machine.this(*asked) is known
+    assert probes == ["loopback", "products", "memory"] and known.calibrations.keys() == set(probes)
+    assert machine.this(*probes) is known
     assert in_a_new_process("loopback").calibrations == kept.calibrations
 
 
-def test_what_holds_for_other_threads_is_not_taken_for_these(asked):
+def test_what_holds_for_other_threads_is_not_taken_for_these(probes):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -476,85 +435,12 @@ def test_what_holds_for_other_threads_is_not_taken_for_these(asked):
         assert other.calibrations.keys() == {"memory"} and other.identity["threads"] == 2
 
 
-def test_another_memory_limit_is_another_machine(asked, monkeypatch):
+def test_another_memory_limit_is_another_machine(probes, monkeypatch):
     for limit, times in ((None, 1), (2**30, 2), (2**31, 3), (2**30, 3), (None, 3)):
         monkeypatch.setattr(devices, "container_memory", lambda limit=limit: limit)
         found = in_a_new_process("memory")
         assert found.identity["container"] == limit and found.memory <= (limit or math.inf)
-        assert len(asked) == times
-
-
-# Several at once
-
-CALIBRATE = """
-import pathlib, sys, time
-from importlib import import_module
-import fakes
-from labkit import machine
-_, enough, probe, *again = sys.argv
-module = import_module(f"labkit.measure.probes.{probe}")
-def calibrate(device):
-    print("start")
-    while not pathlib.Path(enough).exists():
-        time.sleep(0.02)
-    return fakes.machine().calibration(probe)
-module.calibrate = calibrate
-print("date", machine.this(probe, again=bool(again)).date)
-"""
-
-
-@contextmanager
-def calibrating(enough, probe="operators"):
-    """A process that calibrates until the file `enough` is there."""
-    with child(CALIBRATE, enough, probe) as process:
-        try:
-            while not process.stdout.readline().startswith("start"):
-                assert process.poll() is None, process.stderr.read()
-            yield process
-        finally:
-            process.kill()
-
-
-@pytest.mark.parametrize("again", [(), ("again",)])
-def test_two_processes_that_ask_for_different_instruments_lose_neither(again, asked, tmp_path):
-    in_a_new_process("loopback")
-    enough = tmp_path / "enough"
-    with calibrating(enough, "products") as first, child(CALIBRATE, enough, "memory", *again) as second:
-        assert second.stdout.readline().startswith("Another notebook is calibrating"), second.stderr.read()
-        enough.touch()
-        for process in (first, second):
-            output, errors = process.communicate(timeout=60)
-            assert output.splitlines()[-1].startswith("date"), errors
-    assert in_a_new_process("products", "memory").calibrations.keys() == {"loopback", "products", "memory"}
-    assert asked == ["loopback"]
-
-
-def test_only_one_of_two_processes_calibrates_and_the_other_waits_for_it(probed, tmp_path):
-    outputs, enough = [tmp_path / "one.txt", tmp_path / "other.txt"], tmp_path / "enough"
-    both = [child(CALIBRATE, enough, "operators", stdout=output.open("w")) for output in outputs]
-    try:
-        limit = time.monotonic() + 60
-        while "Another notebook is calibrating" not in "".join(output.read_text("utf-8") for output in outputs):
-            assert time.monotonic() < limit and not any(process.poll() for process in both)
-            time.sleep(0.05)
-        enough.touch()
-        errors = [process.communicate(timeout=60)[1] for process in both]
-    finally:
-        for process in both:
-            process.kill()
-    said = [output.read_text("utf-8").splitlines() for output in outputs]
-    assert sorted("start" in lines for lines in said) == [False, True], errors
-    assert [lines[-1] for lines in said] == [f"date {anew().date}"] * 2, errors
-    assert not probed
-
-
-def test_a_process_killed_while_calibrating_blocks_nobody(probed, tmp_path):
-    with calibrating(tmp_path / "never"):
-        pass
-    begin = time.monotonic()
-    assert here().calibrated
-    assert time.monotonic() - begin < 20
-    assert len(probed) == 1
+        assert len(probes) == times
 
 
 @pytest.mark.parametrize("end", [Cancelled, KeyboardInterrupt])
@@ -570,30 +456,3 @@ def test_a_calibration_that_ends_early_keeps_nothing_and_blocks_nobody(end, prob
     begin = time.monotonic()
     assert here().calibrated
     assert time.monotonic() - begin < 20
-
-
-def test_whoever_waits_too_long_goes_on_with_a_word(probed, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(machine, "_PATIENCE", 0.2)
-    with calibrating(tmp_path / "never"), pytest.warns(UserWarning, match="not waiting any longer"):
-        assert here().calibrated
-    assert "Another notebook is calibrating" in capsys.readouterr().out
-
-
-# A real one
-
-
-@pytest.mark.slow
-def test_a_real_calibration_predicts_times_that_grow(quiet, tmp_path, monkeypatch):
-    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
-    monkeypatch.setattr(machine, "_known", None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a busy machine may be told so
-        real = here()
-    assert machine.load(profile(tmp_path)) == real
-    experiment = step.time(real)
-    for mode in experiment.axis("mode").values:
-        for width in step.WIDTHS:
-            point = {"width": width, "mode": mode, "where": step.THIS}
-            times = {batch: experiment.predict(batch=batch, **point).value for batch in step.BATCHES}
-            assert min(times.values()) > 0
-            assert times[256] < times[512] < times[1024]

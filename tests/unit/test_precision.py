@@ -42,10 +42,10 @@ def pictures():
 
 @pytest.fixture
 def numbers():
-    """A million random patterns of 32 bits, numbers near every limit, and zeros of both signs."""
+    """Random patterns of 32 bits, numbers near every limit, and zeros of both signs."""
     random = torch.Generator().manual_seed(0)
-    every = torch.randint(-2**31, 2**31, (500_000,), generator=random, dtype=torch.int64).to(torch.int32)
-    usual = torch.randn(500_000, generator=random) * torch.exp2(torch.randint(-30, 18, (500_000,), generator=random))
+    every = torch.randint(-2**31, 2**31, (100_000,), generator=random, dtype=torch.int64).to(torch.int32)
+    usual = torch.randn(100_000, generator=random) * torch.exp2(torch.randint(-30, 18, (100_000,), generator=random))
     limits = torch.tensor([limit * k for each in FORMATS.values() if each.bits <= 19 for k in (0.5, 1, 1.0001, 2)
                            for limit in (each.largest, each.smallest, each.least) if limit * k < 3e38])
     return torch.cat([every.view(torch.float32), usual, limits, -limits, torch.tensor([0.0, -0.0, 65519.9, 65520.0])])

@@ -21,6 +21,7 @@ from labkit.models.networks.cats import CatNet
 from labkit.predict import links, roofline, step
 from labkit.predict.operators import interpolate, layer_time
 from labkit.specs import network
+from labkit.specs.calibration import best_rate
 from labkit.stats import wilson
 from labkit.units import quantity
 
@@ -156,10 +157,10 @@ def test_an_ideal_link_is_predicted_exactly_between_its_points(latency, bandwidt
 def test_latency_bandwidth_and_where_they_are_worth_as_much():
     curve = fakes.link(1e-4, 1e9, [4**k for k in range(16)])
     assert links.latency(curve) == pytest.approx(1e-4, rel=1e-4)
-    assert links.bandwidth(curve) == pytest.approx(1e9, rel=1e-3)
+    assert best_rate(curve) == pytest.approx(1e9, rel=1e-3)
     half = links.half_size(curve)
     assert half == pytest.approx(1e5, rel=1e-3)
-    assert half / links.seconds(curve, half) == pytest.approx(links.bandwidth(curve) / 2, rel=1e-3)
+    assert half / links.seconds(curve, half) == pytest.approx(best_rate(curve) / 2, rel=1e-3)
     with pytest.raises(ValueError, match="calibrate the machine again"):
         links.seconds([], 1)
 

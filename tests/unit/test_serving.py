@@ -246,7 +246,7 @@ EXPONENTIAL = tuple(-np.log(1 - (np.arange(2000) + 0.5) / 2000))
 def test_one_at_a_time_waits_as_the_formula_says(load, spread, variation):
     service = queueing.Service(((1, 0.01),), spread)
     played = play(service, 100 * load, 1, max_queue=10**9, count=100_000)
-    expected = queueing.mean_wait(100 * load, 0.01, variation)
+    expected = queueing.pollaczek_khinchine(100 * load, 0.01, variation)
     assert played.waiting.mean() == pytest.approx(expected, rel=0.1)
     assert played.answered.mean() == pytest.approx(expected + 0.01, rel=0.06) and played.shed == 0
 
@@ -301,7 +301,7 @@ def test_what_is_let_in_is_what_the_server_can_do():
 
 
 def test_an_event_loop_that_is_slower_than_the_network_is_the_limit():
-    slow = queueing.Service(((1, 1e-4), (8, 2e-4)), handling=1e-3)
+    slow = queueing.Service(((1, 1e-4), (8, 2e-4)), per_request=1e-3)
     assert queueing.capacity(slow, 8) == pytest.approx(1000)
     few, many = (play(slow, rate, 8).percentile(50)[0] for rate in (500, 1200))
     assert many > 20 * few
@@ -333,9 +333,9 @@ def test_queues_that_are_none_are_refused(wrong):
 
 
 def test_a_textbook_queue_at_full_load_waits_for_ever():
-    assert queueing.mean_wait(100, 0.01) == math.inf and queueing.mean_wait(0, 0.01) == 0
+    assert queueing.pollaczek_khinchine(100, 0.01) == math.inf and queueing.pollaczek_khinchine(0, 0.01) == 0
     with pytest.raises(ValueError, match="finite numbers"):
-        queueing.mean_wait(math.nan, 1)
+        queueing.pollaczek_khinchine(math.nan, 1)
 
 
 # The experiment

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import errno
 import itertools
+import mmap
 import os
 import random
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import psutil
 import pytest
 import torch
+from quiet_machine import quiet_machine
 
-from labkit import cache
 from labkit.measure.probes import page_cache, storage
 
 CPU = torch.device("cpu")
@@ -26,12 +28,13 @@ needs_memory_files = pytest.mark.skipif(not os.access(IN_MEMORY, os.W_OK), reaso
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(quiet, tmp_path, monkeypatch):
     """An empty cache, and a scratch file of 16 MiB for few, quick reads; its folder, which a test must leave empty."""
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
     monkeypatch.setattr(storage, "FILE", 2**24)
     monkeypatch.setattr(storage, "BLOCKS", (2**12, 2**14, 2**16, 2**18, 2**20))
     monkeypatch.setattr(storage, "_BUDGET", 0.03)
+    monkeypatch.setattr(storage, "SECONDS", 0.5)
     yield tmp_path / "storage"
     assert not list((tmp_path / "storage").glob("*"))
 
@@ -47,51 +50,39 @@ def disk(folder):
     return folder
 
 
-@pytest.fixture
-def checked(monkeypatch):
-    """Compare what every read returns with the file; the list holds the places and sizes of the reads."""
-    reads, original = [], storage._read_at
+@contextmanager
+def reading(state):
+    """Yield a function that reads some bytes of a scratch file, and returns where in the file they stand."""
+    buffer = memoryview(mmap.mmap(-1, storage.BLOCKS[-1]))
+    with storage.scratch() as path, storage.reader(path, state, buffer) as read:
+        content = path.read_bytes()
 
-    def read(file, parts, offset):
-        (part,) = parts
-        part[:] = bytes(len(part))
-        got = original(file, parts, offset)
-        with open(checked_path(), "rb") as other:
-            other.seek(offset)
-            assert bytes(part) == other.read(len(part))
-        reads.append((offset, len(part)))
-        return got
+        def place(size, pattern):
+            buffer[:] = bytes(len(buffer))
+            assert read(size, pattern) > 0
+            offset = content.find(buffer[:64])
+            assert offset >= 0 and content[offset:offset + size] == buffer[:size]
+            return offset
 
-    def checked_path():
-        (path,) = cache.folder("storage").glob("read-*.bin")
-        return path
-
-    monkeypatch.setattr(storage, "_read_at", read)
-    return reads
+        yield place
 
 
 # Real reads
 
 
 @pytest.mark.parametrize("state", ["cold", "warm"])
-def test_every_read_returns_the_files_own_bytes(state, checked, disk):
-    sizes = [*storage.BLOCKS, 2**13, 3 * 2**12]  # also some that are not calibrated
-    with storage.session(state) as read:
-        for size in sizes:
-            for pattern in ("sequential", "random"):
-                assert all(read(size, pattern) > 0 for _ in range(3))
-    assert len(checked) == len(sizes) * 2 * 3
-    assert all(0 <= offset <= storage.FILE - size and offset % size == 0 for offset, size in checked)
+def test_every_read_returns_the_files_own_bytes(state, disk):
+    with reading(state) as place:
+        for size in (*storage.BLOCKS, 2**13, 3 * 2**12):  # also some that are not calibrated
+            for pattern in storage.PATTERNS * 3:
+                assert place(size, pattern) % size == 0
 
 
-def test_reads_in_order_follow_each_other_and_random_ones_do_not(checked, disk):
-    with storage.session("warm") as read:
-        for pattern in storage.PATTERNS:
-            for _ in range(40):
-                read(2**16, pattern)
-    assert len({offset for offset, _ in checked[:40]}) > 20
-    steps = {(b[0] - a[0]) % storage.FILE for a, b in itertools.pairwise(checked[40:])}
-    assert steps == {2**16}
+def test_reads_in_order_follow_each_other_and_random_ones_do_not(disk):
+    with reading("warm") as place:
+        random_ones, in_order = ([place(2**16, pattern) for _ in range(40)] for pattern in storage.PATTERNS)
+    assert len(set(random_ones)) > 20
+    assert {(after - before) % storage.FILE for before, after in itertools.pairwise(in_order)} == {2**16}
 
 
 @pytest.mark.parametrize("probe", [storage, page_cache])
@@ -104,6 +95,7 @@ def test_a_calibration_holds_what_it_promises(probe, disk):
         assert curve[-1][1] > curve[0][1]  # 1 MiB takes longer than 4 KiB
 
 
+@quiet_machine
 def test_a_cold_read_takes_longer_than_a_warm_one(disk):
     seconds = {}
     for state in ("cold", "warm"):
@@ -177,25 +169,18 @@ def in_memory(path, offset) -> bool | None:
 
 @linux
 @pytest.mark.parametrize("refuses", ["open", "read"])
-def test_without_direct_reads_the_file_is_dropped_from_memory_before_each_read(refuses, checked, disk, monkeypatch):
+def test_without_direct_reads_the_file_is_dropped_from_memory_before_each_read(refuses, disk, monkeypatch):
     without_direct_reads(monkeypatch, refuses)
-    seen, original = [], storage._read_at
-
-    def look(file, parts, offset):
-        (path,) = disk.glob("read-*.bin")
-        seen.append(in_memory(path, offset))
-        return original(file, parts, offset)
-
-    monkeypatch.setattr(storage, "_read_at", look)
+    elsewhere, dropped = range(0, storage.FILE, 2**20), []
     try:
-        with storage.session("cold") as read:
+        with storage.scratch() as path, storage.reader(path, "cold") as read:
             for _ in range(20):
-                next(disk.glob("read-*.bin")).read_bytes()  # all of it is in memory again
-                assert read(2**14, "random") > 0
+                path.read_bytes()  # all of it is in memory again
+                read(2**14, "random")
+                dropped.append([in_memory(path, offset) for offset in elsewhere].count(False) > len(elsewhere) / 2)
     except storage.NoColdReads as trouble:
         pytest.skip(str(trouble))  # this file system does not tell either
-    assert len(checked) == 20
-    assert seen.count(False) >= 18
+    assert dropped.count(True) >= 18
 
 
 @linux
@@ -241,10 +226,9 @@ def without_preadv(monkeypatch):
     monkeypatch.setattr(storage, "_read_at", storage._seek_and_read)
 
 
-def test_without_preadv_the_bytes_are_the_same(without_preadv, checked, folder):
-    with storage.session("warm") as read:
-        assert all(read(size, "random") > 0 for size in storage.BLOCKS)
-    assert len(checked) == len(storage.BLOCKS)
+def test_without_preadv_the_bytes_are_the_same(without_preadv, folder):
+    with reading("warm") as place:
+        assert all(place(size, "random") % size == 0 for size in storage.BLOCKS)
 
 
 # No room, no right

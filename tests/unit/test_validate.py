@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-
 import fakes
 import pytest
 
 from labkit import __main__, validate
+from labkit.data import read_csv
 from labkit.distributed.pool import BACKENDS
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable
 from labkit.labs import common
@@ -74,8 +73,7 @@ def test_the_command_prints_a_line_an_experiment_and_records_every_point(one_lab
     one_lab(1.25)
     assert __main__.main(["validate", "9.9", "--record", str(tmp_path / "found.csv")]) == 0
     assert "A thing" in capsys.readouterr().out
-    with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "found.csv")
     assert [(row["point"], float(row["predicted"]), float(row["measured"])) for row in rows] == [
         ("batch 1", 1, 1.25), ("batch 2", 2, 2.5)]
     record = validate.recorded(tmp_path / "found.csv")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 import errno
 import itertools
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import fakes
-import psutil
 import pytest
-import torch
 
 from labkit import catalogue
 from labkit.experiment import Outcome, Unavailable, compare
@@ -238,42 +236,3 @@ def test_a_rate_is_the_work_over_the_time_and_its_interval_turns_round():
     outcome = measured_rate(8.0, "B/s", Timing(2.0, 1.0, 4.0, samples=9, contention=0.0), 0.5)
     assert (outcome.value, outcome.low, outcome.high) == (4.0, 2.0, 8.0) and outcome.unit == "B/s"
     assert outcome.speed == 0.5
-
-
-# For real
-
-
-@pytest.fixture
-def here(quiet, tmp_path, monkeypatch):
-    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
-    monkeypatch.setattr(storage, "FILE", 2**24)
-    for module in (loopback, all_reduce):
-        monkeypatch.setattr(module, "_BLOCK_S", 0.01)
-    before = psutil.Process().children(recursive=True)
-    yield fakes.machine()
-    assert psutil.Process().children(recursive=True) == before
-    with suppress(FileNotFoundError):
-        assert not list((tmp_path / "storage").iterdir())
-
-
-@pytest.mark.parametrize(("experiment", "point"), [
-    (experiments.products, {"dtype": "fp32", "side": 96}),
-    (experiments.reads, {"size": 3 * 2**15}),
-    *((experiments.moves, {"what": what, "size": 2**13}) for what, (probe, _) in experiments.MOVES.items()
-      if probe != "copies"),
-])
-def test_a_point_can_be_run_for_real(experiment, point, here):
-    experiment = experiment(here, budget=0.05)
-    outcome = experiment.measure(**point)
-    if not outcome and "It cannot be run here" in outcome.reason:
-        pytest.skip(outcome.reason)
-    assert 0 < outcome.low <= outcome.value <= outcome.high and outcome.unit == experiment.unit
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
-def test_several_points_can_be_run_in_one_session(here):
-    experiment = experiments.moves(here, budget=0.05)
-    points = [{"what": what, "size": size} for what in (MESSAGE, "a read from memory's file cache")
-              for size in (2**13, 2**22)]
-    small, large, *reads = (row.measured.value for row in compare(experiment, points).rows)
-    assert small < large and reads[0] < reads[1]

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from labkit.experiment import Comparison, Outcome, Row, Unavailable
 from labkit.machine import Machine
-from labkit.specs.calibration import CostCurve
+from labkit.specs.calibration import CostCurve, best_rate
 from labkit.timing.clock import Timing
 
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
@@ -18,6 +18,17 @@ BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.
 def most_threads(machine: Machine) -> int:
     """Return how many threads the machine was calibrated with as all."""
     return max(1, int(machine.identity.get("cores", 1)))
+
+
+def product_rates(machine: Machine) -> dict[str, float]:
+    """Return the best measured rate of matrix products in FLOP/s by number format."""
+    return {dtype: best_rate(curve) for dtype, curve in machine.calibration("products").group().items()}
+
+
+def memory_bandwidth(machine: Machine) -> float:
+    """Return the measured bandwidth in bytes/s of reading the largest set, which no cache holds."""
+    size, seconds = machine.calibration("memory").curve("read")[-1]
+    return size / seconds
 
 
 def within(seconds: float, measure: Callable[..., Outcome | Unavailable]) -> Callable[..., Outcome | Unavailable]:

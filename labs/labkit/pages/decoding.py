@@ -63,7 +63,7 @@ def rate() -> Experiment:
 
     Several accelerators hold equal parts of everything, and what passes between them takes no time: a floor.
     """
-    rows = {row["name"]: row for row in catalogue.table("hardware")}
+    rows = catalogue.by_name("hardware")
 
     def predict(batch, context, model, card, cards):
         sheet, network = rows[CARDS[card]], MODELS[model]
@@ -100,8 +100,8 @@ def rate() -> Experiment:
 
 def published() -> PublishedComparison:
     """Return what others measured for one conversation beside the floor: bandwidth over bytes of weights."""
-    rows = {row["name"]: row for row in catalogue.table("decoding")}
-    sheets = {row["name"]: row for row in catalogue.table("hardware")}
+    rows = catalogue.by_name("decoding")
+    sheets = catalogue.by_name("hardware")
 
     def predict(system):
         row = rows[system]

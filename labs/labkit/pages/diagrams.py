@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from labkit.figures import GREY, drawing
 from labkit.palette import COLOURS
 
-BLUE, ORANGE, GREEN, PINK = COLOURS
+BLUE, ORANGE, GREEN, _ = COLOURS
 WAITING = {"facecolor": "none", "edgecolor": GREY, "linestyle": ":", "linewidth": 1}  # a bar in which nothing is done
 
 

@@ -76,8 +76,8 @@ def power() -> Experiment:
 
 def published(served: dict[str, str] = DIRECT) -> PublishedComparison:
     """Return MLPerf's server results for each accelerator beside the prediction from its latency and its best rate."""
-    cards = {row["name"]: row for row in catalogue.table("mlperf-inference")}
-    results = {row["name"]: row for row in catalogue.table("mlperf-server")}
+    cards = catalogue.by_name("mlperf-inference")
+    results = catalogue.by_name("mlperf-server")
 
     def predict(system):
         row = cards[served[system]]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.display import TextTable
 
 VARIANTS = {
@@ -20,10 +19,7 @@ VARIANTS = {
 def rows() -> tuple[dict[str, str], ...]:
     """Return the lines of the record, none where nothing was recorded."""
     path = data_folder() / "measured" / "zoo.csv"
-    if not path.exists():
-        return ()
-    with path.open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
+    return tuple(read_csv(path)) if path.exists() else ()
 
 
 def table() -> TextTable:

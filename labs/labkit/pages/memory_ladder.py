@@ -24,7 +24,7 @@ REACHED = 0.88  # of what is promised: what the two measured links of the catalo
 def speed(rung: str) -> tuple[float, float]:
     """Return the bandwidth in bytes/s of a rung, and the seconds before its first byte: 0 where no source tells."""
     table, name = RUNGS[rung]
-    row = next(row for row in catalogue.table(table) if row["name"] == name)
+    row = catalogue.by_name(table)[name]
     return row["memory_bytes_per_s" if table == "hardware" else "bytes_per_s"], row.get("latency_s") or 0.0
 
 

@@ -14,11 +14,12 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from labkit.data import data_folder
-from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable, nine_in_ten
+from labkit.data import data_folder, read_csv
+from labkit.experiment import Axis, Experiment, Outcome, Published, Unavailable
 from labkit.pages import baselines
 from labkit.predict import scaling
-from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read, rows
+from labkit.published import FAMILIES, MLPERF, TIME_TO_TRAIN, Training, read
+from labkit.stats import nine_in_ten
 
 FOLDER = data_folder() / "published"
 TABLE, CONSTANTS = FOLDER / "training-scaling.csv", FOLDER / "scaling-constants.csv"
@@ -38,7 +39,7 @@ def course() -> tuple[Training, ...]:
 def fitted() -> dict[str, scaling.Constants]:
     """Return the constants by what was left out of their fit: "" for nothing, else an origin or a submitter."""
     return {row["left_out"]: scaling.Constants(*(float(row[name]) for name in scaling.NAMES))
-            for row in rows(CONSTANTS)}
+            for row in read_csv(CONSTANTS)}
 
 
 def predicted(trainings: Sequence[Training], calibrations: int = 2,
@@ -91,7 +92,7 @@ def _from_times(training: Training, calibrations: int, time: Callable[[float], f
 def recorded() -> dict[tuple[str, str, float], float]:
     """Return what mlsysim 0.3.0 said of the course's table, by series, metric and scale, as it was recorded."""
     return {(row["series_id"], row["metric"], float(row["accelerators"])): float(row["predicted"])
-            for row in rows(MLSYSIM_RECORD)}
+            for row in read_csv(MLSYSIM_RECORD)}
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def points(trainings: Sequence[Training], calibrations: int = 2) -> list[Point]:
 
 
 @dataclass(frozen=True)
-class Score:
+class FamilyErrors:
     """The errors of a family: for each who predicted it, the median and the 90th percentile, and of how many points."""
 
     family: str
@@ -143,7 +144,7 @@ class Score:
         return GOALS.get(self.family)
 
 
-def scores(found: Sequence[Point]) -> list[Score]:
+def scores(found: Sequence[Point]) -> list[FamilyErrors]:
     """Return a score for each family, and one for all rates together."""
     order = [*dict.fromkeys([MLPERF, *FAMILIES.values()])]
     families = {name: [point for point in found if point.training.family == name] for name in order}
@@ -153,14 +154,14 @@ def scores(found: Sequence[Point]) -> list[Score]:
             if members]
 
 
-def _score(family: str, members: Sequence[Point]) -> Score:
+def _score(family: str, members: Sequence[Point]) -> FamilyErrors:
     errors = {}
     for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM):
         mine = sorted(error for point in members if (error := point.error(name)) is not None)
         if mine:
             errors[name] = median(mine), nine_in_ten(mine), len(mine)
     trainings = {(point.training.name, point.training.metric, point.training.workload) for point in members}
-    return Score(family, len(trainings), len(members), errors)
+    return FamilyErrors(family, len(trainings), len(members), errors)
 
 
 def report(path: Path) -> Iterable[str]:
@@ -199,7 +200,7 @@ def report(path: Path) -> Iterable[str]:
            "mlsysim: the points that it knows.")
 
 
-def _line(score: Score, goal: bool) -> str:
+def _line(score: FamilyErrors, goal: bool) -> str:
     cells = []
     for name in (MODEL, HELD_OUT, LINEAR, AMDAHL, MLSYSIM):
         half, most, count = score.errors.get(name, (math.nan, math.nan, 0))

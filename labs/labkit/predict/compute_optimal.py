@@ -63,12 +63,6 @@ def best_parameters(tokens: float) -> float:
     return (a * A / (b * B) * tokens**b) ** (1 / a)
 
 
-def best_tokens(operations: float) -> float:
-    """Return the tokens of the training that makes the best of `operations`."""
-    above_zero(operations=operations)
-    return (operations / 6 / (a * A / (b * B)) ** (1 / a)) ** (a / (a + b))
-
-
 def operations(target: float) -> float:
     """Return the least operations that reach a loss.
 

@@ -18,7 +18,7 @@ BACKWARD = (1 / 3, 1.0)  # the shares of computing at which the backward pass, t
 FIRST, BUCKET = 2**20, 25 * 2**20  # bytes: DistributedDataParallel's first bucket, and its bucket_cap_mb
 STRONG, WEAK = "all nodes together", "each node"  # whose batch is given: strong scaling shares it out, weak adds to it
 SCALING = (STRONG, WEAK)
-COMPUTING, EXPOSED, SLOWEST = PARTS = ("computing", "exposed communication", "waiting for the slowest")
+COMPUTING, EXPOSED, SLOWEST = ("computing", "exposed communication", "waiting for the slowest")
 
 
 def share(batch: int, nodes: int, scaling: str) -> int:

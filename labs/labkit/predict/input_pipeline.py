@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from labkit.inputs import above_zero
+from labkit.inputs import above_zero, whole
 
 
 def fetching(storage: float, size: float, cached: float = 0.0) -> float:
@@ -31,7 +31,7 @@ def fetching(storage: float, size: float, cached: float = 0.0) -> float:
     return math.inf if cached == 1 else storage / (size * (1 - cached))
 
 
-def pace(stages: Mapping[str, float]) -> tuple[str, float]:
+def bottleneck(stages: Mapping[str, float]) -> tuple[str, float]:
     """Return the stage that binds and the samples a second that get through; the first of several that are as slow.
 
     Args:
@@ -41,14 +41,36 @@ def pace(stages: Mapping[str, float]) -> tuple[str, float]:
         ValueError: no stage, none of a finite rate, or a rate that is not above 0.
     """
     if not stages or not all(rate > 0 for rate in stages.values()) or math.isinf(min(stages.values())):
-        raise ValueError(f"A pace needs stages with rates above 0, one of them finite, not {dict(stages)!r}.")
+        raise ValueError(f"A pipeline needs stages with rates above 0, one of them finite, not {dict(stages)!r}.")
     name = min(stages, key=stages.get)
     return name, stages[name]
 
 
 def stalled(stages: Mapping[str, float], computing: str = "compute") -> float:
-    """Return the share of its time for which the accelerator waits; arguments as for `pace`."""
-    return 1 - pace(stages)[1] / stages[computing]
+    """Return the share of its time for which the accelerator waits; arguments as for `bottleneck`."""
+    return 1 - bottleneck(stages)[1] / stages[computing]
+
+
+def loading(workers: int, fetch: float, prepare: float, storage: float, cores: float) -> tuple[str, float]:
+    """Return what binds a loader, and the seconds from one of its samples to the next.
+
+    Each worker fetches a sample and then prepares it, so that both times add up until there are so many workers that
+    storage or the cores are busy all the time. With workers without end it is as fast as the slowest stage.
+
+    Args:
+        workers: from 1 up.
+        fetch, prepare: seconds of one worker for a sample, with nobody beside it.
+        storage: the least seconds a sample of what they fetch from.
+        cores: the least seconds a sample of the processor.
+
+    Raises:
+        ValueError: no worker, or seconds that are not above 0.
+    """
+    whole(workers=workers)
+    above_zero(fetch=fetch, prepare=prepare, storage=storage, cores=cores)
+    limits = {"workers": (fetch + prepare) / workers, "storage": storage, "cores": cores}
+    name = max(limits, key=limits.get)
+    return name, limits[name]
 
 
 def needed(rate: float, size: float, cached: float = 0.0, stall: float = 0.0) -> float:

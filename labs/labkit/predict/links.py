@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from labkit.specs.calibration import CostCurve
+from labkit.specs.calibration import CostCurve, best_rate
 
 
 def seconds(curve: CostCurve, size: float) -> float:
@@ -39,11 +39,6 @@ def latency(curve: CostCurve) -> float:
     return min(time for _, time in curve)
 
 
-def bandwidth(curve: CostCurve) -> float:
-    """Return the bytes per second that the best measured size reaches."""
-    return max(size / time for size, time in curve)
-
-
 def half_size(curve: CostCurve) -> float:
     """Return the bytes at which latency and transfer take as long as each other, Hockney's n½."""
-    return latency(curve) * bandwidth(curve)
+    return latency(curve) * best_rate(curve)

@@ -18,7 +18,6 @@ from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 
 HEAD, ANSWER = 16, 28  # bytes of a message's head, and of an answer (labkit.offload.wire; held by a test)
-CUTS = range(5)  # layers of the large network that run at the edge: none (the picture is sent) to all (nothing is)
 LATENCY, BYTES, LOSSES = "the link's round trip", "the bytes", "lost packets"
 EDGE, CLOUD, MESSAGES = "layers at the edge", "layers in the cloud", "sending and receiving"
 PARTS = (EDGE, MESSAGES, LATENCY, BYTES, LOSSES, CLOUD)

@@ -33,25 +33,25 @@ class Service:
     Args:
         computing: of the network for a batch: points (pictures, seconds).
         spread: how long a batch takes over what is usual, in equally frequent steps; (1,) where it never varies.
-        handling: of the event loop for a request and its answer.
-        handing: between the event loop and the network, for a batch, there and back.
+        per_request: of the event loop for a request and its answer.
+        per_batch: between the event loop and the network, for a batch, there and back.
         rest: of a request for anything else, the client and the operating system, in equally frequent steps.
     """
 
     computing: tuple[tuple[float, float], ...]
     spread: tuple[float, ...] = (1.0,)
-    handling: float = 0.0
-    handing: float = 0.0
+    per_request: float = 0.0
+    per_batch: float = 0.0
     rest: tuple[float, ...] = (0.0,)
 
     def batch(self, pictures: int) -> float:
         """Return the seconds that a batch occupies the network, on average."""
-        return interpolate(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.handing
+        return interpolate(self.computing, pictures) * sum(self.spread) / len(self.spread) + self.per_batch
 
     @property
     def idle(self) -> float:
         """The seconds of an answer when nobody else asks."""
-        return self.batch(1) + self.handling + sum(self.rest) / len(self.rest)
+        return self.batch(1) + self.per_request + sum(self.rest) / len(self.rest)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED
     """
     arrivals, stretches, rests = _drawn(service, queue, count, seed)
     compute = [0.0, *(interpolate(service.computing, pictures) for pictures in range(1, queue.max_batch + 1))]
-    half = service.handling / 2  # of the event loop's work for a request: to read it, and to write its answer
+    half = service.per_request / 2  # of the event loop's work for a request: to read it, and to write its answer
     seconds, computing = [math.nan] * count, [math.nan] * count
 
     waiting: deque[tuple[float, int]] = deque()  # since when, and which request
@@ -150,7 +150,7 @@ def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED
         now = min(arrives, batch_ends, window_ends)
         answered = []
         if now == batch_ends:  # the network hands its batch back to the event loop
-            loop_free = max(loop_free, now) + service.handing
+            loop_free = max(loop_free, now) + service.per_batch
             answered, batch, batch_ends = batch, [], math.inf
         elif now == arrives:  # the event loop reads a request, and lets it in or turns it away
             loop_free = max(loop_free, now) + half
@@ -175,7 +175,7 @@ def play(service: Service, queue: Queue, count: int = ARRIVALS, seed: int = SEED
 
     start = int(_WARM_UP * count)
     seconds, computing = np.array(seconds[start:]), np.array(computing[start:])
-    other = service.handling + service.handing + np.array(rests[start:])
+    other = service.per_request + service.per_batch + np.array(rests[start:])
     return Played(seconds, computing, np.maximum(seconds - computing - other, 0.0))
 
 
@@ -194,7 +194,7 @@ def _drawn(service: Service, queue: Queue, count: int, seed: int) -> tuple[list[
 def capacity(service: Service, max_batch: int, replicas: int = 1) -> float:
     """Return the requests a second that servers can answer: as fast as the slower of network and event loop."""
     network = max_batch / service.batch(max_batch)
-    return replicas * (min(network, 1 / service.handling) if service.handling else network)
+    return replicas * (min(network, 1 / service.per_request) if service.per_request else network)
 
 
 def knee(service: Service, max_batch: int, window: float = 0.0, max_queue: int = 64) -> float:
@@ -232,7 +232,7 @@ def crossing(rates: Sequence[float], seconds: Sequence[float], limit: float) -> 
     raise ValueError(f"None of the rates from {rates[0]:g} to {rates[-1]:g} a second passes {limit:g} s.")
 
 
-def mean_wait(rate: float, mean: float, variation: float = 0.0) -> float:
+def pollaczek_khinchine(rate: float, mean: float, variation: float = 0.0) -> float:
     """Return the mean seconds of waiting for a server that takes one request at a time (Pollaczek and Khinchine).
 
     Args:

@@ -8,7 +8,6 @@ from labkit.predict import step
 from labkit.specs import network
 
 PICTURE = math.prod(network.PICTURE)  # bytes of one picture
-HEADER = 6144  # bytes of a file at most that are names and structure: the same for every width
 JOBS = {"train": "training step", "infer": "inference"}
 
 

@@ -116,6 +116,11 @@ class Calibration:
         datetime.fromisoformat(self.date).astimezone()
 
 
+def best_rate(curve: CostCurve) -> float:
+    """Return the most work a second on a curve."""
+    return max(work / seconds for work, seconds in curve)
+
+
 def now() -> str:
     """Return the present moment in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

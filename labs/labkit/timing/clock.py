@@ -53,7 +53,15 @@ class Timing:
         """A sentence for the reader when the machine was not quiet or the samples are few, else nothing."""
         if self.clean:
             return "" if self.samples >= _FEWEST else f"{self.samples} samples are too few for an interval."
-        return f"Other programs used {self.contention:.0%} of the processor meanwhile: close them and measure again."
+        return contended(self.contention)
+
+
+def contended(share: float) -> str:
+    """Return what a reader must know where others used a share of the processors' time meanwhile, nothing for little.
+    """
+    if share <= CONTENDED:
+        return ""
+    return f"Other programs used {share:.0%} of the CPU meanwhile: close them and measure again."
 
 
 class Contention:

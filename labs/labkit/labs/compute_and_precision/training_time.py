@@ -28,7 +28,7 @@ def run() -> Experiment:
     """Return the experiment on the days that a training takes."""
 
     def predict(accelerators, model, format, accelerator):
-        row = _machine(accelerator)
+        row = catalogue.by_name("hardware")[ACCELERATORS[accelerator]]
         peak = catalogue.peak(row, format)
         if peak is None:
             return Unavailable(f"The {accelerator} has no {format}, or no source gives its rate.")
@@ -83,20 +83,20 @@ def faster(row: dict) -> float:
 
 def promised(row: dict) -> float:
     """Return the factor between the two peaks on the data sheet."""
-    machine = _named(row["accelerator"])
+    machine = catalogue.by_name("hardware")[row["accelerator"]]
     return catalogue.peak(machine, row["narrow"]) / catalogue.peak(machine, row["wide"])
 
 
 def reached(row: dict) -> float:
     """Return the share of its peak that a training of data/training-runs.csv reached."""
     work = predicted.operations(row["parameters"], row["tokens"])
-    peak = catalogue.peak(_named(row["accelerator"]), row["format"])
+    peak = catalogue.peak(catalogue.by_name("hardware")[row["accelerator"]], row["format"])
     return predicted.reached(work, row["accelerator_hours"] * HOUR, peak)
 
 
 def published() -> PublishedComparison:
     """Return the hours of published trainings beside a prediction from the others, their own share left out."""
-    runs = {row["name"]: row for row in catalogue.table("training-runs")}
+    runs = catalogue.by_name("training-runs")
 
     def predict(training):
         row = runs[training]
@@ -104,7 +104,7 @@ def published() -> PublishedComparison:
                         other["format"] == "bf16")
         share = others * (fulfilled("fp8") if row["format"] == "fp8" else 1)
         work = predicted.operations(row["parameters"], row["tokens"])
-        peak = catalogue.peak(_named(row["accelerator"]), row["format"])
+        peak = catalogue.peak(catalogue.by_name("hardware")[row["accelerator"]], row["format"])
         return Outcome(predicted.seconds(work, 1, peak, share) / HOUR, "hours")
 
     return compare_published(Experiment(
@@ -112,11 +112,3 @@ def published() -> PublishedComparison:
         axes=[Axis("training", "Training", tuple(runs))], predict=predict, readout="{training} takes {value}.",
         published=[Published({"training": name}, row["accelerator_hours"], name, row["source"])
                    for name, row in runs.items()]))
-
-
-def _machine(accelerator: str) -> dict:
-    return _named(ACCELERATORS[accelerator])
-
-
-def _named(name: str) -> dict:
-    return next(row for row in catalogue.table("hardware") if row["name"] == name)

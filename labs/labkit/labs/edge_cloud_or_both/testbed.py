@@ -31,7 +31,7 @@ from labkit.offload.wire import HEAD, NoAnswer
 from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.specs.network import payload
-from labkit.stats import wilson
+from labkit.stats import nearest_rank, wilson
 from labkit.units import quantity
 
 EDGE, EDGE_LARGE = "edge, small", "edge, large"
@@ -257,7 +257,7 @@ def in_time(testbed: EdgeTestbed, spec: LinkSpec, deadline: float, count: int = 
 def percentiles(answers: Sequence[Answer], shares: Sequence[int] = (50, 90, 99)) -> dict[int, float]:
     """Return the seconds that so many percent of the answers did not exceed: always times that occurred."""
     ordered = sorted(answer.seconds for answer in answers)
-    return {share: ordered[max(-(-share * len(ordered) // 100) - 1, 0)] for share in shares}
+    return {share: nearest_rank(ordered, share) for share in shares}
 
 
 def table(team: Team, runs: Mapping[str, Sequence[Answer] | Unavailable]) -> TextTable:

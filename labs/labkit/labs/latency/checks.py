@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from numbers import Real
 
+from labkit import stats
 from labkit.checks import holds, number, pays_from
 from labkit.experiment import Experiment
 from labkit.labs.latency import experiments as latency
-from labkit.predict import percentiles, tail_at_scale
+from labkit.predict import tail_at_scale
 
 _FAR = 30  # times off the prediction: no such network, or no seconds
 
 
 def needed(answer: int | None, percentile: float) -> bool | None:
     """Check how many answers a percentile needs, until the slowest lies above it in 95 cases of 100."""
-    return number(answer, percentiles.needed(percentile), tolerance=0.002, hint=(
+    return number(answer, stats.samples_needed(percentile), tolerance=0.002, hint=(
         "All n answers lie below the percentile with probability qⁿ, where q is its share (0.999 for p99.9). Find the "
         "smallest n for which that is 0.05 or less: divide the logarithm of 0.05 by that of q, and round up."))
 
@@ -47,7 +48,7 @@ def long_enough(answer, experiment: Experiment, width: int, percentile: float) -
         seconds = list(seconds)
         if not all(isinstance(s, Real) and not isinstance(s, bool) and 0 < s < float("inf") for s in seconds):
             raise ValueError("it must be a list of seconds, one for each answer")
-        value, low, high = percentiles.percentile(seconds, percentile)
+        value, low, high = stats.percentile(seconds, percentile)
         median = latency.Tail(seconds).at(50).value
         print(f"p{percentile:g} is {1e6 * value:,.0f} µs ({1e6 * low:,.0f} to {1e6 * high:,.0f}), "
               f"{value / median:.1f} medians.")
@@ -55,4 +56,4 @@ def long_enough(answer, experiment: Experiment, width: int, percentile: float) -
 
     return holds(answer, fits, right="that many answers carry the percentile.", hint=(
         f"Open the network of width {width} with latency.ready('runtime', {width}) and clock "
-        f"{percentiles.needed(percentile):,} answers or more with latency.each."))
+        f"{stats.samples_needed(percentile):,} answers or more with latency.each."))

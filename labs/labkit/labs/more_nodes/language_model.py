@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
 from labkit.experiment import Outcome
 from labkit.labs.more_nodes import cluster
 from labkit.predict import collectives, data_parallel
 from labkit.predict.training_time import EACH
-from labkit.published import rows
 from labkit.specs import network
 
 NAME = "1.3 billion, on nodes of 8 H100"
@@ -36,4 +35,4 @@ def published() -> list[tuple[int, int, float, str]]:
     """Return nodes, batch of all nodes, seconds of a step, and source, of each published training of the model."""
     return [(int(row["nodes"]), int(row["global_batch"]),
              int(row["global_batch"]) * TOKENS / (float(row["value"]) * int(row["total_accelerators"])), row["source"])
-            for row in rows(TABLE) if row["series_id"] == SERIES]
+            for row in read_csv(TABLE) if row["series_id"] == SERIES]

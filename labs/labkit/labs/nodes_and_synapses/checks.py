@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 from labkit.checks import holds, number
+from labkit.labs.common import memory_bandwidth, product_rates
 from labkit.labs.nodes_and_synapses.experiments import BATCHES
 from labkit.machine import Machine
 from labkit.predict import layers as predicted
 from labkit.specs import network
-from labkit.summary import best, memory
 
 SLACK = 1.03  # a reading off a curve may be this far off
 AS_MANY = 0.02  # "as many parameters": within this fraction
@@ -26,7 +26,7 @@ def parameters(answer: int | None, sizes: list[int]) -> bool | None:
 
 def busy_batch(answer: int | None, machine: Machine, width: int) -> bool | None:
     """Check the smallest batch at which two numbers say that a layer is bound by its arithmetic; 0 if there is none."""
-    flops, bandwidth = best(machine.calibration("products").curve("fp32")), memory(machine)
+    flops, bandwidth = product_rates(machine)["fp32"], memory_bandwidth(machine)
 
     def waits(batch, slack):
         return not predicted.datasheet(network.deep(width, 1), batch, flops * slack, bandwidth)["arithmetic"]

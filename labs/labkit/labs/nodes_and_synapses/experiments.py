@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from labkit import catalogue
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row, Unavailable
-from labkit.labs.common import banded, measured
+from labkit.labs.common import banded, measured, memory_bandwidth, product_rates
 from labkit.machine import Machine
 from labkit.predict import layers as predicted
 from labkit.specs import network
-from labkit.summary import best, memory
 from labkit.units import percent, quantity
 
 WIDTHS = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
@@ -132,7 +131,7 @@ def reached(comparison: Comparison) -> dict[str, list[tuple[float, float]]]:
 
 def peak_and_bandwidth(machine: Machine) -> tuple[float, float]:
     """Return the two numbers: the best rate of products in 32 bit in FLOP/s, and memory's bandwidth in bytes/s."""
-    return best(machine.calibration("products").curve("fp32")), memory(machine)
+    return product_rates(machine)["fp32"], memory_bandwidth(machine)
 
 
 def errors_table(models: Mapping[str, Comparison]) -> TextTable:

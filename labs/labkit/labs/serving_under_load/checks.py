@@ -16,7 +16,7 @@ def inside(answer: float | None, rate: float, seconds: float) -> bool | None:
 
 def waits(answer: float | None, load: float) -> bool | None:
     """Check the mean wait in service times when requests are served one at a time and all take the same time."""
-    return number(answer, queueing.mean_wait(load, 1.0), tolerance=0.02, hint=(
+    return number(answer, queueing.pollaczek_khinchine(load, 1.0), tolerance=0.02, hint=(
         "With ρ the share of its time that the server is busy, Pollaczek and Khinchine say ρ (1 + c²) / (2 (1 - ρ)) "
         "service times, and c is 0 where the service never varies."))
 

@@ -240,7 +240,7 @@ def flood(testbed: ServerTestbed, machine: Machine) -> Flood:
     """Let twice as many requests come as the server can answer, and then few again; the testbed is open."""
     flooded = testbed.load(at(machine, 2.0), MAX_BATCH, 0.0, fewest=_FILLS)
     after = testbed.load(at(machine, 0.1), MAX_BATCH, 0.0)
-    busy = max(at(machine, 2.0) * service(machine).handling, flooded.load.busy if flooded else 0.0)
+    busy = max(at(machine, 2.0) * service(machine).per_request, flooded.load.busy if flooded else 0.0)
     return Flood(flooded, after, busy > 0.8)
 
 

@@ -18,10 +18,10 @@ from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.open_loop import LOST, OK, SHED, Generator, Load
 from labkit.predict import queueing
-from labkit.predict.percentiles import TooFew, needed, percentile
 from labkit.processes import HelperFailed
 from labkit.serving.server import Server, running
-from labkit.timing.clock import CONTENDED, Contention
+from labkit.stats import TooFew, percentile, samples_needed
+from labkit.timing.clock import CONTENDED, Contention, contended
 
 MAX_BATCH, MAX_QUEUE = 4, 64
 CLOSED, OPEN = "closed loop", "open loop"
@@ -42,8 +42,8 @@ def service(machine: Machine) -> queueing.Service:
     return queueing.Service(
         tuple(map(tuple, calibration.curve("computing"))),
         tuple(seconds / alone for _, seconds in calibration.curve("spread")),
-        calibration.curve("handling")[0][1],
-        calibration.curve("handing")[0][1],
+        calibration.curve("per request")[0][1],
+        calibration.curve("per batch")[0][1],
         tuple(seconds for _, seconds in calibration.curve("rest")))
 
 
@@ -85,8 +85,7 @@ class LoadPoint:
         if abs(self.slow - 1) > 0.1:
             notes.append(f"A picture took the network {self.slow:.2f} times as long as when it was calibrated, so "
                          "the rate was adapted to keep the load.")
-        if self.busy > CONTENDED:
-            notes.append(f"Other programs used {self.busy:.0%} of the processor meanwhile.")
+        notes.append(contended(self.busy))
         return Outcome(value, "s", low=low, high=high, note=" ".join(filter(None, notes)), speed=1 / self.slow)
 
 
@@ -164,7 +163,7 @@ class ServerTestbed:
             rate: answers a second.
             fewest: answers that are waited for even where the time for a point is over, up to twice that time.
         """
-        enough = _SPARE * needed(self._percentile) / _WARM / rate
+        enough = _SPARE * samples_needed(self._percentile) / _WARM / rate
         return max(min(max(enough, _LEAST_S), self._most), min(fewest / rate, 2 * self._most), 2 / rate)
 
     def _slow(self, pairs) -> float:

@@ -11,19 +11,19 @@ from time import perf_counter
 
 import numpy as np
 
-from labkit import catalogue, effort, summary
+from labkit import catalogue, effort, stats
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
-from labkit.labs.common import at, banded, drifted, like, measured
+from labkit.labs.common import at, banded, drifted, like, measured, memory_bandwidth, product_rates
 from labkit.machine import Machine
 from labkit.measure import loadgen
 from labkit.measure.loadgen import MULTI, OFFLINE, PERCENTILE, SCENARIOS, SERVER, SINGLE, STREAMS, Settings
 from labkit.measure.mlperf_log import Log
-from labkit.predict import percentiles
 from labkit.predict import throughput as predicted
 from labkit.predict.operators import interpolate
 from labkit.predict.small_machine import PICTURE
 from labkit.progress import report
+from labkit.specs.calibration import best_rate
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
 from labkit.units import quantity
@@ -314,6 +314,13 @@ def table(logs: Mapping[str, Log]) -> TextTable:
     return TextTable(("scenario", "queries", "samples a second", "p50", "p90", "p99", "LoadGen says", "because"), rows)
 
 
+def needed_table() -> TextTable:
+    """Return how many queries LoadGen's rule asks for before a percentile counts, by how many were late."""
+    return TextTable(("late", "queries for p99", "for p99.9"), [
+        (late, f"{predicted.queries_needed(late):,}", f"{predicted.queries_needed(late, 0.999):,}")
+        for late in (0, 1, 5, 20)])
+
+
 def counted_again(logs: Mapping[str, Log]) -> tuple[TextTable, float | None]:
     """Return percentiles by our own count beside LoadGen's, and how far they lie apart at the most, as a fraction."""
     pairs = {scenario: [(log.percentile(share), log.reported(share)) for share in (50, 90, 99)]
@@ -369,8 +376,8 @@ def floor(machine: Machine, width: int, batch: int) -> Outcome | Unavailable:
     for probe, curve in (("products", "fp32"), ("memory", "read")):
         if reason := lacking(machine, probe, curve):
             return Unavailable(reason)
-    peak_rate = summary.best(machine.calibration("products").curve("fp32"))
-    return Outcome(predicted.floor(peak_rate, summary.memory(machine), width, batch), "s")
+    peak_rate = product_rates(machine)["fp32"]
+    return Outcome(predicted.floor(peak_rate, memory_bandwidth(machine), width, batch), "s")
 
 
 def lacking(machine: Machine, probe: str, curve: str) -> str:
@@ -532,7 +539,7 @@ def bandwidths(machine: Machine) -> dict[str, float | Unavailable]:
         if reason := lacking(machine, probe, curve):
             found[name] = Unavailable(reason)
         else:
-            found[name] = summary.memory(machine) if probe == "memory" else summary.best(
+            found[name] = memory_bandwidth(machine) if probe == "memory" else best_rate(
                 machine.calibration(probe).curve(curve))
     read = one_read(machine)
     found["storage, a picture at a time"] = PICTURE / read.value if read else read
@@ -549,8 +556,7 @@ def one_read(machine: Machine) -> Outcome | Unavailable:
 def links() -> dict[str, float]:
     """Return the bytes a second of some published links and devices, as the catalogue has them."""
     wanted = {"links": ("1 GbE", "10 GbE", "100 GbE", "PCIe 4 x16"), "storage": ("SATA SSD", "NVMe SSD, PCIe 4")}
-    return {row["name"]: row["bytes_per_s"] for name, names in wanted.items() for row in catalogue.table(name)
-            if row["name"] in names}
+    return {name: catalogue.by_name(table)[name]["bytes_per_s"] for table, names in wanted.items() for name in names}
 
 
 def published(model: str = "ResNet-50") -> dict[str, tuple[float, float]]:
@@ -602,10 +608,7 @@ def _with_speed(machine: Machine, run: Callable[[], object], tries: int = 3) -> 
     except loadgen.Failed as trouble:
         return Unavailable(str(trouble))
     speed = machine.calibration("sessions").reference_seconds / ((before + now()) / 2)
-    said = []
-    if share > clock.CONTENDED:
-        said.append(f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again.")
-    said.append(drifted(speed))
+    said = [clock.contended(share), drifted(speed)]
     if isinstance(found, Log) and not found.valid:
         said.append(f"LoadGen: invalid, since {'; '.join(found.objections)}.")
     return found, speed, " ".join(filter(None, said))
@@ -628,8 +631,8 @@ def _slow(log: Log, speed: float, note: str) -> Outcome | Unavailable:
     share = PERCENTILE[log.scenario]
     value = log.reported(share)
     try:
-        _, low, high = percentiles.percentile(log.latencies.tolist(), share)
-    except percentiles.TooFew as trouble:
+        _, low, high = stats.percentile(log.latencies.tolist(), share)
+    except stats.TooFew as trouble:
         return Unavailable(f"{trouble} LoadGen had no time for them.")
     low, high = min(low, value), max(high, value)
     return Outcome(value, "s", low=low, high=high, note=note, speed=speed)

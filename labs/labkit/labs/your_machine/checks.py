@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from labkit.checks import holds, number
+from labkit.labs.common import memory_bandwidth, product_rates
 from labkit.labs.your_machine.experiments import SETS
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.roofline import ridge
-from labkit.summary import best, memory
 from labkit.units import quantity
 
 FACTOR = 2.0  # a reading off a curve, and a measurement against a roofline, may be this far off
@@ -16,7 +16,7 @@ _ADDED = 2**24  # numbers in each array of exercise 5
 
 def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
     """Check how many fp32 operations the machine must do with each number from memory to stay busy."""
-    expected = 4 * ridge(best(machine.calibration("products").curve("fp32")), memory(machine))
+    expected = 4 * ridge(product_rates(machine)["fp32"], memory_bandwidth(machine))
     return number(answer, expected, tolerance=0.15, hint=(
         "Divide the best rate in 32 bit by the bandwidth of memory, the right end of the ladder: that is operations "
         "for each byte. A 32-bit number has four of them."))
@@ -24,7 +24,7 @@ def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
 
 def fastest_format(answer: str | None, machine: Machine) -> bool | None:
     """Check the name of the number format with the highest rate."""
-    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
+    rates = product_rates(machine)
     top = max(rates.values())
 
     def fits(name):
@@ -41,7 +41,7 @@ def cached(answer: int | None, machine: Machine) -> bool | None:
     from labkit.labs.your_machine.experiments import reads
 
     experiment = reads(machine)
-    within = [size for size in SETS if experiment.predict(size=size).value >= 2 * memory(machine)]
+    within = [size for size in SETS if experiment.predict(size=size).value >= 2 * memory_bandwidth(machine)]
     expected = max(within, default=0)
     right = f"beyond about {quantity(expected, 'B')} memory decides." if within else "no set is read that fast here."
     return holds(answer, lambda size: expected / FACTOR <= size <= expected * FACTOR, right=right, hint=(
@@ -67,7 +67,7 @@ def addition(answer: tuple[float, float] | None, machine: Machine) -> bool | Non
 
     def fits(pair):
         predicted, measured = pair
-        expected = 3 * 4 * _ADDED / memory(machine)
+        expected = 3 * 4 * _ADDED / memory_bandwidth(machine)
         if not expected / FACTOR <= predicted <= expected * FACTOR:
             raise ValueError("the prediction is not what memory's bandwidth gives: two arrays are read and one is "
                              "written, of 4 bytes a number")

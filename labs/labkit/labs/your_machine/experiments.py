@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 from labkit.display import TextTable
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import banded, measured, measured_rate, nearest
+from labkit.labs.common import banded, measured, measured_rate, memory_bandwidth, nearest
 from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.operators import interpolate
-from labkit.summary import best, memory
+from labkit.specs.calibration import best_rate
 from labkit.units import quantity
 
 SIDES = (*(part * 2**k for k in range(4, 10) for part in (4, 5, 6, 7)), 4096)  # 64, 80, 96, 112, 128 … 4,096
@@ -174,11 +174,6 @@ def _timed(sample, reference, reference_seconds, budget):
     return timed(sample, reference, reference_seconds, budget)
 
 
-def rates(machine: Machine) -> dict[str, float]:
-    """Return the best rate of a product in FLOP/s by number format."""
-    return {dtype: best(curve) for dtype, curve in machine.calibration("products").group().items()}
-
-
 def large_over_small(machine: Machine) -> float:
     """Return how many times the rate of the smallest product in 32 bit the largest reaches."""
     (small, short), (large, long) = (machine.calibration("products").curve("fp32")[place] for place in (0, -1))
@@ -188,8 +183,8 @@ def large_over_small(machine: Machine) -> float:
 def bandwidths(machine: Machine) -> dict[str, float]:
     """Return the bytes/s of the nearest cache, of memory, and of memory by STREAM's triad."""
     calibration = machine.calibration("memory")
-    return {"nearest cache": best(calibration.curve("read")), "memory": memory(machine),
-            "memory, by STREAM's triad": best(calibration.curve("triad"))}
+    return {"nearest cache": best_rate(calibration.curve("read")), "memory": memory_bandwidth(machine),
+            "memory, by STREAM's triad": best_rate(calibration.curve("triad"))}
 
 
 def links_table(machine: Machine) -> TextTable:
@@ -201,7 +196,7 @@ def links_table(machine: Machine) -> TextTable:
             rows.append([what, reason, "", ""])
         else:
             curve = calibration.curve(name)
-            rows.append([what, quantity(links.latency(curve), "s"), quantity(links.bandwidth(curve), "B/s"),
+            rows.append([what, quantity(links.latency(curve), "s"), quantity(best_rate(curve), "B/s"),
                          quantity(links.half_size(curve), "B")])
     return TextTable(["what moves them", "latency", "bandwidth", "n½"], rows)
 
@@ -217,7 +212,7 @@ def ring(machine: Machine, nodes: int, size: float) -> Outcome | Unavailable:
         return Unavailable(reason)
     curve, messages = calibration.curve("sum"), 2 * (nodes - 1)
     parts = {"latency": messages * links.latency(curve) / 2,
-             "the bytes": messages / nodes * size / links.bandwidth(curve)}
+             "the bytes": messages / nodes * size / best_rate(curve)}
     return Outcome(sum(parts.values()), "s", parts=parts)
 
 

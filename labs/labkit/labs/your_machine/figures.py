@@ -10,18 +10,18 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from labkit.figures import GREY, drawing, style
+from labkit.labs.common import product_rates
 from labkit.palette import COLOURS
 from labkit.units import quantity
 
 if TYPE_CHECKING:
+    from labkit.labs.your_machine.summary import Roof
     from labkit.machine import Machine
-    from labkit.summary import Roof
 
 
 def formats(machine: Machine) -> Figure:
     """Show the best measured rate of matrix products in each number format, with the factor over 32 bit."""
-    curves = machine.calibration("products").group()
-    rates = {name: max(flop / seconds for flop, seconds in curve) for name, curve in curves.items()}
+    rates = product_rates(machine)
     with drawing(figsize=(5, 0.42 * len(rates) + 0.8)) as (figure, axes):
         bars = axes.barh(list(rates), list(rates.values()), height=0.6)
         labels = [f"{quantity(rate, 'FLOP/s')}, × {rate / rates['fp32']:.2g}" for rate in rates.values()]

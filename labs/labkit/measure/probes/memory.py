@@ -60,16 +60,20 @@ def reader(size: int, device: torch.device, numbers: torch.Tensor | None = None)
         device: where they lie.
         numbers: 32-bit floats whose first are read; some of its own unless given.
 
-    One call of the framework goes over the set many times: its rows are the same memory (a stride of 0), so that
-    starting the call costs next to nothing.
+    One call of the framework goes over the set many times, so that starting the call costs next to nothing.
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     passes = max(1, _PASSES[device.type] // size)
     numbers = torch.rand(size // 4, device=device) if numbers is None else numbers
-    rows = numbers[: size // 4 // threads * threads].view(threads, 1, -1).expand(threads, passes, -1)
+    rows = again_and_again(numbers[: size // 4], threads, passes)
     sums = torch.empty(threads, passes, device=device)
     sample = clock.fastest(clock.sampler(lambda: torch.sum(rows, dim=2, out=sums), devices.sync(device)))
     return lambda: sample() / passes
+
+
+def again_and_again(numbers: torch.Tensor, threads: int, passes: int) -> torch.Tensor:
+    """Return numbers as rows (threads, passes, each thread's part), without those left over: passes share memory."""
+    return numbers[: len(numbers) // threads * threads].view(threads, 1, -1).expand(threads, passes, -1)
 
 
 def triad(size: int, device: torch.device) -> Callable[[], float]:

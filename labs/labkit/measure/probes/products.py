@@ -66,14 +66,15 @@ def sampler(name: str, side: int, device: torch.device) -> Callable[[], float]:
         raise ValueError("only NVIDIA's GPUs have it, from the Ampere generation on")
     if name == "fp8" and device.type != "cuda":
         raise ValueError("the framework multiplies in it on some GPUs only")
-    left = torch.rand(side, side, device=device)
-    right = torch.rand(side, side, device=device)
-    if name == "int8":
-        left, right = ((matrix * 255 - 128).to(torch.int8) for matrix in (left, right))
-    left, right = left.to(_DTYPES[name]), right.to(_DTYPES[name])
-    run = {"int8": _int8, "fp8": _fp8}.get(name, _floats)(left, right)
+    run = {"int8": _int8, "fp8": _fp8}.get(name, _floats)(operand(name, side, device), operand(name, side, device))
     sample = clock.fastest(clock.sampler(run, devices.sync(device)))
     return _with_tf32(sample, name == "tf32") if devices.has_tf32(device) else sample
+
+
+def operand(name: str, side: int, device: torch.device) -> torch.Tensor:
+    """Return a random matrix (side, side) in a format: from 0 to 1, or over all whole numbers of 8 bits."""
+    numbers = torch.rand(side, side, device=device)
+    return (numbers * 256 - 128 if name == "int8" else numbers).to(_DTYPES[name])
 
 
 def _floats(left, right):
@@ -102,5 +103,5 @@ def _with_tf32(sample, on):
 
 def _reason(name, device, refusal) -> str:
     said = str(refusal).strip().splitlines()
-    return f"PyTorch cannot multiply {name} matrices on this {'processor' if device.type == 'cpu' else 'GPU'}" + (
+    return f"PyTorch cannot multiply {name} matrices on this {'CPU' if device.type == 'cpu' else 'GPU'}" + (
         f" ({said[0][:120]})." if said else ".")

@@ -29,7 +29,7 @@ from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
 
 SECONDS = 14  # about how long it takes
-KEYS = (("computing",), ("spread",), ("handling",), ("handing",), ("rest",))
+KEYS = (("computing",), ("spread",), ("per request",), ("per batch",), ("rest",))
 WIDTH = 4096  # of the network: its weights take 120 MB, far more than a core's caches
 SIZES = (1, 2, 3, 4, 6, 8)  # pictures in a batch
 _SHARES = [(step + 0.5) / 20 for step in range(20)]  # of a spread: twentieths
@@ -69,12 +69,12 @@ def calibrate(device: torch.device) -> Calibration:
         `("computing",)`: seconds of the network, on a straight line through the medians, for it fetches its weights
         once and computes for each picture; the work is the pictures in a batch. `("spread",)`: how long a picture alone
         would take, from the fastest twentieth of the batches to the slowest; the work is the percentile. `("rest",)`:
-        what else a request takes, in the same way. `("handling",)`: the event loop's processor time for 1 request.
-        `("handing",)`: between the loop and the network, there and back, for 1 batch.
+        what else a request takes, in the same way. `("per request",)`: the event loop's processor time for 1 request.
+        `("per batch",)`: between the loop and the network, there and back, for 1 batch.
     """
     with standing() as (service, generator):
         generator.closed(service.port, 8, _REFERENCE_S)  # warm
-        contention, references, ratios, spreads, handling = Contention(), [], {size: [] for size in SIZES}, [], []
+        contention, references, ratios, spreads, spending = Contention(), [], {size: [] for size in SIZES}, [], []
         before = reference(service, generator)
         rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
         for done in range(rounds):
@@ -90,22 +90,21 @@ def calibrate(device: torch.device) -> Calibration:
                 full = np.unique(load.computed[load.batch == size])  # the pictures of a batch say the same
                 ratios[size].append(median(full) / references[-1])
                 spreads.append(np.quantile(full / median(full), _SHARES))
-                handling.append(spent / len(load.due) / references[-1])
+                spending.append(spent / len(load.due) / references[-1])
         service.configure(max_batch=SIZES[-1])
         steady = generator.open(service.port, _MEANWHILE / reference(service, generator), _STEADY_S, even=True)
         share = contention.share()
     usual = median(references)
-    each = median(handling) * usual
-    handing = float(np.nanmean(steady.handed))
-    rest = steady.seconds - steady.waited - steady.computed - steady.handed - each
+    per_request = median(spending) * usual
+    rest = steady.seconds - steady.waited - steady.computed - steady.handed - per_request
     line = np.polyfit(SIZES, [median(found) for found in ratios.values()], 1)
     return Calibration(
         curves={
             ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
             ("spread",): [[100 * share, ratio * usual]
                        for share, ratio in zip(_SHARES, np.median(spreads, 0).tolist(), strict=True)],
-            ("handling",): [[1, each]],
-            ("handing",): [[1, handing]],
+            ("per request",): [[1, per_request]],
+            ("per batch",): [[1, float(np.nanmean(steady.handed))]],
             ("rest",): [[100 * share, max(float(np.nanquantile(rest, share)), _LEAST)] for share in _SHARES],
         },
         reference_seconds=usual, drift=max(references) / min(references), contention=share,

@@ -118,7 +118,7 @@ def scratch(folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
+def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator[Callable[[int, str], float]]:
     """Open a file and yield a function that reads some bytes of it and returns the seconds of that one read.
 
     The function takes the size of the read, a multiple of 4 KiB, and one of `PATTERNS`.
@@ -126,6 +126,7 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
     Args:
         path: the file, of `FILE` bytes.
         state: `"cold"`, past the page cache, or `"warm"`, out of it.
+        buffer: where what is read goes: memory that begins with a page, as O_DIRECT asks; its own unless given.
 
     Raises:
         NoColdReads: the page cache cannot be gone around.
@@ -133,7 +134,7 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
     if state == "cold":
         _refuse_memory(path)
     file, forget = _open_cold(path) if state == "cold" else (os.open(path, os.O_RDONLY | _BINARY), None)
-    buffer = memoryview(mmap.mmap(-1, BLOCKS[-1]))  # aligned to a page, as O_DIRECT asks
+    buffer = buffer or memoryview(mmap.mmap(-1, BLOCKS[-1]))
     place: dict[int, int] = {}
     choose = random.Random(0)
     if state == "warm":
@@ -159,7 +160,52 @@ def reader(path: Path, state: str) -> Iterator[Callable[[int, str], float]]:
         os.close(file)
 
 
+def evict(folder: Path) -> float:
+    """Drop all files of a folder from the page cache, and return the share of their pages that is still there.
+
+    What is not yet written to the device stays: call `os.sync` once after writing.
+
+    Raises:
+        NoColdReads: this system has no way, does not tell, or keeps them; or the folder lies in memory.
+        OSError: a file cannot be opened.
+    """
+    _refuse_memory(folder)
+    if not (hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")):
+        raise NoColdReads("Python cannot drop files from the page cache of this operating system, and see that they "
+                          "are gone: that takes Linux.")
+    files = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    pages, left = sum(-(-size // _LOOK) for size in files.values()), dict.fromkeys(files, 1)
+    for _ in range(_DROPS):  # a page that another processor has just handled stays the first time
+        left = {path: kept for path in left if (kept := _drop(path, files[path]))}
+    share = sum(left.values()) / max(pages, 1)
+    if share > _KEPT:
+        raise NoColdReads(f"This file system keeps {share:.0%} of what it is asked to drop from memory.")
+    return share
+
+
+def _drop(path: Path, size: int) -> int:
+    """Drop a file from the page cache; return how many of the places that are looked at stay."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return sum(_in_memory(file, place) for place in range(0, size, _LOOK))
+    finally:
+        os.close(file)
+
+
+def _in_memory(file: int, place: int) -> bool:
+    try:
+        return os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT) > 0
+    except BlockingIOError:
+        return False
+    except OSError as trouble:
+        raise NoColdReads(f"This file system does not tell what it holds in memory ({trouble.strerror}).") from trouble
+
+
 _BINARY = getattr(os, "O_BINARY", 0)
+_DROPS = 3  # times that a file is asked to go
+_KEPT = 0.1  # of pages: more may not stay in memory for a read to count as cold
+_LOOK = 2**18  # bytes between two looks at whether a file is in memory
 _numbers = itertools.count(1)
 
 

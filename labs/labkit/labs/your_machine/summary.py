@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit import catalogue
+from labkit.labs.common import memory_bandwidth, product_rates
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.roofline import ridge
-from labkit.specs.calibration import CostCurve
+from labkit.specs.calibration import best_rate
 from labkit.units import quantity
 
 OTHERS = ("Apple A18 Pro", "Raspberry Pi 5 8GB", "NVIDIA Jetson Orin NX 16GB", "Apple M4 Max", "NVIDIA RTX 4090",
@@ -29,22 +30,11 @@ class Roof:
     kind: str
 
 
-def best(curve: CostCurve) -> float:
-    """Return the best amount a second on a curve of seconds against amounts."""
-    return max(amount / seconds for amount, seconds in curve)
-
-
-def memory(machine: Machine) -> float:
-    """Return the measured bandwidth in bytes/s of reading the largest set, which no cache holds."""
-    size, seconds = machine.calibration("memory").curve("read")[-1]
-    return size / seconds
-
-
 def roofs(machine: Machine) -> list[Roof]:
     """Return this machine's roofs: in 32 bit, and in the fastest format where that is another."""
-    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
+    rates = product_rates(machine)
     fastest = max(rates, key=rates.get)
-    return [Roof(machine.name, rates[name], memory(machine), f"{name}, measured")
+    return [Roof(machine.name, rates[name], memory_bandwidth(machine), f"{name}, measured")
             for name in dict.fromkeys(("fp32", fastest))]
 
 
@@ -54,7 +44,7 @@ def others(names: Sequence[str] = OTHERS) -> list[Roof]:
     Raises:
         ValueError: a name that the catalogue does not have, or a machine without any rate.
     """
-    rows = {row["name"]: row for row in catalogue.table("hardware")}
+    rows = catalogue.by_name("hardware")
     found = []
     for name in names:
         sheet, row = catalogue.machine(name), rows[name]
@@ -74,7 +64,7 @@ def paragraph(machine: Machine) -> str:
 
 
 def _arithmetic(machine) -> str:
-    rate, bandwidth = best(machine.calibration("products").curve("fp32")), memory(machine)
+    rate, bandwidth = product_rates(machine)["fp32"], memory_bandwidth(machine)
     h100 = catalogue.machine("NVIDIA H100 SXM")
     each, theirs = (_FLOAT * ridge(*pair) for pair in ((rate, bandwidth), (h100.flops, h100.bandwidth)))
     suits = "this machine better than its peak suggests" if each < theirs else "neither, and this machine less"
@@ -85,7 +75,7 @@ def _arithmetic(machine) -> str:
 
 
 def _formats(machine) -> str:
-    rates = {name: best(curve) for name, curve in machine.calibration("products").group().items()}
+    rates = product_rates(machine)
     faster = [f"{name} ({rate / rates['fp32']:.1f} times as fast as 32 bit)" for name, rate in rates.items()
               if rate > _WORTH_IT * rates["fp32"]]
     slower = [f"{name} ({rates['fp32'] / rate:.0f} times as slow)" for name, rate in rates.items()
@@ -99,7 +89,7 @@ def _formats(machine) -> str:
 
 def _caches(machine) -> str:
     bandwidths = {size: size / seconds for size, seconds in machine.calibration("memory").curve("read")}
-    slow = memory(machine)
+    slow = memory_bandwidth(machine)
     near = [size for size, bandwidth in bandwidths.items() if bandwidth > 2 * slow]
     if not near:
         return "Its caches are hardly faster than its memory."
@@ -112,10 +102,10 @@ def _storage(machine) -> str:
     if reason := cold.reason("random") or warm.reason("random"):
         return f"Its storage could not be measured: {reason}"
     wait, from_cache = (links.seconds(calibration.curve("random"), _READ) for calibration in (cold, warm))
-    flop = wait * best(machine.calibration("products").curve("fp32"))
+    flop = wait * product_rates(machine)["fp32"]
     return (f"A cold read of 4 KiB takes {quantity(wait, 's')}, {wait / from_cache:.0f} times as long as one from "
             f"memory: time for {quantity(flop, 'FLOP')}. In large pieces its storage delivers "
-            f"{quantity(best(cold.curve('random')), 'B/s')}.")
+            f"{quantity(best_rate(cold.curve('random')), 'B/s')}.")
 
 
 def _processes(machine) -> str:
