@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from labkit.loading.formats import FORMATS
+from labkit.loading.samples import KINDS
 from labkit.machine import Machine
 from labkit.measure.probes import data_parallel as probe
+from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
 
@@ -177,9 +180,22 @@ def offload() -> Calibration:
     return calibration({**curves, **over, "waking": [[1, 2e-4], [2, 2.5e-4], [3, 3e-4]]})
 
 
+def feeding(missing: dict | None = None) -> Calibration:
+    """Return what `probes.feeding` finds: a disk that two readers fill, and decoding that two cores share evenly."""
+    mixed = dict(zip(KINDS, (1, 4), strict=True))
+    fetched = {("fetch", kind, layout, state): [[1, factor * seconds], [READERS, factor * seconds / 2]]
+               for kind, factor in mixed.items() for layout in FORMATS
+               for state, seconds in zip(STATES, (1e-4, 2e-5), strict=True)}
+    prepared = {("prepare", kind, form): [[1, factor * seconds], [2, factor * seconds / 2]]
+                for kind, factor in mixed.items() for form, seconds in zip(FORMS, (3e-4, 3e-5), strict=True)}
+    here = {("here", *key[1:]): [[1, 0.9 * curve[0][1]]] for key, curve in prepared.items()}
+    curves = fetched | prepared | here | {("request",): [[1, 5e-4], [2**16, 7e-4], [2**21, 7e-3]]}
+    return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
-            "serving": serving(), **tour()}
+            "serving": serving(), "feeding": feeding(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})

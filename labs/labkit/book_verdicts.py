@@ -4,7 +4,8 @@
 - `{claims} 2` is the boxes of a chapter's claims; `{claims} T1 T2` those of some.
 - `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
 - The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
-  does not reach other pages.
+  does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`; before it has run, what
+  stands behind a bar, from the course's own machine.
 - The role `{run}` is how the labs that test a claim came out in this build.
 """
 
@@ -87,9 +88,10 @@ def run_role(name, rawtext, text, lineno, inliner, options=None, content=None):
 
 
 def number_role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """Return the place for a number of another page: `book/2-training/nodes::best-ethernet`."""
+    """Return the place for a number: `book/2-training/nodes::best-ethernet`, `labs/1-terminology/3-cats::six|69 %`."""
     page, _, key = text.partition("::")
-    return [Number(text, text, page=page, key=key)], []
+    key, _, otherwise = key.partition("|")
+    return [Number(text, text, page=page, key=key, otherwise=otherwise)], []
 
 
 class Fill(SphinxPostTransform):
@@ -99,10 +101,11 @@ class Fill(SphinxPostTransform):
 
     def apply(self, **kwargs) -> None:
         for place in list(self.document.findall(Number)):
-            text = self._glued(place["page"], place["key"])
-            if text is None:
+            text = self._glued(place["page"], place["key"]) or place["otherwise"]
+            lab = place["page"].startswith("labs/")
+            if not (text or lab):
                 logger.warning(f"{place['page']} glues no {place['key']!r}.", location=place)
-            place.replace_self(nodes.Text(text or "…"))
+            place.replace_self(nodes.Text(text or ("not measured yet" if lab else "…")))
         for place in list(self.document.findall(Run)):
             runs = {lab.number: self._glued(lab.notebook, "verdict-run") for lab in verdicts.claim(place["claim"]).labs}
             found = [f"Lab {number}: {text}" for number, text in runs.items() if text]

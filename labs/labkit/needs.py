@@ -5,9 +5,12 @@ A lab names what it uses (`Lab.uses`). None of it keeps the lab from its last ce
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from labkit import host
+from labkit import cache, host
 
 
 def missing(names: Iterable[str]) -> dict[str, str]:
@@ -95,6 +98,29 @@ def _hosts() -> str:
         return f"{refusal} An emulation inside the training takes their place."
 
 
+def _cold_reads() -> str:
+    from labkit.measure.probes import storage
+
+    place = cache.folder("samples")
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        with Path(folder, "file").open("wb") as file:
+            file.write(bytes(2**20))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            storage.evict(Path(folder))
+            return ""
+        except storage.NoColdReads as trouble:
+            return str(trouble)
+
+
+def _formats() -> str:
+    from labkit.loading import formats
+
+    return " ".join(filter(None, map(formats.missing, formats.FORMATS)))
+
+
 def _reason(outcome) -> str:
     return "" if outcome else outcome.reason
 
@@ -109,4 +135,6 @@ CHECKS: dict[str, Callable[[], str]] = {
     "a limit of memory": _memory_limit,
     "an emulated link": _link,
     "emulated hosts": _hosts,
+    "cold reads": _cold_reads,
+    "tar shards and Parquet": _formats,
 }

@@ -101,6 +101,8 @@ class Helper:
         except queue.Empty:
             return None
         if not line:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # its output ends a moment before it does
             raise HelperFailed(self._why("it ended"))
         try:
             message = json.loads(line)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -19,7 +19,6 @@ from labkit.netem import link
 from labkit.offload import cloud
 from labkit.offload.edge import CloudConnection
 from labkit.offload.wire import NoAnswer
-from labkit.processes import HelperFailed
 from labkit.specs.link import LinkSpec
 
 GONE_S = 15
@@ -130,46 +129,58 @@ def test_two_connections_do_not_mix(site, line):
 # Nothing is left
 
 
-def test_the_block_ends_its_processes_also_on_an_error(backend):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_the_block_ends_its_process_also_on_an_error(backend, error):
     before = children()
-    for error in (RuntimeError, KeyboardInterrupt):
-        with pytest.raises(error), link.emulated_link(backend=backend) as way, cloud.running(CatNet(2), way):
-            assert len(children() - before) == 2
-            raise error
-        assert wait_until(lambda: children() <= before)
+    with pytest.raises(error), link.emulated_link(backend=backend):
+        assert len(children() - before) == 1
+        raise error
+    assert wait_until(lambda: children() <= before)
 
 
-KILLED = """
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """The file of a network of width 2."""
+    path = tmp_path_factory.mktemp("weights") / "network.safetensors"
+    cloud.save_file(CatNet(2).state_dict(), path)
+    return path
+
+
+CLIENT = """
 import signal, sys, time
 import psutil
 from labkit.netem import link
-from labkit.offload import cloud
-from labkit.models.networks.cats import CatNet
+from labkit.processes import Helper
 signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
-with link.emulated_link(backend=sys.argv[1]) as way, cloud.running(CatNet(2), way):
+backend, weights = sys.argv[1:]
+with link.emulated_link(backend=backend) as way, Helper("labkit.offload.cloud", weights, "2", "0", way.door) as cloud:
+    way.attach(cloud.answer()["port"])
     print(*(child.pid for child in psutil.Process().children()), flush=True)
     time.sleep(60)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGINT", "SIGTERM"])
-def test_killing_the_client_ends_the_link_and_the_cloud(backend, how):
-    child = subprocess.Popen([sys.executable, "-c", KILLED, backend], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    with child:
-        helpers = [int(pid) for pid in child.stdout.readline().split()]
-        assert len(helpers) == 2
-        child.send_signal(getattr(signal, how))
-        child.wait(timeout=30)
-    assert wait_until(lambda: not any(map(psutil.pid_exists, helpers)))
+def test_killing_the_client_ends_the_link_and_the_cloud(backend, weights):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with ExitStack() as stack:
+        clients = {how: stack.enter_context(subprocess.Popen(
+            [sys.executable, "-c", CLIENT, backend, str(weights)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=environment)) for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)}
+        helpers = {how: [int(pid) for pid in client.stdout.readline().split()] for how, client in clients.items()}
+        for how, client in clients.items():
+            assert len(helpers[how]) == 2
+            client.send_signal(how)
+            client.wait(timeout=30)
+            assert wait_until(lambda how=how: not any(map(psutil.pid_exists, helpers[how])))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("victim", ["link", "cloud"])
-def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(backend, victim):
+def test_killing_the_link_or_the_cloud_leaves_the_client_an_error_that_ends_the_block(backend, victim):
     before = children()
-    with link.emulated_link(backend=backend) as way:
+    with pytest.raises(NoAnswer, match=r"cannot be reached|not answered|lost"), link.emulated_link(
+            backend=backend) as way:
         link_pid = (children() - before).pop()
         with cloud.running(CatNet(2), way):
             cloud_pid = (children() - before - {link_pid}).pop()
@@ -178,30 +189,5 @@ def test_killing_the_link_or_the_cloud_leaves_the_client_an_error(backend, victi
                 with pytest.raises(NoAnswer):
                     for _ in range(50):
                         line.echo(0, 1)
-            with pytest.raises(NoAnswer, match=r"cannot be reached|not answered|lost"):
-                CloudConnection(way.dial, 1)
+            CloudConnection(way.dial, 1)
     assert wait_until(lambda: children() <= before)
-
-
-# A cloud that does not start
-
-
-def test_a_port_in_use_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as taken, link.emulated_link(backend="relay") as way:
-        port = taken.getsockname()[1]
-        said = rf"Port {port} on 127\.0\.0\.1 is taken: choose another"
-        with pytest.raises(HelperFailed, match=said), cloud.running(CatNet(2), way, port):
-            pass
-
-
-def test_damaged_weights_are_refused(tmp_path):
-    from labkit.processes import Helper
-
-    good = tmp_path / "good"
-    cloud.save_file(CatNet(2).state_dict(), good)
-    (tmp_path / "short").write_bytes(good.read_bytes()[:-40])
-    (tmp_path / "garbage").write_bytes(os.urandom(300))
-    for name, width in (("short", 2), ("garbage", 2), ("missing", 2), ("good", 4)):
-        arguments = (str(tmp_path / name), str(width), "0", "")
-        with pytest.raises(HelperFailed, match="weights cannot"), Helper("labkit.offload.cloud", *arguments) as helper:
-            helper.answer()

@@ -24,6 +24,7 @@ import torch
 from quiet_machine import quiet_machine
 from torch import nn
 
+from labkit import device as devices
 from labkit.labs.a_smaller_machine import checks as check
 from labkit.labs.a_smaller_machine import experiments as small
 from labkit.measure import limited_jobs, limits
@@ -46,27 +47,15 @@ linux = pytest.mark.skipif(not limits.backend(), reason=getattr(limits.backend()
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    return cats.draw(6_000, seed=2)
-
-
-@pytest.fixture(scope="module")
-def unseen():
-    return cats.draw(1_500, seed=3)
-
-
-@pytest.fixture(scope="module")
-def trained(pictures):
-    torch.manual_seed(0)
-    network = CatNet(8)
-    train(network, pictures.images, pictures.labels, epochs=6, batch=64, device=CPU)
-    return network
+def trained(lesson):
+    return lesson[0]
 
 
 @pytest.fixture(scope="module")
 def files(trained, pictures, tmp_path_factory):
     aware = Quantised.of(trained, pictures.images[:256])
-    train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
+    with devices.threads(1):
+        train(aware, pictures.images, pictures.labels, epochs=1, lr=1e-3, device=CPU)
     folder = tmp_path_factory.mktemp("files")
     return onnx_export.every_format(trained, folder, pictures.images[:256].numpy(), aware), aware
 
@@ -187,7 +176,8 @@ def test_training_with_few_bits_mends_what_they_broke(trained, pictures, unseen)
     few = Quantised.of(trained, pictures.images[:256], bits=2)
     broken = evaluate(few, unseen).accuracy
     before = {name: value.clone() for name, value in trained.state_dict().items()}
-    train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
+    with devices.threads(1):
+        train(few, pictures.images, pictures.labels, epochs=2, lr=1e-3, device=CPU)
     assert evaluate(trained, unseen).accuracy - broken > 0.05
     assert evaluate(few, unseen).accuracy > broken + 0.05
     assert all(torch.equal(before[name], value) for name, value in trained.state_dict().items())

@@ -35,6 +35,7 @@ FIGURES = {
     "precision-accuracy": ["wide_percent", "narrow_percent"],
     "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
     "training-runs": ["parameters", "tokens", "accelerator_hours"],
+    "stalls": ["least_busy_percent", "most_busy_percent"],
     "scaling": ["accelerators", "each_tokens_per_s", "each_flop_per_s", "reached_percent"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)

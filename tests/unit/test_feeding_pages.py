@@ -12,7 +12,8 @@ import pytest
 
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.pages import cluster_sharing, input_pipeline, learning_curves
+from labkit.labs.feeding_the_cluster import planner as input_pipeline
+from labkit.pages import cluster_sharing, learning_curves
 from labkit.predict import checkpoints, learning_curve
 from labkit.predict import cluster_sharing as shared
 from labkit.predict import input_pipeline as pipeline

@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom
     {"device", "processes"},
     {"models"},
     {"runtimes", "netem"},
-    {"distributed", "serving", "offload"},
+    {"distributed", "serving", "offload", "loading"},
     {"measure"},
     {"machine"},
     {"catalogue", "published", "needs"},

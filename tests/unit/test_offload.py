@@ -4,6 +4,7 @@ time of one is the sum of its parts.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import socket
@@ -264,6 +265,38 @@ def test_devices_beyond_the_seats_are_turned_away_and_seats_become_free(cloud):
         except NoAnswer:
             time.sleep(0.05)
     pytest.fail("no seat became free")
+
+
+# A cloud that does not start
+
+
+@pytest.fixture
+def starting(capsys):
+    """Start a cloud that cannot; return what it says."""
+    threads = torch.get_num_threads()
+
+    def start(weights, width=2, port=0):
+        clouds.main(str(weights), str(width), str(port), "")
+        return json.loads(capsys.readouterr().out)["error"]
+
+    yield start
+    torch.set_num_threads(threads)
+
+
+def test_a_port_in_use_is_named(small, starting, tmp_path):
+    clouds.save_file(small.state_dict(), tmp_path / "good")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port} on 127.0.0.1 is taken: choose another" in starting(tmp_path / "good", port=port)
+
+
+def test_damaged_weights_are_refused(small, starting, tmp_path):
+    good = tmp_path / "good"
+    clouds.save_file(small.state_dict(), good)
+    (tmp_path / "short").write_bytes(good.read_bytes()[:-40])
+    (tmp_path / "garbage").write_bytes(os.urandom(300))
+    for name, width in (("short", 2), ("garbage", 2), ("missing", 2), ("good", 4)):
+        assert "weights cannot be used" in starting(tmp_path / name, width)
 
 
 # A device that meets nonsense, or nobody

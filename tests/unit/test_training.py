@@ -10,6 +10,7 @@ import psutil
 import pytest
 import torch
 
+from labkit import device as devices
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import probabilities, train
@@ -23,20 +24,13 @@ def pictures():
     return cats.draw(600, seed=2)
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def fresh(seed=0, width=8):
     torch.manual_seed(seed)
     return CatNet(width)
 
 
-def test_a_seed_decides_the_losses(pictures, one_thread):
+@devices.threads(1)
+def test_a_seed_decides_the_losses(pictures):
     def losses(seed):
         network = fresh()
         return train(network, pictures.images, pictures.labels, epochs=2, seed=seed, device=CPU).losses
@@ -45,7 +39,8 @@ def test_a_seed_decides_the_losses(pictures, one_thread):
     assert losses(1) != pytest.approx(losses(2), rel=1e-6)
 
 
-def test_it_does_what_the_loop_by_hand_does(pictures, one_thread):
+@devices.threads(1)
+def test_it_does_what_the_loop_by_hand_does(pictures):
     arguments = {"epochs": 2, "batch": 96, "lr": 4e-3, "seed": 5, "device": CPU}  # the last batch is a short one
     ours, plain = fresh(), fresh()
     run = train(ours, pictures.images, pictures.labels, **arguments)

@@ -69,8 +69,11 @@ def test_every_claim_stands_in_the_tables_of_the_front_page_of_its_chapter_and_o
 @claims
 def test_the_numbers_of_a_claim_come_from_a_page_that_computes_them(claim):
     for text in texts(claim):
-        for page, key in re.findall(r"{number}`([^`:]+)::([^`]+)`", text):
-            assert key in PAGES[f"{page}.md"] or re.search(r'glue\(f"[^"]*\{', PAGES[f"{page}.md"]), (page, key)
+        for page, key, otherwise in re.findall(r"{number}`([^`:]+)::([^`|]+)\|?([^`]*)`", text):
+            if page.startswith("labs/"):
+                assert f'\\"{key}\\":' in (ROOT / f"{page}.ipynb").read_text("utf-8") and otherwise, (page, key)
+            else:
+                assert key in PAGES[f"{page}.md"] or re.search(r'glue\(f"[^"]*\{', PAGES[f"{page}.md"]), (page, key)
 
 
 @claims
@@ -105,6 +108,17 @@ def test_labs_show_the_verdict_from_the_one_source(claim):
         notebook = json.loads((ROOT / f"{lab.notebook}.ipynb").read_text("utf-8"))
         source = ["".join(cell["source"]) for cell in notebook["cells"]]
         assert any(re.search(rf'verdicts\.show\(.*"{claim.id}"', text) for text in source), lab.number
+
+
+def test_labs_quote_a_claim_in_its_own_words():
+    """What stands in italics after a claim's name is a part of the claim, as pages and tables have it."""
+    quoted = 0
+    for path in (ROOT / "labs").glob("*/*.ipynb"):
+        source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text("utf-8"))["cells"])
+        for name, words in re.findall(r"\*\*([PTIED]\d)\*\*[^*\n]*\*([^*\n]+)\*", source):
+            quoted += 1
+            assert words.lower() in verdicts.claim(name).words.lower(), (path.name, name)
+    assert quoted >= 7
 
 
 def test_a_run_that_came_out_otherwise_is_said_so_beside_the_verdict():

@@ -12,16 +12,23 @@ from collections import deque
 from labkit.specs.link import LinkSpec, on_the_wire, packets
 
 
+class Wire:
+    """Until when a link is busy in one direction: for all connections that share it."""
+
+    free = 0.0
+
+
 class Direction:
     """What waits to arrive at one end of the link.
 
     Args:
         spec: what the link is; set it anew at any time, for what comes after.
         seed: of the losses.
+        wire: that other connections send over too; one of its own unless given.
     """
 
-    def __init__(self, spec: LinkSpec, seed: int = 0):
-        self.spec = spec
+    def __init__(self, spec: LinkSpec, seed: int = 0, wire: Wire | None = None):
+        self.spec, self.wire = spec, wire or Wire()
         self.bytes = 0
         self._free = self._last = 0.0
         self._queue: deque[tuple[float, bytes]] = deque()
@@ -29,7 +36,7 @@ class Direction:
 
     def packet(self, now: float, packet: bytes) -> None:
         """Send a packet with its headers, or lose it."""
-        self._free = max(now, self._free) + len(packet) / self.spec.rate
+        self._send(now, len(packet))
         if self._random.random() >= self.spec.loss:
             self._put(packet)
 
@@ -38,7 +45,7 @@ class Direction:
 
         The piece stands for a message (`LinkSpec.stall`); a packet that is sent again may be lost again.
         """
-        self._free = max(now, self._free) + on_the_wire(len(piece)) / self.spec.rate
+        self._send(now, on_the_wire(len(piece)))
         if self.spec.loss:
             for behind in range(packets(len(piece))):
                 while self._random.random() < self.spec.loss:
@@ -48,6 +55,13 @@ class Direction:
     def end(self) -> None:
         """Say that the stream ends here, with an empty piece."""
         self._put(b"")
+
+    def _send(self, now: float, size: int) -> None:
+        """Keep the wire busy for some bytes; a loss before holds up this connection alone."""
+        busy = size / self.spec.rate
+        self.wire.free = max(now, self.wire.free) + busy
+        self._free = max(now, self._free) + busy
+        self._free = max(self._free, self.wire.free)
 
     def _put(self, content: bytes) -> None:
         self._last = max(self._free + self.spec.round_trip / 2, self._last)

@@ -47,6 +47,11 @@ class EmulatedLink(Emulator):
         """Where a server has to fetch the socket that it listens on; empty if any on 127.0.0.1 will do."""
         return f"{self._folder}/cloud" if self._folder else ""
 
+    @property
+    def relay_port(self) -> int | None:
+        """Where on 127.0.0.1 a client of any kind reaches the server over the link; None for the tunnel."""
+        return self._relay
+
     def attach(self, port: int) -> None:
         """Say on which port the server listens."""
         self._port = port

@@ -13,7 +13,7 @@ import threading
 from contextlib import suppress
 from time import perf_counter, sleep
 
-from labkit.netem.direction import Direction
+from labkit.netem.direction import Direction, Wire
 from labkit.processes import say, serve
 from labkit.specs.link import LinkSpec
 
@@ -35,6 +35,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._ways: list[_Way] = []
+        self._wires = (Wire(), Wire())  # all connections share them
         self._seed = 0
 
     def run(self) -> None:
@@ -66,9 +67,9 @@ class Relay:
         for end in (near, far):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             end.settimeout(_CONNECTING_S)
-        for source, sink in ((near, far), (far, near)):
+        for source, sink, wire in ((near, far, self._wires[0]), (far, near, self._wires[1])):
             self._seed += 1
-            self._ways.append(_Way(source, sink, Direction(self.spec, self._seed)))
+            self._ways.append(_Way(source, sink, Direction(self.spec, self._seed, wire)))
 
     def _drop(self, way: _Way) -> None:
         ends = {way.source, way.sink}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from labkit.inputs import above_zero
+from labkit.inputs import above_zero, whole
 
 
 def fetching(storage: float, size: float, cached: float = 0.0) -> float:
@@ -49,6 +49,28 @@ def bottleneck(stages: Mapping[str, float]) -> tuple[str, float]:
 def stalled(stages: Mapping[str, float], computing: str = "compute") -> float:
     """Return the share of its time for which the accelerator waits; arguments as for `bottleneck`."""
     return 1 - bottleneck(stages)[1] / stages[computing]
+
+
+def loading(workers: int, fetch: float, prepare: float, storage: float, cores: float) -> tuple[str, float]:
+    """Return what binds a loader, and the seconds from one of its samples to the next.
+
+    Each worker fetches a sample and then prepares it, so that both times add up until there are so many workers that
+    storage or the cores are busy all the time. With workers without end it is as fast as the slowest stage.
+
+    Args:
+        workers: from 1 up.
+        fetch, prepare: seconds of one worker for a sample, with nobody beside it.
+        storage: the least seconds a sample of what they fetch from.
+        cores: the least seconds a sample of the processor.
+
+    Raises:
+        ValueError: no worker, or seconds that are not above 0.
+    """
+    whole(workers=workers)
+    above_zero(fetch=fetch, prepare=prepare, storage=storage, cores=cores)
+    limits = {"workers": (fetch + prepare) / workers, "storage": storage, "cores": cores}
+    name = max(limits, key=limits.get)
+    return name, limits[name]
 
 
 def needed(rate: float, size: float, cached: float = 0.0, stall: float = 0.0) -> float:

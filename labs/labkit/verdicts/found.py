@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.verdicts.verdict import HOLDS, HOLDS_WHEN, OPEN, Claim, Shown
 
+CATS_LAB = "labs/1-terminology/3-cats"
 TERMS, TRAINING, INFERENCE, EDGE = ("book/1-terminology", "book/2-training", "book/3-inference", "book/4-edge")
 CATS, BOTH = f"{TERMS}/index", f"{TERMS}/training-and-inference"
 NODES, PRECISION, DATA = f"{TRAINING}/nodes", f"{TRAINING}/precision", f"{TRAINING}/data"
@@ -33,8 +34,8 @@ CLAIMS = (
         form=HOLDS_WHEN,
         sentence="the new data vary in ways that the training data varied too.",
         more="More data of the kind that is there do not replace the kind that is missing.",
-        number="Which coats a network had seen, with equally many pictures: six colours carried over to most "
-               "many-coloured cats, black alone to far fewer.",
+        number=f"With equally many pictures, a network that had seen six colours knew {_of(CATS_LAB, 'six|69 %')} of "
+               f"the many-coloured cats; one that had seen black alone, {_of(CATS_LAB, 'black|27 %')}.",
         supports=(
             "On unseen pictures *of the same kind*, the course's network is right in about 99 of 100 cases.",
             "Networks that did better on the old ImageNet photographs also did better on newly collected ones "
@@ -234,14 +235,19 @@ CLAIMS = (
             f"The multiplication that sizes storage is off by {_of(FEEDING, 'check-median')} in the median over "
             f"{_of(FEEDING, 'checked')} results of MLPerf Storage {{cite}}`mlcommons2024storage`.",
             f"A petabyte takes {_of(FEEDING, 'gbe-days')} days over a line of 1 Gbit/s.",
+            "Over a link with latency, one reader gets many times as much from shards as from loose files; of mixed "
+            "samples, it waits for each file (Lab 2.3).",
         ),
         opposes=(
             "BERT-Large and GNMT, two language models, never waited {cite}`mohan2021analyzing`.",
             "Four in five of millions of training jobs at Google spent less than a third of their computing time on "
             "input {cite}`murray2021tfdata`.",
-            "Where accelerators did wait, it was often for CPU cores and not for the disk.",
+            "Where accelerators did wait, it was often for CPU cores and not for the disk; so it is with coded "
+            "pictures on one computer (Lab 2.3).",
+            "On a computer's own solid-state drive, shards bring little over loose files (Lab 2.3).",
         ),
-        machines="Published results of MLPerf Storage, Microsoft and Google.",
+        machines="Published results of MLPerf Storage, Microsoft and Google; in the lab, the machine that built this "
+                 "book.",
         page=FEEDING,
     ),
     Claim(
@@ -428,7 +434,7 @@ CLAIMS = (
             "As a rule to cut the machine into parts it fails: spreading every model over all devices took up to ten "
             "times the rate of bursty requests {cite}`li2023alpaserve`.",
             f"A source at 70 % load waits {_of(STREAMS, 'wait-1')} service times alone, and "
-            f"{_of(STREAMS, 'wait-10')} where ten share ten processors {{cite}}`erlang1917solution`.",
+            f"{_of(STREAMS, 'wait-10')} where ten share ten cores {{cite}}`erlang1917solution`.",
         ),
         machines="Results of MLPerf Inference on 28 edge systems; predictions that were checked against them.",
         page=STREAMS,

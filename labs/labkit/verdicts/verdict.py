@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit import expectation
@@ -86,8 +87,7 @@ class Shown:
         self.run = f"{len(tested) - len(otherwise)} of {len(tested)} statements came out as expected on this machine."
         if otherwise:
             self.run += " Otherwise: " + " ".join(otherwise)
-        if os.environ.get("CLUSTER_TO_EDGE_BOOK"):
-            _glue("verdict-run", self.run)
+        tell({"verdict-run": self.run})
 
     def _repr_markdown_(self) -> str:
         said = [f"**{claim.id}.** {claim.words}\n\n{claim.verdict} {claim.more}" for claim in self.claims]
@@ -97,10 +97,13 @@ class Shown:
         return self._repr_markdown_().replace("*", "")
 
 
-def _glue(key: str, text: str) -> None:
-    """Leave a text in the notebook's outputs for other pages of the book."""
+def tell(texts: Mapping[str, str]) -> None:
+    """Leave texts of this run in the notebook's outputs, by key, for pages of the book; elsewhere do nothing."""
+    if not os.environ.get("CLUSTER_TO_EDGE_BOOK"):
+        return
     try:
         from myst_nb import glue
     except ImportError:
         return
-    glue(key, text, display=False)
+    for key, text in texts.items():
+        glue(key, text, display=False)

@@ -160,7 +160,52 @@ def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator
         os.close(file)
 
 
+def evict(folder: Path) -> float:
+    """Drop all files of a folder from the page cache, and return the share of their pages that is still there.
+
+    What is not yet written to the device stays: call `os.sync` once after writing.
+
+    Raises:
+        NoColdReads: this system has no way, does not tell, or keeps them; or the folder lies in memory.
+        OSError: a file cannot be opened.
+    """
+    _refuse_memory(folder)
+    if not (hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")):
+        raise NoColdReads("Python cannot drop files from the page cache of this operating system, and see that they "
+                          "are gone: that takes Linux.")
+    files = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    pages, left = sum(-(-size // _LOOK) for size in files.values()), dict.fromkeys(files, 1)
+    for _ in range(_DROPS):  # a page that another processor has just handled stays the first time
+        left = {path: kept for path in left if (kept := _drop(path, files[path]))}
+    share = sum(left.values()) / max(pages, 1)
+    if share > _KEPT:
+        raise NoColdReads(f"This file system keeps {share:.0%} of what it is asked to drop from memory.")
+    return share
+
+
+def _drop(path: Path, size: int) -> int:
+    """Drop a file from the page cache; return how many of the places that are looked at stay."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        return sum(_in_memory(file, place) for place in range(0, size, _LOOK))
+    finally:
+        os.close(file)
+
+
+def _in_memory(file: int, place: int) -> bool:
+    try:
+        return os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT) > 0
+    except BlockingIOError:
+        return False
+    except OSError as trouble:
+        raise NoColdReads(f"This file system does not tell what it holds in memory ({trouble.strerror}).") from trouble
+
+
 _BINARY = getattr(os, "O_BINARY", 0)
+_DROPS = 3  # times that a file is asked to go
+_KEPT = 0.1  # of pages: more may not stay in memory for a read to count as cold
+_LOOK = 2**18  # bytes between two looks at whether a file is in memory
 _numbers = itertools.count(1)
 
 

@@ -1,0 +1,30 @@
+"""What several modules need, made once: pictures, and a network that has learned from them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from labkit import device as devices
+from labkit.models.datasets import cats
+from labkit.models.networks.cats import CatNet
+from labkit.models.training import train
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    return cats.draw(6_000, seed=2)
+
+
+@pytest.fixture(scope="session")
+def unseen():
+    return cats.draw(1_500, seed=3)
+
+
+@pytest.fixture(scope="session")
+def lesson(pictures):
+    """A network that has learned, and the run in which it did."""
+    torch.manual_seed(0)
+    network = CatNet(8)
+    with devices.threads(1):
+        return network, train(network, pictures.images, pictures.labels, epochs=5, batch=16, device=torch.device("cpu"))
