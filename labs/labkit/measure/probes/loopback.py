@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
-
-import torch
+from typing import TYPE_CHECKING
 
 from labkit.processes import Helper, HelperFailed, say
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected
+
+if TYPE_CHECKING:  # the process that receives starts at once without it
+    import torch
 
 SECONDS = 9  # about how long it takes
 KEYS = (("message",),)
