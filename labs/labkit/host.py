@@ -125,7 +125,7 @@ def _brand() -> str:
                                 stdin=subprocess.DEVNULL, timeout=_PATIENCE_S, check=True)
         return json.loads(answer.stdout)["brand_raw"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
-        return platform.processor() or platform.machine() or "an unknown processor"
+        return platform.processor() or platform.machine() or "an unknown CPU"
 
 
 def fingerprint() -> str:
@@ -149,10 +149,10 @@ def processor_limits() -> Iterator[Limit]:
     if by and usable < elsewhere:
         names = " and ".join(f"{name}={os.environ[name]}" for name in by)
         without = " ".join(f"-u {name}" for name in by)
-        yield Limit(f"{names} in the environment binds this process to {usable} of {elsewhere} processors.",
+        yield Limit(f"{names} in the environment binds this process to {usable} of {elsewhere} cores.",
                     f"Start Jupyter without it: env {without} jupyter lab.")
     elif usable < processors():
-        yield Limit(f"This process may run on {usable} of {processors()} processors: taskset, a cpuset or a "
+        yield Limit(f"This process may run on {usable} of {processors()} cores: taskset, a cpuset or a "
                     "scheduler chose them.", "Ask the scheduler for more, or start Jupyter without taskset.")
     quota = control_groups.cores()
     if quota and quota.amount < bound():

@@ -71,9 +71,7 @@ class Machine:
     def __str__(self) -> str:
         if not self.calibrated:
             return f"{self.name}, from its data sheet"
-        cores, memory = self.identity.get("cores"), quantity(self.memory, "B")
-        known = f"{quantity(cores, 'cores')}, {memory}" if cores else memory
-        return f"{self.name}, {known}, calibrated on {self.date[:10]}. {self.note}".rstrip()
+        return f"{self.name}, {quantity(self.memory, 'B')}, calibrated on {self.date[:10]}. {self.note}".rstrip()
 
     @property
     def calibrated(self) -> bool:
@@ -102,7 +100,7 @@ def _note(calibrations: dict[str, Calibration]) -> str:
     """Say which probes were disturbed, by what, and how to measure them again."""
     said = []
     if busy := {name: found.contention for name, found in calibrations.items() if found.contention > CONTENDED}:
-        said.append(f"Other programs used up to {max(busy.values()):.0%} of the processor during the calibration: "
+        said.append(f"Other programs used up to {max(busy.values()):.0%} of the CPU during the calibration: "
                     "close them.")
     if drifts := {name: found.drift for name, found in calibrations.items() if found.drift > DRIFTED}:
         battery = any(calibrations[name].battery for name in drifts)

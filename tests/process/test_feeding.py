@@ -107,6 +107,14 @@ def test_shares_of_workers_are_the_whole(root):
     assert len(alone) == COUNT
 
 
+def test_too_many_workers_for_few_samples_are_refused_and_none_stays(root):
+    before = set(psutil.Process().children())
+    with pytest.raises(LoaderFailed, match="too few for 12 workers") as kept, loading(
+            Batches(FILES, Folder(root / PICTURES / FILES)), 12) as run:
+        run(0.0, 1.0)
+    assert kept.tb and set(psutil.Process().children()) <= before
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_what_a_worker_finds_broken_reaches_the_reader_as_a_sentence(tmp_path, workers):
     formats.write(tmp_path / "set", PICTURES, COUNT)

@@ -90,7 +90,7 @@ def test_a_number_of_processes_that_is_none_is_refused(processes):
 
 def test_more_processes_than_processors_are_refused_and_never_faked():
     many = math.floor(devices.cores()) + 1
-    assert not pool.room(many) and f"{many} processes need {many} processors" in pool.room(many).reason
+    assert not pool.room(many) and f"{many} processes need {many} cores" in pool.room(many).reason
     assert not pool.room(1, threads=many)
     with pytest.raises(WorkerFailed, match="need"), worker_pool(many):
         pytest.fail("it started")

@@ -215,6 +215,9 @@ def test_what_cannot_be_read_cold_is_unavailable_and_warm_stays():
     for half in (steps.predict, steps.measure):
         assert half(**lab.LOCAL) == Unavailable("It keeps them.")
     assert steps.predict(**{**lab.LOCAL, "state": lab.WARM})
+    here = fakes.machine(calibrations={"feeding": fakes.feeding({key: "It keeps them."})})
+    assert all(steps.predict(**point) for point in lab.step_points(here))
+    assert {point["state"] for point in lab.step_points(fakes.machine())} == {lab.COLD}
 
 
 def test_over_a_link_shards_hide_latency_and_nobody_gets_more_than_its_bandwidth():
@@ -290,7 +293,7 @@ def test_tables_say_what_was_measured(compared):
     told = tables.told(steps, far)
     assert told["stall-slow"] == "0 %" and told["shards-gain"].endswith(" times")
     for table in (tables.stages(fakes.machine()), tables.three_stages(fakes.machine()), tables.stalls(steps),
-                  tables.over_link(far), tables.predicted(steps.experiment, lab.STEPS)):
+                  tables.over_link(far), tables.predicted(steps.experiment, lab.step_points(fakes.machine()))):
         assert str(table)
 
 
@@ -301,7 +304,8 @@ def test_what_was_not_measured_is_said_and_nothing_fails(compared):
     rows = tuple(Row(point, steps.predict(**point), steps.measure(**point)) for point in lab.STEPS.values())
     empty = Comparison(steps, rows)
     assert not tables.stall_error(empty) and tables.told(empty, empty)["shards-gain"]
-    assert isinstance(tables.cold_over_warm(nothing), Unavailable)
+    assert tables.over(nothing, "cold over warm") == Unavailable("Not here.")
+    assert tables.over(fakes.machine(), "cold over warm") == pytest.approx(5)
     assert "Not here." in str(tables.stages(nothing)) and "Not here." in str(tables.three_stages(nothing))
     for figure in (figures.stages(nothing), figures.over_link(lab.over_link(nothing), empty)):
         assert figure == Unavailable("Not here.")

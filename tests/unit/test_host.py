@@ -116,7 +116,7 @@ def test_the_processors_that_the_process_may_run_on_count(computer, monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
     assert host.cores() == 3
     limit, = host.limits()
-    assert "3 of 16 processors" in limit.words and "taskset" in limit.words
+    assert "3 of 16 cores" in limit.words and "taskset" in limit.words
     write(computer / "cgroup", cpu__max="200000 100000")
     assert host.cores() == 2
 
@@ -127,7 +127,7 @@ def test_a_variable_that_binds_the_process_is_named(name, computer, monkeypatch)
     monkeypatch.setenv(name, "true")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0} if process == 0 else {0, 1}, raising=False)
     limit, = host.limits()
-    assert f"{name}=true" in limit.words and "1 of 2 processors" in limit.words and f"-u {name}" in limit.mend
+    assert f"{name}=true" in limit.words and "1 of 2 cores" in limit.words and f"-u {name}" in limit.mend
 
 
 def test_a_variable_that_binds_nothing_is_not_named(computer, monkeypatch):

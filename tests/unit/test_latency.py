@@ -280,6 +280,17 @@ def test_published_devices_come_fastest_first_and_above_their_floor(model):
     assert {"built to train", "built to infer"} <= {device.kind for device in found}
 
 
+def test_a_quarter_of_the_power_answers_the_small_network_sooner_and_the_large_one_later():
+    """As Lab 3.1 says beneath the table."""
+    small, large = (dict(zip(lab.three_gpus().heads, row, strict=True)) for row in lab.three_gpus().rows)
+    factor = {row["network"]: float(row["L4 over A100"].split()[0]) for row in (small, large)}
+    joules = [float(row["in joules"].split()[0]) for row in (small, large)]
+    assert factor[lab.RESNET] < 1 < factor[lab.RETINANET] and max(joules) < 1
+    assert joules[0] / factor[lab.RESNET] == pytest.approx(72 / 300, rel=0.05)
+    a100 = next(device for device in lab.devices() if device.name == lab.DEVICES[lab.A100])
+    assert a100.seconds > 10 * a100.floor and (small["A2"], large["A2"]) == ("708 µs", "not known")
+
+
 def test_a_network_that_nobody_published_is_refused():
     with pytest.raises(ValueError, match="ResNet-50"):
         lab.devices("CatNet")

@@ -250,7 +250,7 @@ def test_more_nodes_than_the_batch_has_pictures_are_unavailable(time):
 
 def test_what_this_machine_cannot_run_is_unavailable_and_says_why(time):
     point = dict(batch=1024, scaling=STRONG, what=TRAINED[0], **FAST)
-    assert "processors" in time.measure(nodes=1024, **point).reason
+    assert "cores" in time.measure(nodes=1024, **point).reason
     assert "H100" in time.measure(nodes=1, **{**point, "what": more_nodes.LARGE}).reason
     if room(2):
         assert "loopback" in time.measure(nodes=2, **{**point, "rate": 1}).reason

@@ -49,7 +49,7 @@ def test_a_format_that_the_processor_lacks_is_missing_with_what_was_said(small, 
     calibration.check(products.KEYS)
     assert {("tf32",), ("fp8",), ("int8",)} <= calibration.missing.keys()
     assert {"fp32", "fp64"} <= calibration.group().keys()
-    assert "cannot multiply int8 matrices on this processor" in calibration.reason("int8")
+    assert "cannot multiply int8 matrices on this CPU" in calibration.reason("int8")
     assert "not implemented for 'Char'" in calibration.reason("int8") and "long story" not in calibration.reason("int8")
     assert "Ampere" in calibration.reason("tf32")
 

@@ -231,6 +231,14 @@ def test_a_broken_run_is_tried_again_and_its_page_says_so(toy_lab, tmp_path):
     assert "Traceback" in page.cells[1].source
 
 
+def test_a_page_shows_warnings_by_their_words(toy_lab, tmp_path):
+    run = done(toy_lab, tmp_path)
+    lines = ["/a/place/machine.py:188: UserWarning: The speed changed.\n", "  return _calibrate(path)\n", "Note: 1\n"]
+    run.notebook.cells[1].outputs = [nbformat.v4.new_output("stream", name="stderr", text="".join(lines))]
+    (output,) = lab_pages.page(runs.source(toy_lab, tmp_path), run).cells[1].outputs
+    assert output.text == "The speed changed.\nNote: 1\n"
+
+
 def test_a_lab_that_waits_shows_its_text(toy_lab, tmp_path):
     page = lab_pages.page(runs.source(toy_lab, tmp_path), None)
     assert page.cells[0].source == "# Toy"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import nbformat
 from nbformat import NotebookNode
 
@@ -44,6 +46,9 @@ off again, please report it with what `labkit doctor` prints{detail}
 ::::
 """
 
+# A warning with the place where it was raised, and the line of code that stands there.
+_WARNING = re.compile(r"^.+:\d+: \w*Warning: (.*)\n(  .*\n)?", re.MULTILINE)
+
 _DETAIL = """ and these lines:
 
 :::{{dropdown}} The whole message
@@ -62,13 +67,21 @@ def page(source: NotebookNode, run: Run | None) -> NotebookNode:
     """
     if run is None:
         return _noted(source, _WAITING)
-    if run.broken is None:
-        return run.notebook
     for cell in run.notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.output_type != "error"]
+            cell.outputs = [_in_words(output) for output in cell.outputs
+                            if output.output_type != "error" or run.broken is None]
+    if run.broken is None:
+        return run.notebook
     detail = _DETAIL.format(detail=run.broken.detail.strip()) if run.broken.detail else "."
     return _noted(run.notebook, _BROKEN.format(cell=run.broken.cell, summary=run.broken.summary, detail=detail))
+
+
+def _in_words(output: NotebookNode) -> NotebookNode:
+    """Return an output with warnings by their words alone: a reader has no use for the file that gave them."""
+    if output.get("name") == "stderr":
+        output.text = _WARNING.sub(r"\1\n", output.text)
+    return output
 
 
 def _noted(notebook: NotebookNode, note: str) -> NotebookNode:

@@ -267,7 +267,7 @@ def room(processes: int, threads: int = 1) -> int | Unavailable:
     if processes * threads > max(cores, 1):
         each = "" if threads == 1 else f" of {threads} threads each"
         limits = [f"{limit.words} {limit.mend}" for limit in host.processor_limits()]
-        return Unavailable(" ".join([f"{processes} processes{each} need {processes * threads} processors, and this one "
+        return Unavailable(" ".join([f"{processes} processes{each} need {processes * threads} cores, and this one "
                                      f"may use {cores:g}: they would only wait for each other's turn.", *limits]))
     return processes
 

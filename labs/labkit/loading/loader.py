@@ -7,8 +7,8 @@ MLPerf Storage emulates its accelerators so: a pause as long as a real one would
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,26 +119,31 @@ def loading(batches: Batches, workers: int) -> Iterator[Callable[[float, float],
         BrokenSample, FileNotFoundError: of the data set.
     """
     _room(batches, workers)
-    fork = workers and "fork" in multiprocessing.get_all_start_methods()
+    fork = workers and sys.platform == "linux"  # elsewhere the system's own way, which takes seconds
     with _quietly():
-        held = [DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=bool(workers),
-                           prefetch_factor=AHEAD if workers else None,
-                           multiprocessing_context="fork" if fork else None)]
+        loader = DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=bool(workers),
+                            prefetch_factor=AHEAD if workers else None,
+                            multiprocessing_context="fork" if fork else None)
 
     def run(computing: float = 0.0, seconds: float = 1.0) -> Epoch:
         try:
             with _quietly():
-                return epoch(iter(held[0]), workers, computing, seconds)
+                some = epoch(iter(loader), workers, computing, seconds)
         except (BrokenSample, FileNotFoundError) as trouble:
             raise type(trouble)(_last_line(trouble)) from None
         except (OSError, RuntimeError) as trouble:
             raise LoaderFailed(f"The loader's workers could not go on: {_last_line(trouble)}. Fewer workers may do, or "
                                "a container with more processes and a larger /dev/shm.") from trouble
+        if not some.batches:
+            raise LoaderFailed(f"{batches.count} samples are too few for {workers} workers: each loads two batches of "
+                               f"{BATCH} at least.")
+        return some
 
     try:
         yield run
     finally:
-        held.clear()  # the last reference ends the workers
+        if workers and loader._iterator is not None:
+            loader._iterator._shutdown_workers()  # else they live for as long as an error's traceback is kept
 
 
 @contextmanager

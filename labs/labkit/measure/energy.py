@@ -1,4 +1,4 @@
-"""Joules, where the machine counts them: the processor's own counters (RAPL) and the GPU's (NVML).
+"""Joules, where the machine counts them: the CPU's own counters (RAPL) and the GPU's (NVML).
 
 RAPL is what Linux shows in `/sys/class/powercap` of Intel's and AMD's processors: microjoules of a whole processor,
 which grow until they start again at zero. Reading them is often left to the administrator, because they tell what
@@ -69,7 +69,7 @@ class Rapl:
         zones: the folders of the processors' counters.
     """
 
-    by = "the processor's own counter (RAPL)"
+    by = "the CPU's own counter (RAPL)"
 
     def __init__(self, zones: Sequence[Path]):
         self._zones = tuple(zones)
@@ -127,20 +127,20 @@ def processor(root: Path = POWERCAP) -> Rapl | Unavailable:
         root: where Linux shows them.
     """
     if sys.platform == "darwin":
-        return Unavailable(f"macOS tells what its processor draws to the administrator alone. {_WITHOUT}")
+        return Unavailable(f"macOS tells what its CPU draws to the administrator alone. {_WITHOUT}")
     zones = sorted(zone for zone in root.glob("intel-rapl:*") if _package(zone))
     if not zones:
-        return Unavailable("This machine shows no energy counter of its processor: virtual machines have none, and "
+        return Unavailable("This machine shows no energy counter of its CPU: virtual machines have none, and "
                            f"only Linux shows them. {_WITHOUT}")
     try:
         counter = Rapl(zones)
         with counter.watch():
             pass
     except PermissionError:
-        return Unavailable("The processor counts its joules, but only the administrator may read them here: `sudo "
+        return Unavailable("The CPU counts its joules, but only the administrator may read them here: `sudo "
                            f"chmod a+r {root}/intel-rapl:*/energy_uj` lets you, until the next start. {_WITHOUT}")
     except (OSError, ValueError) as trouble:
-        return Unavailable(f"The processor's energy counter cannot be read ({trouble}). {_WITHOUT}")
+        return Unavailable(f"The CPU's energy counter cannot be read ({trouble}). {_WITHOUT}")
     return counter
 
 

@@ -84,7 +84,7 @@ def missing() -> str:
         found = None
     return "" if found else (
         "MLPerf's LoadGen is not installed here. 'pip install mlcommons-loadgen' brings it for Linux and Windows on "
-        "x86 and for Apple's own processors. For others, Linux on Arm among them, there is no ready package: it has to "
+        "x86 and for Apple's own CPUs. For others, Linux on Arm among them, there is no ready package: it has to "
         "be built from its source.")
 
 

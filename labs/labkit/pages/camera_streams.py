@@ -14,7 +14,7 @@ DEVICES = {
     "Jetson AGX Orin": ("Orin_TRT", None),
     "Cloud AI 100 (DM.2e)": ("heimdall-qaic-v1.8.3.7-aic100", None),
     "L4": ("L4x1_TRT", "NVIDIA L4"),
-    "desktop processor": ("GATEOverflow_AMD_AM5-reference-cpu-onnxruntime_v1.22.1-default_config", None),
+    "desktop CPU": ("GATEOverflow_AMD_AM5-reference-cpu-onnxruntime_v1.22.1-default_config", None),
 }
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
 WEIGHTS = {RESNET: 25.6e6, RETINANET: 38e6}  # int8: a byte for each parameter (MLPerf's reference files, fp32 by four)

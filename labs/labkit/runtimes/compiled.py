@@ -39,7 +39,7 @@ def compiler() -> str | Unavailable:
     """Return the C++ compiler that is there, or that there is none."""
     wanted = (os.environ.get("CXX"), *_COMPILERS)
     found = next((name for name in wanted if name and shutil.which(name)), None)
-    return found or Unavailable("PyTorch compiles for the processor with a C++ compiler, and there is none here "
+    return found or Unavailable("PyTorch compiles for the CPU with a C++ compiler, and there is none here "
                                 f"({', '.join(_COMPILERS)}).")
 
 

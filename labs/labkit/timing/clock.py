@@ -61,7 +61,7 @@ def contended(share: float) -> str:
     """
     if share <= CONTENDED:
         return ""
-    return f"Other programs used {share:.0%} of the processor meanwhile: close them and measure again."
+    return f"Other programs used {share:.0%} of the CPU meanwhile: close them and measure again."
 
 
 class Contention:

@@ -434,7 +434,7 @@ CLAIMS = (
             "As a rule to cut the machine into parts it fails: spreading every model over all devices took up to ten "
             "times the rate of bursty requests {cite}`li2023alpaserve`.",
             f"A source at 70 % load waits {_of(STREAMS, 'wait-1')} service times alone, and "
-            f"{_of(STREAMS, 'wait-10')} where ten share ten processors {{cite}}`erlang1917solution`.",
+            f"{_of(STREAMS, 'wait-10')} where ten share ten cores {{cite}}`erlang1917solution`.",
         ),
         machines="Results of MLPerf Inference on 28 edge systems; predictions that were checked against them.",
         page=STREAMS,

@@ -45,7 +45,7 @@ TRAINED_AS_RIGHT = Expectation(
 DYNAMIC_SLOWER = Expectation(
     "dynamic-slower",
     "One picture takes dynamic int8 {times:.1f} times as long as static int8, at least.",
-    "Your runtime has a fast operator for it, or your processor none for the static form: what runs is not a question "
+    "Your runtime has a fast operator for it, or your CPU none for the static form: what runs is not a question "
     "of the number format alone.",
     lambda times: times > 1)
 
@@ -58,7 +58,7 @@ WIDER_GAINS = Expectation(
 SLOW_CONVOLUTION = Expectation(
     "slow-convolution",
     "One run takes dynamic int8 {times:.1f} times as long as static int8; {share:.0%} of it is {operator}.",
-    "Your runtime has a fast operator for whole sums, or your processor none for the static form.",
+    "Your runtime has a fast operator for whole sums, or your CPU none for the static form.",
     lambda times, share, operator: times > 1)
 
 TWO_BITS_HURT = Expectation(
@@ -82,5 +82,5 @@ PREDICTION = Expectation(
 DYNAMIC_GAINS_LESS = Expectation(
     "dynamic-gains-less",
     "At width 64, static int8 is {static:.1f} times as fast as 32 bits, dynamic int8 {dynamic:.1f} times.",
-    "Your runtime has a fast operator for dynamic int8, or your processor none for static int8.",
+    "Your runtime has a fast operator for dynamic int8, or your CPU none for static int8.",
     lambda static, dynamic: dynamic < static)

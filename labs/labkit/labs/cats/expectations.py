@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.expectation import Expectation
 
-_CHANCE = "Another order of sums, as other processors have, gives another network. Train it with another seed."
+_CHANCE = "Another order of sums, as other CPUs have, gives another network. Train it with another seed."
 _DISTURBED = ("Something else used the machine during the calibration or just now, or its speed changed faster than "
               "the reference kernel could show. Close what runs beside it, and calibrate again: "
               "labkit.machine.this('operators', again=True).")

@@ -6,14 +6,14 @@ from labkit.expectation import Expectation
 
 PREDICTION = Expectation(
     "prediction", "The prediction of a step's time is off by less than a half in the median: by {error:.0%}.",
-    "Other programs, or a processor whose clock changes, made single layers and whole steps run at different speeds. "
+    "Other programs, or a CPU whose clock changes, made single layers and whole steps run at different speeds. "
     "Close them and calibrate again, or read the times below with care.",
     lambda error: error < 0.5)
 
 NO_MORE_THREADS = Expectation(
-    "no-more-threads", "Twice as many threads as processors gain next to nothing: {gain:.2f} times as fast in the "
+    "no-more-threads", "Twice as many threads as cores gain next to nothing: {gain:.2f} times as fast in the "
     "case in which they gain least.",
-    "Then the processors were not this program's own while all of them were timed: beside a busy neighbour, or with a "
+    "Then the cores were not this program's own while all of them were timed: beside a busy neighbour, or with a "
     "quota, more threads get a larger share of the time.",
     lambda gain: gain < 1.2)
 

@@ -20,7 +20,7 @@ from labkit.units import quantity
 DTYPES = tuple(predicted.BYTES)
 WIDTHS = (8, 12, 16, 24, 32)
 BATCHES = tuple(2**k for k in range(3, 11))
-PROCESSOR, OWN_GPU = "this processor", "this machine's GPU"
+PROCESSOR, OWN_GPU = "this CPU", "this machine's GPU"
 CATALOGUE = {"NVIDIA T4": "NVIDIA T4", "NVIDIA A100": "NVIDIA A100 SXM4 80GB", "NVIDIA H100": "NVIDIA H100 SXM",
              "NVIDIA RTX 4090": "NVIDIA RTX 4090"}
 PICTURES = 50_000  # of an epoch: those of Lab 1.3
@@ -49,7 +49,7 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
             parts = predicted.at(calibration, GPU, dtype, width, batch)
             return _times(banded(parts, widening=calibration.widening), work, batch)
         if threads > most:
-            return Unavailable(f"{threads} threads on {most} processors wait for each other, which the model leaves "
+            return Unavailable(f"{threads} threads on {most} cores wait for each other, which the model leaves "
                                f"out. Measure {work} in {dtype}: {batch:,} pictures a step, {width} channels wide.")
         parts = predicted.on_threads(calibration, dtype, width, batch, threads, most)
         return _times(banded(parts, widening=calibration.widening), work, batch)
@@ -76,7 +76,7 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
             Axis("batch", "Batch size", BATCHES, start=128, unit="pictures", log=True),
             Axis("width", "Width of the network", WIDTHS, start=16, unit="channels", log=True),
             Axis("dtype", "Number format", DTYPES, start="fp32"),
-            Axis("threads", "Threads of this processor", _threads(most), start=most, unit="threads"),
+            Axis("threads", "Threads of this CPU", _threads(most), start=most, unit="threads"),
             Axis("work", "What is timed", WORK),
             Axis("where", "Machine", (PROCESSOR, OWN_GPU, *CATALOGUE)),
         ],
@@ -101,7 +101,7 @@ def longer(comparison: Comparison, usual: Point, dtype: str, than: str) -> tuple
     """Return how many times as long a step takes in a format as in another, predicted and measured."""
     rows = [at(comparison, **usual, dtype=name) for name in (dtype, than)]
     if None in rows:
-        return (Unavailable(f"This processor does not train in {dtype} or {than}."),) * 2
+        return (Unavailable(f"This CPU does not train in {dtype} or {than}."),) * 2
     return ratio(rows[0].predicted, rows[1].predicted), ratio(rows[0].measured, rows[1].measured)
 
 
@@ -138,7 +138,7 @@ def _times(outcome, work, batch) -> Outcome | Unavailable:
 
 
 def formats(machine: Machine) -> dict[str, str]:
-    """Return every format with why this processor does not train in it, or nothing where it does."""
+    """Return every format with why this CPU does not train in it, or nothing where it does."""
     calibration, most = machine.calibration("precision"), most_threads(machine)
     return {dtype: _refused(calibration, dtype, most, PROCESSOR, most) for dtype in DTYPES}
 
@@ -149,7 +149,7 @@ def shared(machine: Machine, width: int, batch: int, dtype: str = "fp32") -> flo
     if reason := _refused(calibration, dtype, most, PROCESSOR, most):
         return Unavailable(reason)
     if most == 1:
-        return Unavailable("There is one processor: there is nobody to share with.")
+        return Unavailable("There is one core: there is nobody to share with.")
     one, every = (sum(predicted.at(calibration, place, dtype, width, batch).values()) for place in (ONE, ALL))
     return min(max(1 - predicted.serial(one, every, most) / one, 0.0), 1.0)
 
@@ -200,8 +200,8 @@ def formats_table() -> TextTable:
 
 
 def formats_here(machine: Machine) -> TextTable:
-    """Return in which formats this processor trains, or why not."""
-    return TextTable(("format", "on this processor"), [(dtype, reason or "trained in here")
+    """Return in which formats this CPU trains, or why not."""
+    return TextTable(("format", "on this CPU"), [(dtype, reason or "trained in here")
                                                        for dtype, reason in formats(machine).items()])
 
 

@@ -47,7 +47,7 @@ def speed_ups(predicted: Mapping[str, Mapping[int, float]], measured: Mapping[st
     with drawing(figsize=(5, 3)) as (figure, axes):
         most = max((threads for found in measured.values() for threads in found), default=processors)
         axes.axvspan(processors, most + 0.2, color=GREY, alpha=0.15, linewidth=0)
-        axes.annotate("more threads than processors", (processors, 1), (4, -4), xycoords=("data", "axes fraction"),
+        axes.annotate("more threads than cores", (processors, 1), (4, -4), xycoords=("data", "axes fraction"),
                       textcoords="offset points", va="top", fontsize=8, color=GREY)
         axes.plot([1, processors], [1, processors], color=GREY, linestyle=":", label="all of it shared")
         for (case, found), marker, colour in zip(predicted.items(), "osD^", COLOURS, strict=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.expectation import Expectation
 
-_BUSY = "Something else used the processors or the disk meanwhile, or they are two threads of one core."
+_BUSY = "Something else used the cores or the disk meanwhile, or two cores here are two threads of one."
 
 COLD_IS_GONE = Expectation(
     "cold-is-gone", "After the files were dropped, {share:.0%} of their pages are still in memory: at most 10 %.",

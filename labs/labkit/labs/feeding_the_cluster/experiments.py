@@ -38,6 +38,16 @@ OVER_LINK = [dict(FAR, layout=layout, readers=readers) for layout, readers in (
 OVER_LINK += [dict(FAR, kind=MIXED, layout=layout) for layout in (FILES, SHARDS)]
 
 
+def state(machine: Machine) -> str:
+    """Return how the lab reads: from storage where this machine can, else from memory."""
+    return WARM if machine.calibration("feeding").reason(FETCH, PICTURES, FILES, COLD) else COLD
+
+
+def step_points(machine: Machine) -> list[Point]:
+    """Return the points of `STEPS`, read as `state` says."""
+    return [{**point, "state": state(machine)} for point in STEPS.values()]
+
+
 def steps(machine: Machine) -> Experiment:
     """Return the experiment on the time of one step, fed from this machine's own storage.
 
@@ -212,7 +222,7 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
     points = [dict(kind=kind, layout=layout, state=state, workers=workers, each=50_000)
               for kind in KINDS for layout in FORMATS for state in STATES for workers in (0, 1, 2)]
-    waiting = [dict(kind=kind, layout=layout, state=COLD, workers=workers, each=each)
+    waiting = [dict(kind=kind, layout=layout, state=state(machine), workers=workers, each=each)
                for kind, each in ((PICTURES, 10_000), (MIXED, 5000)) for layout in FORMATS for workers in (1, 2)]
     far = [dict(kind=kind, layout=layout, readers=readers, trip=trip, rate=100)
            for kind in KINDS for layout in FORMATS for readers, trip in ((1, 5), (2, 10), (4, 10), (8, 5))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from labkit.display import TextTable, written
@@ -11,13 +11,17 @@ from labkit.labs.common import at
 from labkit.labs.feeding_the_cluster import experiments as lab
 from labkit.labs.feeding_the_cluster.measuring import kept
 from labkit.loading import formats
-from labkit.loading.formats import FILES, FORMATS
+from labkit.loading.formats import FILES, FORMATS, SHARDS
 from labkit.loading.loader import FETCH, PREPARE
 from labkit.loading.samples import PICTURES
 from labkit.machine import Machine
 from labkit.measure.probes.feeding import CODED, COLD, HERE, RECORDS, STATES, WARM, form
 from labkit.predict import input_pipeline
 from labkit.units import percent, quantity
+
+RATIOS = {"cold over warm": ((FETCH, PICTURES, FILES, COLD), (FETCH, PICTURES, FILES, WARM)),
+          "coded over decoded": ((HERE, PICTURES, CODED), (HERE, PICTURES, RECORDS)),
+          "shards over files": ((FETCH, PICTURES, SHARDS, COLD), (FETCH, PICTURES, FILES, COLD))}
 
 
 def stages(machine: Machine, kind: str = PICTURES) -> TextTable:
@@ -49,56 +53,36 @@ def coldness(machine: Machine) -> TextTable:
     return TextTable(["format", "still in memory", *STATES], rows)
 
 
-def seconds(machine: Machine, *key: str) -> float | Unavailable:
-    """Return the seconds a sample of the first point of a calibrated curve, or why there is none."""
+def over(machine: Machine, name: str) -> float | Unavailable:
+    """Return how many times as long the first stage of one of `RATIOS` takes for a sample as the second."""
     calibration = machine.calibration("feeding")
-    reason = calibration.reason(*key)
-    return Unavailable(reason) if reason else calibration.curve(*key)[0][1]
-
-
-def times(more: float | Unavailable, less: float | Unavailable) -> float | Unavailable:
-    """Return how many times `less` fits into `more`, or why that cannot be said."""
-    if isinstance(more, Unavailable):
-        return more
-    return less if isinstance(less, Unavailable) else more / less
-
-
-def cold_over_warm(machine: Machine) -> float | Unavailable:
-    """Return how many times as long as a warm loose file a cold one takes to fetch."""
-    return times(*(seconds(machine, FETCH, PICTURES, FILES, state) for state in (COLD, WARM)))
-
-
-def coded_over_records(machine: Machine) -> float | Unavailable:
-    """Return how many times as long as a decoded picture a coded one takes to prepare."""
-    return times(*(seconds(machine, HERE, PICTURES, what) for what in (CODED, RECORDS)))
-
-
-def shards_over_files(machine: Machine) -> float | Unavailable:
-    """Return how many times as long as a loose file a sample of a shard takes to fetch from storage."""
-    return times(*(seconds(machine, FETCH, PICTURES, layout, COLD) for layout in (formats.SHARDS, FILES)))
+    if reason := next(filter(None, (calibration.reason(*key) for key in RATIOS[name])), ""):
+        return Unavailable(reason)
+    more, less = (calibration.curve(*key)[0][1] for key in RATIOS[name])
+    return more / less
 
 
 def three_stages(machine: Machine, workers: int = 2, each: float = 10_000) -> TextTable:
     """Return for each format what the slowest stage alone would allow, and what so many workers are predicted to do."""
     calibration, rows = machine.calibration("feeding"), []
     for layout in FORMATS:
-        keys = ((FETCH, PICTURES, layout, COLD), (PREPARE, PICTURES, form(layout)))
+        keys = ((FETCH, PICTURES, layout, lab.state(machine)), (PREPARE, PICTURES, form(layout)))
         if reason := next(filter(None, (calibration.reason(*key) for key in keys)), ""):
             rows.append([layout, reason, "", ""])
             continue
         fetch, prepare = (1 / calibration.curve(*key)[-1][1] for key in keys)
         name, fastest = input_pipeline.bottleneck({"fetching": fetch, "preparing": prepare, "computing": each})
-        binds, load = lab.local(calibration, PICTURES, layout, COLD, workers)
+        binds, load = lab.local(calibration, PICTURES, layout, lab.state(machine), workers)
         rows.append([layout, name, quantity(fastest, "samples/s"),
                      f"{quantity(min(1 / load, each), 'samples/s')}: {binds}"])
     return TextTable(["format", "slowest stage", "its rate", f"predicted of {workers} workers, and what binds"], rows)
 
 
-def predicted(steps: Experiment, points: Mapping[str, Mapping]) -> TextTable:
-    """Return the predicted times of some steps by name, and what they say of the accelerator."""
-    outcomes = {name: steps.predict(**point) for name, point in points.items()}
+def predicted(steps: Experiment, points: Sequence[Mapping]) -> TextTable:
+    """Return the predicted times of the points of `experiments.STEPS`, and what they say of the accelerator."""
+    outcomes = [steps.predict(**point) for point in points]
     return TextTable(["step", "predicted", ""], [[name, written(one), one.note if one else ""]
-                                                 for name, one in outcomes.items()])
+                                                 for name, one in zip(lab.STEPS, outcomes, strict=True)])
 
 
 def stall(comparison: Comparison, name: str) -> Outcome | Unavailable:
@@ -159,6 +143,6 @@ def told(steps: Comparison, far: Comparison) -> dict[str, str]:
     """Return what the page on T5 shows of this run, by the key under which it finds it."""
     names = {"stall-alone": "loose files, no worker", "stall-fed": "loose files, 2 workers",
              "stall-shards": "tar shards, 2 workers", "stall-slow": "loose files, slow accelerator"}
-    more = gain(far, dict(layout=formats.SHARDS), {})
+    more = gain(far, dict(layout=SHARDS), {})
     return {**{key: written(stall(steps, name)) for key, name in names.items()},
             "shards-gain": f"{more.value:.0f} times" if more else more.reason}

@@ -6,7 +6,7 @@ from labkit.expectation import Expectation
 
 PREDICTION = Expectation(
     "prediction", "The prediction of an answer's time is off by less than a half in the median: by {error:.0%}.",
-    "Other programs, or a processor whose clock changes, made layers and networks run at different speeds. Close them "
+    "Other programs, or a CPU whose clock changes, made layers and networks run at different speeds. Close them "
     "and calibrate again, or read the times below with care.",
     lambda error: error < 0.5)
 
@@ -29,7 +29,7 @@ THREADS = Expectation(
 NEIGHBOURS = Expectation(
     "neighbours", "Busy neighbours slow the slowest answer in a thousand more than the median: {slow:.1f} times "
     "against {median:.1f}.",
-    "Other programs disturbed the quiet run as well, there were processors left, or the scheduler changes between "
+    "Other programs disturbed the quiet run as well, there were cores left, or the scheduler changes between "
     "programs so often here that every answer waits.",
     lambda slow, median: slow > median)
 

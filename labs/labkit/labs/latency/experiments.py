@@ -38,6 +38,7 @@ DEVICES = {
 }
 KINDS = {"data centre": "built to train", "data-centre inference": "built to infer", "edge": "at the edge"}
 RESNET, RETINANET = "ResNet-50", "RetinaNet"
+A100, L4, A2 = "NVIDIA A100-PCIe-80GB", "NVIDIA L4", "NVIDIA A2"  # as in data/mlperf-inference.csv
 _ANSWERS = 10  # at the best rate, as long as some answers below it that are timed
 
 
@@ -217,7 +218,7 @@ def gains(times: Experiment, comparison: Comparison) -> TextTable:
 def largest_gain(comparison: Comparison, machine: Machine) -> Outcome | Unavailable:
     """Return the most that all threads gained over one at width 48, in either way."""
     if (most := most_threads(machine)) == 1:
-        return Unavailable("There is one processor: one thread is all.")
+        return Unavailable("There is one core: one thread is all.")
     found = [ratio(*(measured_at(comparison, way=way, width=48, threads=threads) for threads in (1, most)))
              for way in WAYS]
     return max(filter(None, found), key=lambda factor: factor.value, default=found[0])
@@ -288,16 +289,34 @@ def least(starts: Mapping[str, ColdStart | Unavailable], part: str, than: str) -
 
 
 def device_table(own: Outcome | Unavailable, threads: int) -> TextTable:
-    """Return published devices' time, power and joules of one ResNet-50 answer, and this processor's."""
+    """Return published devices' time, power and joules of one ResNet-50 answer, and this CPU's."""
     rows = [(device.name, f"{1e3 * device.seconds:.2f} ms", f"{device.watts:.0f} W", f"{device.joules:.3f} J",
              f"{device.seconds / device.floor:.0f} ×" if device.floor else "not known") for device in devices()]
     if own:
         cost = modelled(own.value, threads)
-        rows.append(("this processor", f"{1e3 * own.value:.1f} ms", "", f"{cost.low:.2g} to {cost.high:.2g} J, a model",
+        rows.append(("this CPU", f"{1e3 * own.value:.1f} ms", "", f"{cost.low:.2g} to {cost.high:.2g} J, a model",
                      ""))
     else:
-        rows.append(("this processor", own.reason, "", "", ""))
+        rows.append(("this CPU", own.reason, "", "", ""))
     return TextTable(("device", "an answer", "rated", "energy at most", "over its floor"), rows)
+
+
+def answers_needed() -> TextTable:
+    """Return how many answers a percentile needs before one of them lies above it, but for one case in 20."""
+    return TextTable(("percentile", "answers, at least"), [
+        (f"p{percentile:g}", f"{stats.samples_needed(percentile):,}") for percentile in (50, 90, 99, 99.9, 99.99)])
+
+
+def three_gpus() -> TextTable:
+    """Return one answer of a GPU that was built to train and of two built to infer, by network, as published."""
+    sheets, rows = catalogue.by_name("hardware"), []
+    power = sheets[DEVICES[L4]]["tdp_w"] / sheets[DEVICES[A100]]["tdp_w"]
+    for model in (RESNET, RETINANET):
+        best = _fastest(model)
+        times = best[L4] / best[A100]
+        rows.append((model, quantity(best[A100], "s"), quantity(best[L4], "s"), f"{times:.2f} ×",
+                     f"{power * times:.2f} ×", quantity(best[A2], "s") if A2 in best else "not known"))
+    return TextTable(("network", "A100", "L4", "L4 over A100", "in joules", "A2"), rows)
 
 
 def fan_out(runs: Mapping[str, Tail | Unavailable]) -> TextTable:
@@ -351,16 +370,23 @@ def devices(model: str = RESNET) -> list[Device]:
     Raises:
         ValueError: nobody published that network.
     """
-    sheets, best = catalogue.by_name("hardware"), {}
-    for row in catalogue.table("mlperf-inference"):
-        name = DEVICES.get(row["accelerator"])
-        if name and row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:
-            best[name] = min(best.get(name, row["single_latency_s"]), row["single_latency_s"])
+    sheets = catalogue.by_name("hardware")
+    best = {DEVICES[name]: seconds for name, seconds in _fastest(model).items() if name in DEVICES}
     if not best:
         raise ValueError(f"No device of the catalogue has a published latency for {model!r}. Try {RESNET}.")
     return [Device(name, KINDS[sheets[name]["class"]], model, seconds, sheets[name]["tdp_w"],
                    _floor(sheets[name]) if model == RESNET else None)
             for name, seconds in sorted(best.items(), key=lambda item: item[1])]
+
+
+def _fastest(model: str) -> dict[str, float]:
+    """Return the least published seconds of an answer by accelerator, of those not slowed down to save power."""
+    best = {}
+    for row in catalogue.table("mlperf-inference"):
+        if row["model"] == model and row["single_latency_s"] and "MaxQ" not in row["system"]:
+            name = row["accelerator"]
+            best[name] = min(best.get(name, row["single_latency_s"]), row["single_latency_s"])
+    return best
 
 
 def _floor(sheet: dict) -> float | None:
@@ -388,7 +414,7 @@ def resnet(machine: Machine, threads: int) -> Outcome | Unavailable:
     budget = effort.pick(quick=0.3, usual=1.2, long=4.0)
     rate = best_rate(machine.calibration("latency").curve("product"))
     if _ANSWERS * network.RESNET_50_FLOP / rate > seconds():
-        return Unavailable(f"At its best rate this processor needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
+        return Unavailable(f"At its best rate this CPU needs {quantity(network.RESNET_50_FLOP / rate, 's')} for "
                            "an answer of ResNet-50: the lab has no time for it.")
     device.settle()
     picture = torch.rand(1, *PICTURE).contiguous(memory_format=device.layout(latency.CPU))

@@ -83,7 +83,7 @@ def latency_by_power(devices: Sequence[Device], here: Outcome | Unavailable, wat
                               textcoords="offset points", fontsize=7, color=GREY)
         if here:
             axes.plot(watts, [1e3 * here.value] * 2, color=COLOURS[3], linewidth=3,
-                      label="this processor, by a model")
+                      label="this CPU, by a model")
         axes.set_xscale("log")
         axes.set_xlim(right=4 * max(device.watts for device in devices))
         axes.set_yscale("log")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.expectation import Expectation
 
-_BUSY = "Something else used the processors meanwhile, or they are two threads of one core."
+_BUSY = "Something else used the cores meanwhile, or two cores here are two threads of one."
 
 BATCH_COUNTS = Expectation(
     "batch-counts",
@@ -16,7 +16,7 @@ BATCH_COUNTS = Expectation(
 LONG_MESSAGES = Expectation(
     "long-messages",
     "An all-reduce of 64 MiB takes {ratio:,.0f} times as long as one of 16 bytes: more than 20 times.",
-    "Here a short message takes nearly as long as a long one: the processes wait for their turn on a processor. "
+    "Here a short message takes nearly as long as a long one: the processes wait for their turn on a core. "
     + _BUSY, lambda ratio: ratio > 20)
 
 TWO_NUMBERS = Expectation(
@@ -34,7 +34,7 @@ EXCHANGE_SHOWS = Expectation(
 
 PREDICTED = Expectation(
     "predicted", "The predicted steps are off by {comparison:.0%} in the median, less than 50 %.",
-    "Two processes do not get two whole processors here, or the machine changed its speed in a way that the steps "
+    "Two processes do not get two whole cores here, or the machine changed its speed in a way that the steps "
     "beside did not show. " + _BUSY, lambda comparison: comparison < 0.5)
 
 CONVOLUTIONS_GAIN_MORE = Expectation(
@@ -58,7 +58,7 @@ BACKENDS_AGREE = Expectation(
     "backends-agree",
     "The two emulated links agree: namespaces take {least:.2f} to {most:.2f} times as long as the hook, within a "
     "factor of 2.5.",
-    "The process that moves the packets got too little of the processors here; trust the hook more.",
+    "The process that moves the packets got too little of the cores here; trust the hook more.",
     lambda least, most: least > 0.4 and most < 2.5)
 
 FAR_IS_SLOWER = Expectation(

@@ -314,6 +314,13 @@ def table(logs: Mapping[str, Log]) -> TextTable:
     return TextTable(("scenario", "queries", "samples a second", "p50", "p90", "p99", "LoadGen says", "because"), rows)
 
 
+def needed_table() -> TextTable:
+    """Return how many queries LoadGen's rule asks for before a percentile counts, by how many were late."""
+    return TextTable(("late", "queries for p99", "for p99.9"), [
+        (late, f"{predicted.queries_needed(late):,}", f"{predicted.queries_needed(late, 0.999):,}")
+        for late in (0, 1, 5, 20)])
+
+
 def counted_again(logs: Mapping[str, Log]) -> tuple[TextTable, float | None]:
     """Return percentiles by our own count beside LoadGen's, and how far they lie apart at the most, as a fraction."""
     pairs = {scenario: [(log.percentile(share), log.reported(share)) for share in (50, 90, 99)]

@@ -17,7 +17,7 @@ LARGE_PRODUCTS = Expectation(
 
 CACHE = Expectation(
     "cache", "The nearest cache is read faster than memory: {times:.1f} times as fast.",
-    "Adding numbers up takes longer here than fetching them, as on a processor without vector instructions or on one "
+    "Adding numbers up takes longer here than fetching them, as on a CPU without vector instructions or on one "
     "core of many, so that caches cannot show; or a neighbour held the cache.",
     lambda times: times > 1)
 

@@ -150,10 +150,9 @@ def _fetching(timed: DriftCorrected, kind: str, layout: str, curves: dict, missi
             curves[keys[COLD]] = [[1, timed(sample)]]
         with sampler(batches, READERS, COLD) as sample:
             curves[keys[COLD]].append([READERS, timed(sample)])
-    except NoColdReads as trouble:
-        missing[keys[COLD]] = str(trouble)
-    except LoaderFailed:  # that is said of preparing, which has no other way
-        pass
+    except (NoColdReads, LoaderFailed) as trouble:
+        if keys[COLD] not in curves:  # else one reader has to do
+            missing[keys[COLD]] = str(trouble)
 
 
 def _preparing(timed: DriftCorrected, kind: str, layout: str, curves: dict, missing: dict) -> None:

@@ -69,7 +69,7 @@ def calibrate(device: torch.device) -> Calibration:
     corrected, curves, missing = drift.DriftCorrected(sessions.reference(), _BUDGET, SECONDS), {}, {}
     for done, (label, threads) in enumerate({ONE: 1, ALL: all_threads()}.items()):
         if label == ALL and threads == 1:
-            missing = {key: "There is one processor: one thread is all." for key in KEYS if label in key}
+            missing = {key: "There is one core: one thread is all." for key in KEYS if label in key}
             break
         report(done / 2, f"Calibrating: layers and networks {label}")
         with devices.threads(threads):

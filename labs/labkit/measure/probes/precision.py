@@ -75,7 +75,7 @@ def calibrate(device: torch.device) -> Calibration:
 
 def _absent(place, device) -> str:
     if place == ALL and all_threads() == 1:
-        return "There is one processor: one thread is all."
+        return "There is one core: one thread is all."
     return "There is no GPU here that PyTorch can use." if place == GPU and device.type == "cpu" else ""
 
 
@@ -105,7 +105,7 @@ def refusal(dtype: str, device: torch.device) -> str:
     """
     if dtype == "tf32" and not devices.has_tf32(device):
         return "Only NVIDIA's GPUs have tf32, from the Ampere generation on."
-    where = "processor" if device.type == "cpu" else "GPU"
+    where = "CPU" if device.type == "cpu" else "GPU"
     try:
         usual, taken = (_quickest(name, device) for name in ("fp32", dtype))
     except (RuntimeError, TypeError, NotImplementedError) as trouble:

@@ -103,5 +103,5 @@ def _with_tf32(sample, on):
 
 def _reason(name, device, refusal) -> str:
     said = str(refusal).strip().splitlines()
-    return f"PyTorch cannot multiply {name} matrices on this {'processor' if device.type == 'cpu' else 'GPU'}" + (
+    return f"PyTorch cannot multiply {name} matrices on this {'CPU' if device.type == 'cpu' else 'GPU'}" + (
         f" ({said[0][:120]})." if said else ".")
