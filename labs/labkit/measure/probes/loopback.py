@@ -23,6 +23,9 @@ from labkit.timing.drift import DriftCorrected, thinned
 if TYPE_CHECKING:  # the receiver starts without it
     import torch
 
+if TYPE_CHECKING:  # the process that receives starts at once without it
+    import torch
+
 SECONDS = 9  # about how long it takes
 KEYS = (("message",),)
 SIZES = tuple(4**k for k in range(14))  # bytes: 1 B to 64 MiB
