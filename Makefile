@@ -40,7 +40,7 @@ bench: html
 	$(BIN)/python tools/bench.py
 
 record: $(STAMP)
-	$(BIN)/labkit validate --again --record data/measured/predictions.csv
+	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from labkit import validate
+from labkit.machine import save
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def _run(arguments: list[str] | None) -> int:
     check.add_argument("--again", action="store_true", help="calibrate this machine anew before")
     check.add_argument("--record", type=Path, metavar="FILE", help="write every point to a CSV file "
                        "as well; what it holds of other labs stays")
+    check.add_argument("--profile", type=Path, metavar="FILE", help="write what the calibration found as well")
     check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
     doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
     doctor.add_argument("--json", action="store_true", help="for a program")
@@ -41,8 +43,8 @@ def _run(arguments: list[str] | None) -> int:
     if options.command == "doctor":
         return examine(options.json)
     if options.published:
-        if options.labs or options.again or options.record:
-            parser.error("--published reads a table and measures nothing: give it no lab, --again or --record")
+        if options.labs or options.again or options.record or options.profile:
+            parser.error("--published reads a table and measures nothing: give it no lab and no other option")
         return published_scaling(options.published)
     try:
         labs = validate.chosen(options.labs)
@@ -52,6 +54,12 @@ def _run(arguments: list[str] | None) -> int:
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
+    if options.profile:
+        try:
+            save(here, options.profile)
+        except OSError as trouble:
+            print(f"The profile cannot be written to {options.profile}: {trouble.strerror}.", file=sys.stderr)
+            return 2
     print(here)
     print(validate.HEADING)
     found = []

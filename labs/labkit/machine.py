@@ -24,15 +24,16 @@ from types import ModuleType
 from filelock import FileLock, Timeout
 
 from labkit import cache, effort
-from labkit.data import package_folder
+from labkit.data import data_folder, package_folder
 from labkit.progress import Cancelled
 from labkit.specs.calibration import CONTENDED, DRIFTED, Calibration
 from labkit.timing.clock import Contention
 from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 5  # raise it when a probe changes: older profiles are then measured again
+PROFILE_VERSION = 6  # raise it when a probe changes: older profiles are then measured again
 FRESH_DAYS = 30
+COURSE = data_folder() / "measured" / "machine.json"  # the profile of the machine of `data/measured`
 _LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet
 _TRIES = 3  # times that a part is measured, where it was disturbed each time
 _PATIENCE = 180  # seconds to wait for another process that calibrates; a calibration takes a minute at most
@@ -276,18 +277,20 @@ def _calibrate(path: Path, kept: Machine, modules: dict[str, ModuleType]) -> Mac
 
 
 def _measured(name: str, module: ModuleType, device, before: Calibration | None) -> Calibration:
-    """Return what a probe measures; where it fails for whatever reason, that it did, for this session alone."""
+    """Return what a probe measures; where it fails for whatever reason, what it found before or on another machine."""
     try:
         found = replace(module.calibrate(device), effort=effort.current())
     except Cancelled:
         raise
     except Exception as trouble:
         reason = f"{type(trouble).__name__}: {trouble}".strip().rstrip(":")
-        warnings.warn(f"The probe '{name}' failed ({reason}). What needs it is left out in this session.", stacklevel=2)
         if before is not None:
+            warnings.warn(f"The probe '{name}' failed ({reason}). What it found earlier holds on.", stacklevel=2)
             return before
-        return replace(Calibration.unavailable(module.KEYS, f"its probe failed ({reason})."), failed=True,
-                       effort=effort.current())
+        lender = load(COURSE)
+        warnings.warn(f"The probe '{name}' failed ({reason}). In this session its predictions are those for another "
+                      f"machine, {lender.name}: expect them to be far off.", stacklevel=2)
+        return replace(lender.calibrations[name], lent=True, effort=effort.current())
     if not (found.disturbed and before is not None and before.disturbed):
         return found
     usable = [found, before] if effort.at_least(before.effort, found.effort) else [found]
@@ -297,8 +300,8 @@ def _measured(name: str, module: ModuleType, device, before: Calibration | None)
 def save(machine: Machine, path: Path) -> None:
     """Write a profile, whole or not at all; raises `OSError` when the folder cannot be written or is full."""
     content = {"profile_version": PROFILE_VERSION, **vars(machine),
-               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.failed}}
-    cache.write_atomically(path, json.dumps(content, indent=1).encode())
+               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.lent}}
+    cache.write_atomically(path, json.dumps(content).encode())
 
 
 def load(path: Path) -> Machine:

@@ -117,6 +117,11 @@ def notebook(lab):
     assert not found
 
 
+def test_the_stills_for_readers_without_a_kernel_are_out_of_sight(notebook):
+    stills = notebook.page.locator(".labkit-export").all()
+    assert len(stills) == 4 and not any(still.is_visible() for still in stills)
+
+
 def test_the_kernel_follows_the_sliders_and_they_follow_the_kernel(notebook):
     notebook.choose(nodes=4)
     slider = notebook.explorer.get_by_label("Nodes", exact=True)

@@ -1,4 +1,4 @@
-"""What several modules need, made once: pictures, and a network that has learned from them."""
+"""The least effort, and what several modules need, made once: pictures, and a network that has learned from them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import pytest
 import torch
 
 from labkit import device as devices
+from labkit import effort
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import train
+
+
+@pytest.fixture(scope="session", autouse=True)
+def least_effort():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(effort.VARIABLE, effort.QUICK)
+        yield
 
 
 @pytest.fixture(scope="session")

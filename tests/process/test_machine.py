@@ -12,14 +12,14 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from quiet_machine import quiet_machine
 
-from labkit import effort, machine
+from labkit import machine
 from labkit.labs.cats import experiments as step
 
 MEASURE = """
 import pathlib, sys, time
 from importlib import import_module
 import fakes
-from labkit import effort, machine
+from labkit import machine
 _, enough, probe, *again = sys.argv
 module = import_module(f"labkit.measure.probes.{probe}")
 def calibrate(device):
@@ -94,7 +94,6 @@ def test_whoever_waits_too_long_goes_on_with_a_word_and_a_killed_process_blocks_
 @quiet_machine
 def test_a_real_calibration_predicts_times_that_grow(quiet, tmp_path, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path))
-    monkeypatch.setenv(effort.VARIABLE, effort.QUICK)
     monkeypatch.setattr(machine, "_known", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a busy machine may be told so

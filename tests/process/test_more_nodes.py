@@ -16,8 +16,7 @@ from labkit.predict.data_parallel import COMPUTING, EXPOSED, SLOWEST, STRONG
 pytestmark = pytest.mark.skipif(not room(2), reason="needs two processors and torch.distributed")
 
 
-def test_steps_are_measured_by_one_pool_in_a_session(monkeypatch):
-    monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
+def test_steps_are_measured_by_one_pool_in_a_session():
     steps = lab.step_time(fakes.machine())
     point = dict(batch=16, scaling=STRONG, what="cats, width 12", round_trip=0, rate=lab.FASTEST)
     with steps.session():

@@ -216,6 +216,7 @@ def test_a_run_whose_log_is_cut_off_fails_with_words(file, monkeypatch):
 
 @needs_loadgen
 @pytest.mark.slow
+@quiet_machine
 def test_points_are_measured_at_the_calibrated_pace(here):
     point = {**asked.rates(here).start, "scenario": OFFLINE, "width": 16}
     for outcome in (asked.rates(here, seconds=0.2).measure(**point),

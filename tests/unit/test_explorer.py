@@ -406,7 +406,8 @@ while explorer.job["state"] in ("idle", "running"):
     assert len(states[0]["dots"]) == 1
     assert states[0]["live"] is True
     assert "vega" in states[0]["_esm"]
-    assert "application/vnd.jupyter.widget-view+json" in client.nb.cells[0].outputs[0].data
+    still, view = (output.data for output in client.nb.cells[0].outputs[:2])
+    assert "application/vnd.jupyter.widget-view+json" in view and "<img" in still["text/html"]
 
 
 # The bundle

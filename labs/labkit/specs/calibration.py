@@ -17,6 +17,7 @@ from labkit import effort as efforts
 CostCurve = list[list[float]]  # [[work, seconds], …], work rising; what work is, each probe's `calibrate` says
 Key = tuple[str | int, ...]  # of a curve: ("train", "conv16", 4)
 CONTENDED = 0.15  # share of the processors' time, used by others, above which what was measured is not clean
+LENT = 5.0  # how much less certain a prediction is that was made for another machine
 DRIFTED = 1.5  # a speed that changed by more than this factor makes predictions worse than they usually are
 
 
@@ -34,7 +35,8 @@ class Calibration:
         battery: whether the machine ran on its battery.
         effort: with which it was measured: `labkit.effort.LEVELS`.
         tries: how often it has been measured because it was disturbed before.
-        failed: whether the probe itself failed: then it holds for this session alone.
+        lent: whether the probe failed here, so that it is what another machine was measured to take: then it holds for
+            this session alone.
     """
 
     curves: dict[Key, CostCurve]
@@ -46,7 +48,7 @@ class Calibration:
     battery: bool = False
     effort: str = efforts.USUAL
     tries: int = 1
-    failed: bool = False
+    lent: bool = False
 
     @classmethod
     def unavailable(cls, keys: Iterable[Key], reason: str) -> Calibration:
@@ -67,7 +69,7 @@ class Calibration:
         as it goes, a part remains: at a drift of 48, predictions were off by up to 195 %, and not by 25.
         """
         drifted = max(self.drift / DRIFTED, 1.0) ** 0.6
-        return drifted / (1 - min(max(self.contention - CONTENDED, 0.0), 0.8))
+        return drifted / (1 - min(max(self.contention - CONTENDED, 0.0), 0.8)) * (LENT if self.lent else 1)
 
     def curve(self, *key: str | int) -> CostCurve:
         """Return the curve with a key; raises `ValueError` with the reason where it could not be measured."""

@@ -24,6 +24,7 @@ _WINDOW = 0.12  # seconds: the processor's own counters tick every 10 ms, so a s
 _TURN = 0.03  # seconds: long enough for caches to fill again after the other call's turn
 _NOT_BUSY = ("idle", "iowait", "guest", "guest_nice", "irq", "softirq", "interrupt", "dpc")  # or counted elsewhere too
 _LEAST, _LEAST_SYNCED = 50e-6, 2e-3  # seconds of a sample: long against the clock, or against waiting for a GPU
+_LONG = 0.01  # seconds of a call that is warm after the second
 _FEWEST = 7  # samples: fewer give no 95 % interval for a median
 
 
@@ -199,8 +200,10 @@ def _sample(call, repeats, sync) -> float:
 
 
 def _warm_up(call, sync) -> int:
-    """Call a few times; return how many calls a sample needs to be long against the clock's own cost."""
-    seconds = min(_sample(call, 1, sync) for _ in range(3))
+    """Call two or three times; return how many calls a sample needs to be long against the clock's own cost."""
+    seconds = min(_sample(call, 1, sync) for _ in range(2))
+    if seconds < _LONG:
+        seconds = min(seconds, _sample(call, 1, sync))
     return max(1, math.ceil((_LEAST_SYNCED if sync else _LEAST) / max(seconds, 1e-9)))
 
 

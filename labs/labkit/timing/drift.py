@@ -97,6 +97,12 @@ class DriftCorrected:
         )
 
 
+def thinned(works: Iterable[float]) -> list[float]:
+    """Return every other amount, and the last, with quick effort; all of them with more."""
+    works = list(works)
+    return effort.pick(quick=works[:-1][::2] + works[-1:], usual=works, long=works)
+
+
 def suspects(curve: CostCurve) -> list[int]:
     """Return the points that a disturbance must have slowed.
 

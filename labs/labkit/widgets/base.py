@@ -4,7 +4,7 @@ With a kernel a `LabWidget` is an ordinary anywidget. While the book is built (`
 opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state,
 compressed, and three lines of script that fetch the shared module and render it into the page. Where scripts may not
 run, in a sandboxed frame or under a strict policy, a picture and words stay, and a line that says how to get the live
-page.
+page. Of a notebook with a kernel, what is exported or opened later holds the same picture and words.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 import anywidget
 import comm
+from IPython.display import display
 from traitlets import Bool, Unicode, default
 
 _HERE = Path(__file__).parent
@@ -122,6 +123,15 @@ class LabWidget(anywidget.AnyWidget):
         if picture is None:
             return f"<p>{text}</p>"
         return f'<img alt="{text}" style="max-width: 100%" src="data:image/svg+xml,{quote(picture)}">'
+
+    def _ipython_display_(self):
+        """Show the widget; with a kernel, behind a still for whoever reads the notebook without: style.css hides it."""
+        if not in_book():
+            still = f'<div class="labkit-export">{self._fallback(self.picture())}</div>'
+            display({"text/html": still, "text/plain": self.text()}, raw=True)
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        display(data, metadata=metadata, raw=True)
 
     def _repr_mimebundle_(self, **kwargs):
         if not in_book():

@@ -33,9 +33,9 @@ STEPS = {"loose files, no worker": dict(LOCAL, workers=0, each=2000), "loose fil
          **{f"{layout}, 2 workers": dict(LOCAL, layout=layout, workers=2) for layout in FORMATS[1:]},
          "mixed shards, 2 workers": dict(LOCAL, kind=MIXED, layout=SHARDS, workers=2),
          "loose files, slow accelerator": dict(LOCAL, workers=2, each=200)}
-OVER_LINK = [dict(FAR, layout=layout, readers=readers) for layout, readers in (
-    (FILES, 1), (FILES, 8), (SHARDS, 1), (SHARDS, 4), (MAP, 1), (formats.PARQUET, 1))]
-OVER_LINK += [dict(FAR, kind=MIXED, layout=layout) for layout in (FILES, SHARDS)]
+OVER_LINK = [dict(FAR, kind=kind, layout=layout, readers=readers) for kind, layout, readers in (
+    (PICTURES, FILES, 1), (PICTURES, FILES, 8), (PICTURES, SHARDS, 1), (MIXED, FILES, 1), (PICTURES, SHARDS, 4),
+    (PICTURES, MAP, 1), (PICTURES, formats.PARQUET, 1), (MIXED, SHARDS, 1))]
 
 
 def state(machine: Machine) -> str:

@@ -15,7 +15,7 @@ import torch
 from labkit.distributed import pool
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 16  # about how long it takes
 PROCESSES = 2
@@ -42,7 +42,7 @@ def calibrate(device: torch.device) -> Calibration:
         with session() as all_reduce:
             timed = DriftCorrected(partial(all_reduce, REFERENCE), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: all-reduce between two processes")
-            return timed.calibration({("sum",): timed.curve(SIZES, lambda size: partial(all_reduce, size))})
+            return timed.calibration({("sum",): timed.curve(thinned(SIZES), lambda size: partial(all_reduce, size))})
     except (OSError, pool.WorkerFailed) as trouble:
         return Calibration.unavailable(KEYS, f"The two processes could not work together: {trouble}")
 

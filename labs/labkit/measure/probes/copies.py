@@ -10,7 +10,7 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 2  # about how long it takes
 DIRECTIONS = ("to the GPU", "from the GPU")
@@ -30,7 +30,7 @@ def calibrate(device: torch.device) -> Calibration:
     timed = DriftCorrected(sampler(DIRECTIONS[0], REFERENCE, device))
     report(0, "Calibrating: copies to the GPU and back")
     return timed.calibration({
-        (direction,): timed.curve(SIZES, lambda size, direction=direction: sampler(direction, size, device))
+        (direction,): timed.curve(thinned(SIZES), lambda size, direction=direction: sampler(direction, size, device))
         for direction in DIRECTIONS})
 
 

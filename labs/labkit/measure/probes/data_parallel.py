@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import DriftCorrected, share
+from labkit.timing.drift import DriftCorrected, share, thinned
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -219,9 +219,8 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            batches = [batch for batch in effort.pick(quick=BATCHES[::2] + BATCHES[-1:], usual=BATCHES, long=BATCHES)
-                       if batch * flop <= LARGEST]
-            found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
+            batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
+            found[how, name, width] = timed.curve(thinned(batches), lambda batch, name=name, width=width: sampler(
                 there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 

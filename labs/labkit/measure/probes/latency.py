@@ -76,11 +76,12 @@ def calibrate(device: torch.device) -> Calibration:
             for key, layer in _LAYERS.items():
                 if label in key:
                     curves[key] = corrected.curve(
-                        BATCHES, lambda batch, layer=layer: clock.sampler(operators.inference(*layer, batch, CPU)))
+                        drift.thinned(BATCHES),
+                        lambda batch, layer=layer: clock.sampler(operators.inference(*layer, batch, CPU)))
         with tempfile.TemporaryDirectory() as folder:
             for width in WHOLE:
                 network = _network(width, threads, folder)
-                curves[RUNTIME, label, width] = corrected.curve(BATCHES, network.sampler)
+                curves[RUNTIME, label, width] = corrected.curve(drift.thinned(BATCHES), network.sampler)
     with devices.threads(all_threads()):
         curves["product",] = [[2 * side**3, corrected(products.sampler("fp32", side, CPU))] for side in _PRODUCTS]
         curves["read",] = [[size, corrected(memory.reader(size, CPU))] for size in _READS]

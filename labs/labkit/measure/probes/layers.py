@@ -17,7 +17,7 @@ from labkit.models.networks.dense import DenseNet
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected, timed
+from labkit.timing.drift import DriftCorrected, thinned, timed
 
 SECONDS = 9  # about how long it takes
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
@@ -42,7 +42,7 @@ def calibrate(device: torch.device) -> Calibration:
     curves = {}
     for done, width in enumerate(WIDTHS):
         report(done / len(WIDTHS), f"Calibrating: layers of {width} neurons")
-        batches, one = [batch for batch in BATCHES if 2 * batch * width**2 <= LARGEST], 4 * width**2
+        batches, one = [batch for batch in thinned(BATCHES) if 2 * batch * width**2 <= LARGEST], 4 * width**2
         layers = [DenseNet(width).to(device) for _ in range(SETS[-1] // one if width in FAR_WIDTHS else 1)]
 
         def seconds(count, batch, width=width, layers=layers):
@@ -50,7 +50,7 @@ def calibrate(device: torch.device) -> Calibration:
 
         near = curves["near", width] = [[batch, seconds(1, batch)] for batch in batches]
         if len(layers) > 1:
-            climb = [[size, seconds(size // one, 1)] for size in SETS if size >= 2 * one]
+            climb = [[size, seconds(size // one, 1)] for size in thinned(SETS) if size >= 2 * one]
             curves["climb", width] = [[one, near[0][1]], *climb]
             curves["far", width] = [[1, climb[-1][1]], *([batch, seconds(None, batch)] for batch in batches[1:])]
     return corrected.calibration(curves)

@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
-
-import torch
+from typing import TYPE_CHECKING
 
 from labkit.processes import Helper, HelperFailed, say
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
+
+if TYPE_CHECKING:  # the receiver starts without it
+    import torch
+
+if TYPE_CHECKING:  # the process that receives starts at once without it
+    import torch
 
 SECONDS = 9  # about how long it takes
 KEYS = (("message",),)
@@ -42,7 +47,7 @@ def calibrate(device: torch.device) -> Calibration:
         with session() as message:
             timed = DriftCorrected(partial(message, REFERENCE), budget=_BUDGET, seconds=SECONDS)
             report(0, "Calibrating: messages over loopback TCP")
-            return timed.calibration({("message",): timed.curve(SIZES, lambda size: partial(message, size))})
+            return timed.calibration({("message",): timed.curve(thinned(SIZES), lambda size: partial(message, size))})
     except (OSError, HelperFailed) as trouble:
         return Calibration.unavailable(KEYS, f"Two processes cannot talk over the loopback interface ({trouble}). A "
                                         "firewall or a sandbox may forbid it.")

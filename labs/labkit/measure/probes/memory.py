@@ -14,7 +14,7 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 7  # about how long it takes
 KEYS = (("read",), ("triad",))
@@ -37,8 +37,8 @@ def calibrate(device: torch.device) -> Calibration:
     timed = DriftCorrected(reference(device), budget=_BUDGET, seconds=SECONDS)
     report(0, "Calibrating: caches and memory")
     sets = [size for size in SETS if size <= devices.memory(device) * _SHARE]
-    numbers = torch.rand(sets[-1] // 4, device=device)
-    curve = timed.curve(sets, lambda size: reader(size, device, numbers))
+    numbers = torch.ones(sets[-1] // 4, device=device)
+    curve = timed.curve(thinned(sets), lambda size: reader(size, device, numbers))
     largest = _fitting(device)
     return timed.calibration({("read",): curve, ("triad",): [[largest, timed(triad(largest, device))]]})
 
@@ -64,7 +64,7 @@ def reader(size: int, device: torch.device, numbers: torch.Tensor | None = None)
     """
     threads = torch.get_num_threads() if device.type == "cpu" else 1
     passes = max(1, _PASSES[device.type] // size)
-    numbers = torch.rand(size // 4, device=device) if numbers is None else numbers
+    numbers = torch.ones(size // 4, device=device) if numbers is None else numbers
     rows = again_and_again(numbers[: size // 4], threads, passes)
     sums = torch.empty(threads, passes, device=device)
     sample = clock.fastest(clock.sampler(lambda: torch.sum(rows, dim=2, out=sums), devices.sync(device)))

@@ -17,7 +17,7 @@ from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.network import probed_channels
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 20  # about how long it takes
 BATCHES = (1, 2, 8, 32, 128, 512)
@@ -53,7 +53,7 @@ def calibrate(device: torch.device) -> Calibration:
         for mode, call in (("infer", inference), ("train", learning)):
             batches = [b for b in BATCHES if b * 18 * in_channels * out_channels * (side // 2) ** 2 <= LARGEST]
             curves[mode, kind, probed_channels(kind, in_channels, out_channels)] = timed.curve(
-                batches, lambda batch, call=call, layer=(kind, in_channels, out_channels, side): clock.sampler(
+                thinned(batches), lambda batch, call=call, layer=(kind, in_channels, out_channels, side): clock.sampler(
                     call(*layer, batch, device), sync))
     curves["optimiser",] = [[count, timed(clock.sampler(update(count, device), sync))] for count in _PARAMETERS]
     return timed.calibration(curves)

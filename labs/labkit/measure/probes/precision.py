@@ -21,7 +21,7 @@ from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, GPU, ONE
 from labkit.specs.network import probed_channels
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected, timed
+from labkit.timing.drift import DriftCorrected, thinned, timed
 
 REFERENCE = "reference"
 SECONDS = 22  # about how long it takes
@@ -89,7 +89,7 @@ def _at(place, device) -> Calibration:
                 continue
             for layer in _LAYERS:
                 curves[place, dtype, layer[0], probed_channels(*layer[:3])] = corrected.curve(
-                    BATCHES, lambda batch, layer=layer, dtype=dtype: clock.sampler(
+                    thinned(BATCHES), lambda batch, layer=layer, dtype=dtype: clock.sampler(
                         operators.learning(*layer, batch, device, dtype), sync))
             curves[place, dtype, "optimiser"] = [
                 [count, corrected(clock.sampler(operators.update(count, device, dtype), sync))] for count in PARAMETERS]
@@ -118,8 +118,8 @@ def refusal(dtype: str, device: torch.device) -> str:
 
 
 def _quickest(dtype, device) -> float:
-    call = operators.learning(*_TRIED, device, dtype)
-    return min(clock.sampler(call, devices.sync(device))() for _ in range(3))
+    sample = clock.sampler(operators.learning(*_TRIED, device, dtype), devices.sync(device))
+    return min(sample() for _ in range(2))
 
 
 def seconds(dtype: str, width: int, batch: int, threads: int | None, calibration: Calibration, *,

@@ -13,7 +13,7 @@ from labkit import device as devices
 from labkit.progress import report
 from labkit.specs.calibration import Calibration, CostCurve
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 10  # about how long it takes
 FORMATS = ("fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8")
@@ -48,7 +48,7 @@ def calibrate(device: torch.device) -> Calibration:
 
 def _curve(name, device, timed) -> CostCurve:
     samples, before, taken = {}, 1, 0.0
-    for side in SIDES[device.type]:
+    for side in thinned(SIDES[device.type]):
         if taken * (side / before) ** 3 > LONGEST:
             break
         sample = samples[2 * side**3] = sampler(name, side, device)

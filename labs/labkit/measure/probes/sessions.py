@@ -19,7 +19,7 @@ from labkit.runtimes.onnx_session import SIDE, Network
 from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ONNX_FORMATS
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected, timed
+from labkit.timing.drift import DriftCorrected, thinned, timed
 
 SECONDS = 12  # about how long it takes
 WIDTHS = (4, 8, 16, 32, 64)
@@ -39,7 +39,7 @@ def calibrate(device: torch.device) -> Calibration:
         for done, (dtype, width) in enumerate(KEYS):
             report(done / len(KEYS), f"Calibrating: ONNX Runtime, {dtype}, {width} channels")
             network = Network(file(dtype, width, folder))
-            curves[dtype, width] = corrected.curve(BATCHES, network.sampler)
+            curves[dtype, width] = corrected.curve(thinned(BATCHES), network.sampler)
         return corrected.calibration(curves)
 
 

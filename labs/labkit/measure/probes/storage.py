@@ -11,6 +11,7 @@ controller's own memory or a virtual machine's host, may still cache: nobody ins
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import mmap
@@ -31,7 +32,7 @@ import torch
 from labkit import cache
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
@@ -66,7 +67,7 @@ def calibrate(device: torch.device, state: str = "cold", patterns: Sequence[str]
         with session(state) as read:
             timed = DriftCorrected(lambda: read(REFERENCE, "random"), budget=_BUDGET, seconds=SECONDS)
             report(0, f"Calibrating: {state} reads")
-            return timed.calibration({(pattern,): timed.curve(BLOCKS, partial(partial, read, pattern=pattern))
+            return timed.calibration({(pattern,): timed.curve(thinned(BLOCKS), partial(partial, read, pattern=pattern))
                                       for pattern in patterns})
     except NoColdReads as trouble:
         return Calibration.unavailable(keys, str(trouble))
@@ -170,42 +171,41 @@ def evict(folder: Path) -> float:
         OSError: a file cannot be opened.
     """
     _refuse_memory(folder)
-    if not (hasattr(os, "posix_fadvise") and hasattr(os, "RWF_NOWAIT")):
+    if not hasattr(os, "posix_fadvise") or sys.platform != "linux":
         raise NoColdReads("Python cannot drop files from the page cache of this operating system, and see that they "
                           "are gone: that takes Linux.")
-    files = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    pages, left = sum(-(-size // _LOOK) for size in files.values()), dict.fromkeys(files, 1)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    share = 1.0
     for _ in range(_DROPS):  # a page that another processor has just handled stays the first time
-        left = {path: kept for path in left if (kept := _drop(path, files[path]))}
-    share = sum(left.values()) / max(pages, 1)
-    if share > _KEPT:
-        raise NoColdReads(f"This file system keeps {share:.0%} of what it is asked to drop from memory.")
-    return share
+        for path in files:
+            file = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
+        found = [_in_memory(path) for path in files[::1 + len(files) // _LOOKS]]
+        share = sum(kept for kept, _ in found) / max(sum(pages for _, pages in found), 1)
+        if share <= _KEPT:
+            return share
+    raise NoColdReads(f"This file system keeps {share:.0%} of what it is asked to drop from memory.")
 
 
-def _drop(path: Path, size: int) -> int:
-    """Drop a file from the page cache; return how many of the places that are looked at stay."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-        return sum(_in_memory(file, place) for place in range(0, size, _LOOK))
-    finally:
-        os.close(file)
-
-
-def _in_memory(file: int, place: int) -> bool:
-    try:
-        return os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT) > 0
-    except BlockingIOError:
-        return False
-    except OSError as trouble:
-        raise NoColdReads(f"This file system does not tell what it holds in memory ({trouble.strerror}).") from trouble
+def _in_memory(path: Path) -> tuple[int, int]:
+    """Return how many pages of a file are in the page cache, and how many it has; this reads none (mincore(2))."""
+    if not path.stat().st_size:
+        return 0, 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as mapped:
+        pages = -(-len(mapped) // mmap.PAGESIZE)
+        told, start = (ctypes.c_ubyte * pages)(), ctypes.c_char.from_buffer(mapped)
+        failed = ctypes.CDLL(None).mincore(ctypes.byref(start), ctypes.c_size_t(len(mapped)), told)
+        del start  # or the map cannot be closed
+    if failed:
+        raise NoColdReads("This system does not tell which files it holds in memory.")
+    return sum(page & 1 for page in told), pages
 
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _DROPS = 3  # times that a file is asked to go
 _KEPT = 0.1  # of pages: more may not stay in memory for a read to count as cold
-_LOOK = 2**18  # bytes between two looks at whether a file is in memory
+_LOOKS = 100  # files that are looked at
 _numbers = itertools.count(1)
 
 

@@ -71,7 +71,8 @@ class Grid:
         self._ratios = {name: column(lambda outcome, name=name: getattr(outcome, name)
                                      / (outcome.value if self._scaled else 1)) for name in ("low", "high")}
         self._bounds = {name: ratio * (self._value if self._scaled else 1) for name, ratio in self._ratios.items()}
-        self._check_readout()
+        if predicted:  # else no point has a readout
+            self._check_readout()
 
     def _check_readout(self) -> None:
         known = [*(axis.name for axis in self.experiment.axes), "value", "low", "high"]
