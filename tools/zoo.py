@@ -41,16 +41,26 @@ FILES = 256  # open files where they are few
 MEMORY = 2**31  # bytes where memory is small
 
 
+BREAK = """
+from labkit import machine
+def fail(device):
+    raise RuntimeError("the zoo made it fail")
+for name in machine._probes():
+    machine._probe(name).calibrate = fail
+"""  # a cell before a lab's first
+
+
 class Impossible(Exception):
     """A variant that cannot be made on this machine; the message says why."""
 
 
 @dataclass
 class Start:
-    """How a variant starts the process that runs a lab: variables (None takes one away), and a shell before it."""
+    """How a variant starts a lab: variables (None takes one away), a shell before its process, and a cell."""
 
     environment: dict[str, str | None]
     shell: str = ""
+    cell: str = ""
 
 
 @contextmanager
@@ -176,6 +186,11 @@ def read_only_home(stack: ExitStack) -> Start:
     return Start({"HOME": "/proc/sys", "CLUSTER_TO_EDGE_CACHE": None})
 
 
+def no_probe(stack: ExitStack) -> Start:
+    """Every probe that calibrates the machine fails."""
+    return Start({}, cell=BREAK)
+
+
 def plain(stack: ExitStack) -> Start:
     """This machine as it is."""
     return Start({})
@@ -183,7 +198,7 @@ def plain(stack: ExitStack) -> Start:
 
 VARIANTS: dict[str, Callable[[ExitStack], Start]] = {each.__name__: each for each in (
     plain, one_core, half_core, slow, no_vector, busy, omp1, bind, small_memory, no_net, few_files, no_home,
-    read_only_home)}
+    read_only_home, no_probe)}
 
 
 @dataclass(frozen=True)
@@ -211,6 +226,8 @@ class Line:
 def run(path: Path) -> tuple[float, list[dict], str]:
     """Run a notebook in this process's kernel; return seconds, its findings, and where and how it failed, or ""."""
     notebook, begin = nbformat.read(path, 4), time.monotonic()
+    if before := os.environ.get("ZOO_CELL"):
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(before))
     client = NotebookClient(notebook, timeout=CELL_S, kernel_name="python3",
                             resources={"metadata": {"path": str(path.parent)}})
     failed = ""
@@ -236,7 +253,7 @@ def on(variant: str, chosen: list[Lab], effort: str) -> Iterator[Line]:
         start = VARIANTS[variant](stack)
         inside = f"{start.shell or ':'}; exec \"$@\""
         changes = {"CLUSTER_TO_EDGE_CACHE": folder, "CLUSTER_TO_EDGE_EFFORT": effort, "ZOO": inside,
-                   **start.environment}
+                   "ZOO_CELL": start.cell, **start.environment}
         environment = {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
         for lab in chosen:
             answer = Path(folder) / "answer.csv"

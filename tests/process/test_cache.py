@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
+from another_python import another_python
 
 from labkit import cache
 
@@ -31,14 +31,8 @@ cache.write_atomically(Path(sys.argv[1]) / "file", slowly)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process an interrupt or a SIGKILL")
 @pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
 def test_a_process_ended_while_writing_leaves_no_half_file(how, tmp_path):
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    with child:
-        assert child.stdout.readline().strip() == b"writing"
+    with another_python(WRITER, tmp_path) as child:
+        assert child.stdout.readline() == "writing\n"
         child.send_signal(getattr(signal, how))
         child.wait(timeout=30)
     assert not (tmp_path / "file").exists()

@@ -214,12 +214,12 @@ def test_a_machine_without_networks_or_shared_memory_and_with_a_deep_folder_stil
 
 
 @posix
-def test_training_starts_within_seconds_and_a_rank_killed_in_mid_step_ends_the_others_and_is_named():
+def test_training_starts_and_a_rank_killed_in_mid_step_ends_the_others_and_is_named():
     begin = time.monotonic()
     with worker_pool(2) as found:
         processes = [psutil.Process(number) for number in found.ids]
         found.steps(SMALL, 1)
-        assert time.monotonic() - begin < 15  # about 3 s on a quiet machine
+        assert time.monotonic() - begin < END_S  # about 3 s on a quiet machine
         threading.Timer(0.3, processes[1].kill).start()
         begin = time.monotonic()
         with pytest.raises(WorkerFailed, match=r"^Rank 1: it was ended by signal 9"):

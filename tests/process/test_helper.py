@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import psutil
 import pytest
 import torch
+from another_python import another_python
 from quiet_machine import quiet_machine
 
 from labkit import device as devices
@@ -239,12 +237,6 @@ with ExitStack() as stack:
 """
 
 
-def parent(*probes):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen([sys.executable, "-c", PARENT, *probes], env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
 def ended(processes, seconds):
     """Whether all have ended within some seconds; who has not is killed."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
@@ -256,7 +248,7 @@ def ended(processes, seconds):
 @gloo
 @two_processors
 def test_no_helper_survives_a_parent_that_was_killed():
-    process = parent("loopback", "all_reduce")
+    process = another_python(PARENT, "loopback", "all_reduce")
     try:
         pids = process.stdout.readline().split()
         helpers = [psutil.Process(int(pid)) for pid in pids]
@@ -270,7 +262,7 @@ def test_no_helper_survives_a_parent_that_was_killed():
 @gloo
 @two_processors
 def test_no_rank_survives_a_parent_that_was_killed_before_they_met():
-    process = parent("all_reduce")
+    process = another_python(PARENT, "all_reduce")
     try:
         limit = time.monotonic() + 60
         while len(ranks := psutil.Process(process.pid).children(recursive=True)) < 2:

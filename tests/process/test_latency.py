@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import fakes
 import psutil
 import pytest
 import torch
+from another_python import another_python
 from quiet_machine import quiet_machine
 
-import labkit
 from labkit.labs.latency import experiments as lab
 from labkit.measure import cold_start, noisy_neighbour
 from labkit.measure.probes import latency
@@ -176,8 +173,7 @@ def test_neighbours_leave_when_their_parent_is_killed():
     code = ("import psutil, time\nfrom labkit.measure import noisy_neighbour\n"
             "with noisy_neighbour.busy(1):\n    print(psutil.Process().children()[0].pid, flush=True)\n"
             "    time.sleep(60)")
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": str(Path(labkit.__file__).parents[1])}) as parent:
+    with another_python(code) as parent:
         child = psutil.Process(int(parent.stdout.readline()))
         parent.send_signal(signal.SIGKILL)
         child.wait(10)

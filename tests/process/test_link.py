@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import signal
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
 
 import psutil
 import pytest
+from another_python import another_python
 from quiet_machine import quiet_machine
 
 from labkit.models.networks.cats import CatNet
@@ -162,11 +162,9 @@ with link.emulated_link(backend=backend) as way, Helper("labkit.offload.cloud", 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_killing_the_client_ends_the_link_and_the_cloud(backend, weights):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with ExitStack() as stack:
-        clients = {how: stack.enter_context(subprocess.Popen(
-            [sys.executable, "-c", CLIENT, backend, str(weights)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=environment)) for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)}
+        clients = {how: stack.enter_context(another_python(CLIENT, backend, weights))
+                   for how in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)}
         helpers = {how: [int(pid) for pid in client.stdout.readline().split()] for how, client in clients.items()}
         for how, client in clients.items():
             assert len(helpers[how]) == 2

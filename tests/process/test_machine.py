@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 import warnings
 from contextlib import ExitStack, contextmanager
 
 import pytest
+from another_python import another_python
 from quiet_machine import quiet_machine
 
 from labkit import machine
@@ -35,10 +33,7 @@ print("date", machine.this(probe, again=bool(again)).calibration(probe).date)
 @contextmanager
 def measuring(*arguments, output):
     """A process that measures with one probe, once nobody else does, until the file `enough` is there."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1",
-                   "PYTHONIOENCODING": "utf-8"}
-    with output.open("w") as file, subprocess.Popen([sys.executable, "-c", MEASURE, *map(str, arguments)], text=True,
-                                                    env=environment, stdout=file, stderr=subprocess.PIPE) as process:
+    with output.open("w") as file, another_python(MEASURE, *arguments, stdout=file) as process:
         try:
             yield process
         finally:

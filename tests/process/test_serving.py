@@ -17,6 +17,7 @@ import fakes
 import numpy as np
 import psutil
 import pytest
+from another_python import another_python
 from quiet_machine import quiet_machine
 
 from labkit.experiment import compare
@@ -199,8 +200,7 @@ with serving.standing(width=8) as (service, generator):
 
 
 def test_nothing_survives_a_parent_that_was_killed():
-    process = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    process = another_python(PARENT)
     try:
         helpers = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
         time.sleep(0.3)

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ import psutil
 import pytest
 import sandbox_jobs
 import torch
+from another_python import another_python
 from quiet_machine import quiet_machine
 from torch import nn
 
@@ -262,8 +262,7 @@ limits.run("sandbox_jobs", {"job": "wait", "seconds": 600}, memory=2**28, patien
 @linux
 def test_a_killed_parent_takes_the_process_with_it(tmp_path):
     told = tmp_path / "pid"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CONFINED_PID": str(told)}
-    parent = subprocess.Popen([sys.executable, "-c", CONFINE], env=environment)
+    parent = another_python(CONFINE, CONFINED_PID=str(told))
     try:
         limit = time.monotonic() + 30
         while not told.exists() or not told.read_text():
@@ -271,7 +270,7 @@ def test_a_killed_parent_takes_the_process_with_it(tmp_path):
             time.sleep(0.05)
     finally:
         parent.send_signal(signal.SIGKILL)
-        parent.wait()
+        parent.communicate()
     inside = int(told.read_text())
     while psutil.pid_exists(inside):
         assert time.monotonic() < limit

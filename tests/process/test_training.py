@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 
 import hand_written
 import pytest
 import torch
+from another_python import another_python
 from quiet_machine import quiet_machine
 
 from labkit import device as devices
@@ -68,9 +67,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot send one process an interrupt")
 def test_an_interrupt_ends_the_training_at_once_and_it_can_start_again():
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", ENDLESS], env=environment, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = another_python(ENDLESS, OMP_NUM_THREADS="1")
     try:
         assert process.stdout.readline().startswith("Epoch 1")
         process.stdout.readline()

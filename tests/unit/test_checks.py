@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 
 import fakes
 import numpy as np
@@ -128,6 +129,19 @@ def test_the_share_of_the_activations_is_asked_for_in_percent(capsys):
     assert result is False and "percent" in text
 
 
+def key(image):
+    return hash(image.to(torch.uint8).numpy().tobytes())
+
+
+@cache
+def every_kind() -> dict[int, int]:
+    """Return the class of each picture that `mended` may show."""
+    sets = [distribution_shift.pictures(coat) for coat in cats.COATS]
+    sets.append(cats.load(distribution_shift.CATS_A_COAT, seed=distribution_shift.SEED, balance=(0, 1, 1)))
+    return {key(image): truth for pictures in sets
+            for image, truth in zip(pictures.images, pictures.truth.tolist(), strict=True)}
+
+
 class Oracle(nn.Module):
     """Answers as it is told: what it says to each kind of picture, which it knows by heart."""
 
@@ -135,19 +149,11 @@ class Oracle(nn.Module):
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(1))
         self.wrong, self.always = wrong, always
-        self.known = {}
-        sets = [distribution_shift.pictures(coat) for coat in cats.COATS]
-        sets.append(cats.load(distribution_shift.CATS_A_COAT, seed=distribution_shift.SEED, balance=(0, 1, 1)))
-        for pictures in sets:
-            self.known.update(zip(map(self.key, pictures.images), pictures.truth.tolist(), strict=True))
-
-    @staticmethod
-    def key(image):
-        return hash(image.to(torch.uint8).numpy().tobytes())
+        self.known = every_kind()
 
     def forward(self, pictures):
         images = ((pictures + 1) * 127.5).round()
-        shown = [self.known[self.key(image)] for image in images]
+        shown = [self.known[key(image)] for image in images]
         answers = torch.tensor(shown if self.always is None else [self.always] * len(images))
         answers[: round(self.wrong * len(answers))] += 1
         return nn.functional.one_hot(answers % 3, 3).float()

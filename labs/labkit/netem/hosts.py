@@ -108,16 +108,10 @@ def _serve(door: str) -> None:
             pump.join(host.decode(), handles[0])
             visitor.sendall(b"k")
 
-    def obey(order):
-        if "link" in order:
-            pump.spec = LinkSpec(*order["link"])
-        pump.up = order.get("up", pump.up)
-        return {}
-
     doors.serve(door, connect)
     threading.Thread(target=pump.run, daemon=True).start()
     say({})
-    serve(obey)
+    serve(pump.obey)
     shutil.rmtree(Path(door).parent, ignore_errors=True)
 
 

@@ -65,6 +65,13 @@ class Pump:
                         with suppress(OSError):
                             os.write(sink, packet)
 
+    def obey(self, order: dict) -> dict:
+        """Take another link, `{"link": fields of a LinkSpec}`, or let nothing pass, `{"up": false}`, or all again."""
+        if "link" in order:
+            self.spec = LinkSpec(*order["link"])
+        self.up = order.get("up", self.up)
+        return {}
+
     def _read(self, device: int) -> bytes:
         """Return a packet, or nothing from a device whose network has gone, which leaves."""
         with suppress(OSError):

@@ -16,7 +16,6 @@ from contextlib import suppress
 
 from labkit.netem import door, namespaces
 from labkit.processes import say, serve
-from labkit.specs.link import LinkSpec
 
 EDGE, CLOUD = "192.0.2.1", "192.0.2.2"  # addresses reserved for examples (RFC 5737)
 
@@ -65,16 +64,9 @@ def main(folder: str) -> None:
     pump = namespaces.Pump()
     pump.join(EDGE, near)
     pump.join(CLOUD, far)
-
-    def obey(order):
-        if "link" in order:
-            pump.spec = LinkSpec(*order["link"])
-        pump.up = order.get("up", pump.up)
-        return {}
-
     threading.Thread(target=pump.run, daemon=True).start()
     say({})
-    serve(obey)
+    serve(pump.obey)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ VARIANTS = {
     "no_vector": "no vector instructions", "busy": "a busy neighbour on every core", "omp1": "OMP_NUM_THREADS=1",
     "bind": "OMP_PROC_BIND=true", "small_memory": "2 GiB of memory", "no_net": "no network",
     "few_files": "256 open files", "no_home": "no home and no user name", "read_only_home": "a read-only home",
+    "no_probe": "every probe fails",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from labkit.predict import step
 from labkit.predict.operators import interpolate, layer_time
-from labkit.specs.calibration import Calibration
+from labkit.specs.calibration import Calibration, best_rate
 from labkit.specs.execution import ALL, EAGER, ONE
 
 FLOOR, START, REST = "the floor", "starting and calling", "the rest"
@@ -45,7 +45,7 @@ def _on(calibration, prefix, width, batch) -> float:
 
 def floor(calibration: Calibration, width: int, batch: int) -> float:
     """Return the least seconds of a run: each layer at the best rate of products, or of reading out of the caches."""
-    flops, bandwidth = (max(work / time for work, time in calibration.curve(name)) for name in ("product", "read"))
+    flops, bandwidth = (best_rate(calibration.curve(name)) for name in ("product", "read"))
     return sum(step.floor(flops, bandwidth, "inference", width, batch).values())
 
 
