@@ -34,7 +34,7 @@ labs: $(STAMP)
 	$(BIN)/python -m pytest -p no:cacheprovider tests/labs
 
 browser: html
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/browser
+	$(BIN)/python -m pytest -n 2 tests/browser
 
 bench: html
 	$(BIN)/python tools/bench.py

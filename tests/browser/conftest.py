@@ -1,13 +1,33 @@
-"""A real browser and a real JupyterLab for the tests."""
+"""A real browser and a real JupyterLab for the tests, and which of them go together."""
 
 from __future__ import annotations
 
 import os
+import re
 from importlib.util import find_spec
 
 import pytest
 from chromium import launch
 from lab_server import lab_server
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Run the tests of a page of the book, or of the one notebook, in one process, which has it open.
+
+    The groups of xdist 3.8 have no effect under pytest 9.2, which no longer lets a test be renamed.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module, test = nodeid.split("::", 1)
+            page = re.search(r"\[(.+?)(-(light|dark)-\d+)?\]$", test)
+            if module.endswith("test_book.py") and page:
+                return page[1]
+            return module if module.endswith("test_live.py") else nodeid
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ import toy
 import labkit
 from labkit.units import quantity
 
-pytestmark = pytest.mark.xdist_group("one notebook")
-
 _CELLS = [
     f"""
 import sys

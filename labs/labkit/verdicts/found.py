@@ -244,7 +244,7 @@ CLAIMS = (
             "input {cite}`murray2021tfdata`.",
             "Where accelerators did wait, it was often for CPU cores and not for the disk; so it is with coded "
             "pictures on one computer (Lab 2.3).",
-            "On a computer's own solid-state drive, shards bring little over loose files (Lab 2.3).",
+            "On a computer's own solid-state drive, shards bring far less than over a link (Lab 2.3).",
         ),
         machines="Published results of MLPerf Storage, Microsoft and Google; in the lab, the machine that built this "
                  "book.",
