@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from labkit.experiment import Comparison, Outcome
     from labkit.models.datasets.cats import Pictures
 
+_STEP = 16  # of a colour's 256 levels: the pictures' noise hides it, and a sheet weighs half
+
 
 def contact_sheet(pictures: Pictures, columns: int = 12, titles: Sequence[str] | None = None) -> Figure:
     """Show pictures in rows, each with its title below it if there are titles.
@@ -34,7 +36,7 @@ def contact_sheet(pictures: Pictures, columns: int = 12, titles: Sequence[str] |
     sheet = np.zeros((rows * (size + gap + caption), columns * (size + gap), 4), np.uint8)
     for i, image in enumerate(pictures.images.permute(0, 2, 3, 1).numpy()):
         top, left = i // columns * (size + gap + caption), i % columns * (size + gap)
-        sheet[top : top + size, left : left + size, :3] = image
+        sheet[top : top + size, left : left + size, :3] = image // _STEP * _STEP + _STEP // 2
         sheet[top : top + size, left : left + size, 3] = 255
     with style():
         figure = plt.figure(figsize=(width, width * sheet.shape[0] / sheet.shape[1]))
