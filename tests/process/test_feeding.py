@@ -20,7 +20,7 @@ from labkit.machine import Machine
 from labkit.measure.probes import feeding as probe
 from labkit.specs.link import LinkSpec
 
-COUNT = 4 * BLOCK
+COUNT = 8 * BLOCK
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_shares_of_workers_are_the_whole(root):
 
 def test_too_many_workers_for_few_samples_are_refused_and_none_stays(root):
     before = set(psutil.Process().children())
-    with pytest.raises(LoaderFailed, match="too few for 12 workers") as kept, loading(
-            Batches(FILES, Folder(root / PICTURES / FILES)), 12) as run:
+    with pytest.raises(LoaderFailed, match="too few for 20 workers") as kept, loading(
+            Batches(FILES, Folder(root / PICTURES / FILES)), 20) as run:
         run(0.0, 1.0)
     assert kept.tb and set(psutil.Process().children()) <= before
 
@@ -133,7 +133,7 @@ def test_a_store_that_ends_is_a_failure_of_the_loader(root):
 
 def test_the_probe_holds_what_it_promises_and_points_are_measured(monkeypatch, tmp_path):
     monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
-    monkeypatch.setattr(probe, "COUNT", 4 * BLOCK)
+    monkeypatch.setattr(probe, "COUNT", 8 * BLOCK)
     probe.folder.cache_clear()
     calibration = probe.calibrate(torch.device("cpu"))
     calibration.check(probe.KEYS)

@@ -142,7 +142,7 @@ def test_a_full_disk_is_found_out_before_anything_is_written(tmp_path, monkeypat
 
 def test_drawing_ends_with_its_time_at_a_whole_block(tmp_path):
     formats.write(tmp_path / "set", PICTURES, 20 * BLOCK, seconds=0)
-    assert formats.about(Folder(tmp_path / "set" / FILES)) == (PICTURES, 4 * BLOCK)
+    assert formats.about(Folder(tmp_path / "set" / FILES)) == (PICTURES, 8 * BLOCK)
 
 
 def test_a_missing_package_leaves_its_format_out_and_says_which(tmp_path, monkeypatch):
@@ -168,7 +168,7 @@ def test_an_epoch_counts_whole_rounds_after_the_first():
     assert epoch(iter(range(9)), 2, 0.0, 10).batches == 6
     some = epoch(iter(range(40)), 4, 0.001, 0.0)
     assert some.batches == 4 and some.seconds >= 4 * 0.001 and some.waiting < some.seconds
-    assert epoch(iter(range(3)), 0, 0.0, 10).batches == 2
+    assert epoch(iter(range(3)), 1, 0.0, 10).batches == 2
 
 
 # Predictions

@@ -54,7 +54,7 @@ def write(folder: Path, kind: str, count: int, seconds: float = math.inf) -> Non
         folder: where; one folder a format comes into being.
         kind: of `labkit.loading.samples.KINDS`.
         count: of samples, a multiple of `BLOCK`.
-        seconds: after which no further block is drawn, beyond the fourth.
+        seconds: after which no further block is drawn, beyond the eighth.
 
     Raises:
         OSError: the folder cannot be written, or has no room, which is found out before.
@@ -65,7 +65,7 @@ def write(folder: Path, kind: str, count: int, seconds: float = math.inf) -> Non
     samples, end = [], perf_counter() + seconds
     for sample in draw(kind, count):
         samples.append(sample)
-        if len(samples) % BLOCK == 0 and len(samples) >= 4 * BLOCK and perf_counter() > end:
+        if len(samples) % BLOCK == 0 and len(samples) >= 8 * BLOCK and perf_counter() > end:
             break
     for layout in (layout for layout in FORMATS if not missing(layout)):
         (folder / layout).mkdir(parents=True)

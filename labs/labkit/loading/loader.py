@@ -66,7 +66,7 @@ class Epoch:
     """What one reading of a data set, or of its beginning, took.
 
     Args:
-        batches: that were counted: whole rounds of all workers, after the first.
+        batches: that were counted: whole rounds, after the first.
         seconds: for them.
         waiting: of those seconds, in which the accelerator had no batch.
     """
@@ -76,16 +76,16 @@ class Epoch:
     waiting: float
 
 
-def epoch(batches: Iterator, workers: int, computing: float = 0.0, seconds: float = 1.0) -> Epoch:
+def epoch(batches: Iterator, at_once: int, computing: float = 0.0, seconds: float = 1.0) -> Epoch:
     """Let an accelerator take batches, one after the other.
 
     Args:
         batches: of a data set.
-        workers: that load them.
+        at_once: how many make a round: those that all workers bring at a time.
         computing: seconds for which it computes with a batch.
         seconds: after which no further round is begun, once one was counted.
     """
-    at_once, count, waiting = max(workers, 1), 0, 0.0
+    count, waiting = 0, 0.0
     for _ in itertools.islice(batches, at_once):  # until every worker is under way
         sleep(computing)
     begin = end = perf_counter()
@@ -119,6 +119,8 @@ def loading(batches: Batches, workers: int) -> Iterator[Callable[[float, float],
         BrokenSample, FileNotFoundError: of the data set.
     """
     _room(batches, workers)
+    # The batches of a block come together: counting a part of them would count what was waited for before.
+    at_once = max(workers, 1) * (1 if batches.layout == formats.FILES else formats.BLOCK // BATCH)
     fork = workers and sys.platform == "linux"  # elsewhere the system's own way, which takes seconds
     with _quietly():
         loader = DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=bool(workers),
@@ -128,15 +130,15 @@ def loading(batches: Batches, workers: int) -> Iterator[Callable[[float, float],
     def run(computing: float = 0.0, seconds: float = 1.0) -> Epoch:
         try:
             with _quietly():
-                some = epoch(iter(loader), workers, computing, seconds)
+                some = epoch(iter(loader), at_once, computing, seconds)
         except (BrokenSample, FileNotFoundError) as trouble:
             raise type(trouble)(_last_line(trouble)) from None
         except (OSError, RuntimeError) as trouble:
             raise LoaderFailed(f"The loader's workers could not go on: {_last_line(trouble)}. Fewer workers may do, or "
                                "a container with more processes and a larger /dev/shm.") from trouble
         if not some.batches:
-            raise LoaderFailed(f"{batches.count} samples are too few for {workers} workers: each loads two batches of "
-                               f"{BATCH} at least.")
+            raise LoaderFailed(f"{batches.count} samples are too few for {workers} workers: each has to read twice at "
+                               "least.")
         return some
 
     try:

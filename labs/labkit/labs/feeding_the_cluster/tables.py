@@ -20,8 +20,7 @@ from labkit.predict import input_pipeline
 from labkit.units import percent, quantity
 
 RATIOS = {"cold over warm": ((FETCH, PICTURES, FILES, COLD), (FETCH, PICTURES, FILES, WARM)),
-          "coded over decoded": ((HERE, PICTURES, CODED), (HERE, PICTURES, RECORDS)),
-          "shards over files": ((FETCH, PICTURES, SHARDS, COLD), (FETCH, PICTURES, FILES, COLD))}
+          "coded over decoded": ((HERE, PICTURES, CODED), (HERE, PICTURES, RECORDS))}
 
 
 def stages(machine: Machine, kind: str = PICTURES) -> TextTable:
@@ -60,6 +59,15 @@ def over(machine: Machine, name: str) -> float | Unavailable:
         return Unavailable(reason)
     more, less = (calibration.curve(*key)[0][1] for key in RATIOS[name])
     return more / less
+
+
+def shards_on_disk(machine: Machine) -> Outcome | Unavailable:
+    """Return how many times as fast one process fetches and prepares a picture from a shard as from a loose file."""
+    steps, point = lab.steps(machine), {**lab.LOCAL, "state": lab.state(machine), "workers": 0}
+    files, shards = (steps.predict(**{**point, "layout": layout}) for layout in (FILES, SHARDS))
+    if not (files and shards):
+        return shards if files else files
+    return Outcome(files.parts[lab.WAITING] / shards.parts[lab.WAITING], "times")
 
 
 def three_stages(machine: Machine, workers: int = 2, each: float = 10_000) -> TextTable:
