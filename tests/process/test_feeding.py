@@ -10,6 +10,7 @@ import psutil
 import pytest
 import torch
 
+from labkit import cache
 from labkit.labs.feeding_the_cluster import experiments as lab
 from labkit.loading import formats, store
 from labkit.loading.formats import BLOCK, FILES, FORMATS, MAP, SHARDS
@@ -135,9 +136,12 @@ def test_the_probe_holds_what_it_promises_and_points_are_measured(monkeypatch, t
     monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
     monkeypatch.setattr(probe, "COUNT", 8 * BLOCK)
     probe.folder.cache_clear()
+    left = cache.folder("samples") / "set-99999999-killed"
+    left.mkdir(parents=True)
     calibration = probe.calibrate(torch.device("cpu"))
     calibration.check(probe.KEYS)
     assert not [why for key, why in calibration.missing.items() if lab.COLD not in key]
+    assert not left.exists()
     machine = Machine("A machine", "cpu", 8e9, calibrations={"feeding": calibration})
     steps, far = lab.steps(machine), lab.over_link(machine)
     slow = steps.measure(**{**lab.LOCAL, "state": lab.WARM, "workers": 2, "each": 100})

@@ -40,12 +40,12 @@ def stages(machine: Machine) -> Figure | Unavailable:
             axes.set_xscale("log")
             plain(axes.xaxis)
             axes.tick_params(axis="x", labelsize=7)
+            axes.set_xlabel("time of a sample (µs)", fontsize=9)
         both[0].set_yticks(range(len(FORMATS)), FORMATS)
         both[0].invert_yaxis()
-        figure.supxlabel("time of a sample (µs)", fontsize=9, color=GREY)
         names = ("fetched, warm", "fetched, cold", "prepared")
-        both[0].legend(handles=[Patch(color=colour, label=name) for name, colour in zip(names, COLOURS, strict=False)],
-                       fontsize=8, loc="upper center", bbox_to_anchor=(0.9, 1.32), ncols=3)
+        figure.legend(handles=[Patch(color=colour, label=name) for name, colour in zip(names, COLOURS, strict=False)],
+                      fontsize=8, loc="upper center", bbox_to_anchor=(0.55, 0.02), ncols=3)
     return figure
 
 

@@ -11,7 +11,6 @@ import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+import psutil
 import torch
 
 from labkit import cache as caches
@@ -68,10 +68,10 @@ def folder() -> Path:
     """
     place = caches.folder("samples")
     place.mkdir(parents=True, exist_ok=True)
-    for left in place.glob("set-*"):  # by a process that was killed
-        if time.time() - left.stat().st_mtime > caches.ABANDONED_S:
+    for left in place.glob("set-*-*"):  # by a process that was killed
+        if not psutil.pid_exists(int(left.name.split("-")[1])):
             shutil.rmtree(left, ignore_errors=True)
-    held = tempfile.TemporaryDirectory(prefix="set-", dir=place, ignore_cleanup_errors=True)
+    held = tempfile.TemporaryDirectory(prefix=f"set-{os.getpid()}-", dir=place, ignore_cleanup_errors=True)
     for kind in KINDS:
         formats.write(Path(held.name) / kind, kind, COUNT, seconds=_DRAW_S)
     if hasattr(os, "sync"):
