@@ -26,6 +26,7 @@ from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.labs.edge_cloud_or_both import figures, testbed
 from labkit.measure.probes import offload as probe
 from labkit.models.networks.cats import CatNet, as_input
+from labkit.netem import link
 from labkit.offload import cloud as clouds
 from labkit.offload import parts, wire
 from labkit.offload.edge import CLOUD, EDGE, FALLBACK, Answer, CloudConnection, Device
@@ -547,6 +548,20 @@ def test_a_team_counts_its_early_exits_on_pictures_that_it_does_not_show(team):
     mixed = team.choices[testbed.CASCADE]
     assert torch.equal(mixed[team.sure], team.choices[testbed.EDGE][team.sure])
     assert torch.equal(mixed[~team.sure], team.choices[testbed.CLOUD][~team.sure])
+
+
+def test_a_backend_that_the_machine_refuses_stands_in_the_table_with_its_reason(monkeypatch):
+    refused, works = link.BACKENDS
+
+    def measured(spec, backend):
+        if backend == refused:
+            raise link.BackendUnavailable("No tunnels here.")
+        return {"round trip": (0.01, 0.011), "bandwidth": (1e6, 0.9e6)}
+
+    monkeypatch.setattr(testbed, "measured", measured)
+    outcomes = testbed.every_backend(LinkSpec(0.01))
+    assert not outcomes[refused] and outcomes[works]
+    assert "No tunnels here." in str(testbed.backend_table(outcomes))
 
 
 def test_percentiles_are_times_that_occurred():

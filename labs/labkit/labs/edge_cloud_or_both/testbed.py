@@ -280,7 +280,7 @@ def every_backend(spec: LinkSpec) -> dict[str, dict[str, tuple[float, float]] | 
     for backend in linking.BACKENDS:
         try:
             outcomes[backend] = measured(spec, backend)
-        except (linking.Unlinked, HelperFailed, NoAnswer, OSError) as refusal:
+        except (linking.BackendUnavailable, HelperFailed, NoAnswer, OSError) as refusal:
             outcomes[backend] = Unavailable(str(refusal))
     return outcomes
 
