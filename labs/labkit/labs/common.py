@@ -12,7 +12,7 @@ from labkit.specs.calibration import CostCurve, best_rate
 from labkit.timing.clock import Timing
 
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
-BAND = 0.25  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
+BAND = 0.31  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
 
 
 def most_threads(machine: Machine) -> int:
