@@ -5,7 +5,7 @@
 - `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
 - The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
   does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`; before it has run, what
-  stands behind a bar, from the course's own machine.
+  stands behind the equals sign, from the course's own machine.
 - The role `{run}` is how the labs that test a claim came out in this build.
 """
 
@@ -88,9 +88,9 @@ def run_role(name, rawtext, text, lineno, inliner, options=None, content=None):
 
 
 def number_role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """Return the place for a number: `book/2-training/nodes::best-ethernet`, `labs/1-terminology/3-cats::six|69 %`."""
+    """Return the place for a number: `book/2-training/nodes::best-ethernet`, `labs/1-terminology/3-cats::six=69 %`."""
     page, _, key = text.partition("::")
-    key, _, otherwise = key.partition("|")
+    key, _, otherwise = key.partition("=")
     return [Number(text, text, page=page, key=key, otherwise=otherwise)], []
 
 

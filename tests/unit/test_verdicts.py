@@ -69,7 +69,7 @@ def test_every_claim_stands_in_the_tables_of_the_front_page_of_its_chapter_and_o
 @claims
 def test_the_numbers_of_a_claim_come_from_a_page_that_computes_them(claim):
     for text in texts(claim):
-        for page, key, otherwise in re.findall(r"{number}`([^`:]+)::([^`|]+)\|?([^`]*)`", text):
+        for page, key, otherwise in re.findall(r"{number}`([^`:]+)::([^`=]+)=?([^`]*)`", text):
             if page.startswith("labs/"):
                 assert f'\\"{key}\\":' in (ROOT / f"{page}.ipynb").read_text("utf-8") and otherwise, (page, key)
             else:
@@ -168,3 +168,8 @@ def test_no_page_calls_planned_what_exists():
         for sentence in re.findall(r"[^.\n]*\bplanned\b(?! ahead| for it)[^.\n]*", prose):
             assert name.startswith(("book/index", "book/instructors")), (name, sentence)
             assert not any(lab in sentence.lower() for lab in labs), sentence
+
+
+def test_nothing_in_the_table_of_verdicts_ends_its_cell():
+    rows = [line for line in markdown.table(verdicts.CLAIMS) if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1

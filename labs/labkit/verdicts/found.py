@@ -34,8 +34,8 @@ CLAIMS = (
         form=HOLDS_WHEN,
         sentence="the new data vary in ways that the training data varied too.",
         more="More data of the kind that is there do not replace the kind that is missing.",
-        number=f"With equally many pictures, a network that had seen six colours knew {_of(CATS_LAB, 'six|69 %')} of "
-               f"the many-coloured cats; one that had seen black alone, {_of(CATS_LAB, 'black|27 %')}.",
+        number=f"With equally many pictures, a network that had seen six colours knew {_of(CATS_LAB, 'six=69 %')} of "
+               f"the many-coloured cats; one that had seen black alone, {_of(CATS_LAB, 'black=27 %')}.",
         supports=(
             "On unseen pictures *of the same kind*, the course's network is right in about 99 of 100 cases.",
             "Networks that did better on the old ImageNet photographs also did better on newly collected ones "
