@@ -52,6 +52,12 @@ def test_the_registry_the_table_of_contents_and_the_readme_have_the_same_labs():
     assert rows == [(lab.number, lab.title) for lab in labs()]
 
 
+@pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.number)
+def test_a_lab_s_heading_has_its_number_so_that_no_page_is_called_the_same(lab):
+    heading = source(cells(ROOT / f"{lab.notebook}.ipynb", "markdown")[0]).split("\n")[0]
+    assert heading == f"# Lab {lab.number} · {lab.title}"
+
+
 # One address
 
 
