@@ -105,6 +105,13 @@ def test_readme_names_only_files_that_exist():
         assert (ROOT / name).exists(), name
 
 
+def test_no_line_of_prose_begins_with_a_percent_sign():
+    """MyST takes such a line for a comment, and leaves it out of the page."""
+    for path in (ROOT / "book").rglob("*.md"):
+        prose = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert re.findall(r"^\s*%.*", prose, re.MULTILINE) == [], path.name
+
+
 # Notebooks
 
 
