@@ -102,6 +102,10 @@ def make_plan(options: argparse.Namespace) -> int:
         else:
             bill = plan.compose(plan.read(options.workload))
             print(written.FORMS[options.form](bill))
+            if options.form == "text":
+                from labkit.pages import plan_evidence
+
+                print(plan_evidence.held())
             return 0 if bill.met else 1
     except OSError as trouble:
         print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
