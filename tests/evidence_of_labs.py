@@ -7,6 +7,7 @@ from labkit.experiment import Axis, Experiment, Outcome, compare
 from labkit.labs.lab import labs
 
 _TITLES = {"1.1": "Matrix products", "2.1": "A training step by number format and threads",
+           "5.1": "A hundred steps of training, as a planner says it",
            "3.1": "One run of the cat network, in two ways", "4.1": "One run of the cat network in ONNX Runtime"}
 
 

@@ -1,17 +1,17 @@
-"""The command `labkit`: checks the course's predictions against this machine, and helps to teach a class."""
+"""The command `labkit`: checks predictions against this machine, plans a cluster, and helps to teach a class."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import shutil
 import sys
-from datetime import datetime
 from pathlib import Path
 
-from labkit import validate
+from labkit import plan, validate
+from labkit.grading import commands as commands_for_a_class
 from labkit.machine import save
+from labkit.plan import written
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,14 +39,26 @@ def _run(arguments: list[str] | None) -> int:
                        "as well; what it holds of other labs stays")
     check.add_argument("--profile", type=Path, metavar="FILE", help="write what the calibration found as well")
     check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
+    planner = commands.add_parser("plan", help="make a plan of a workload: what to buy, with an interval on every line")
+    planner.add_argument("workload", nargs="?", type=Path, metavar="FILE", help="the workload, YAML or JSON")
+    planner.add_argument("--example", metavar="NAME", help=f"print an example: {', '.join(plan.EXAMPLES)}")
+    planner.add_argument("--schema", action="store_true", help="print the JSON Schema of a workload")
+    planner.add_argument("--validate", type=Path, metavar="TABLE", help="score the planner on published systems")
+    planner.add_argument("--as", dest="form", choices=tuple(written.FORMS), default="text",
+                         help="how to print the plan")
     doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
     doctor.add_argument("--json", action="store_true", help="for a program")
-    _for_a_class(commands)
+    commands_for_a_class.add(commands)
     options = parser.parse_args(arguments)
     if options.command == "doctor":
         return examine(options.json)
-    if options.command in _CLASS:
-        return _CLASS[options.command](options)
+    if options.command in commands_for_a_class.COMMANDS:
+        return commands_for_a_class.COMMANDS[options.command](options)
+    if options.command == "plan":
+        chosen = [options.workload, options.example, options.schema or None, options.validate]
+        if sum(each is not None for each in chosen) != 1:
+            parser.error("plan takes one of: a FILE, --example NAME, --schema, --validate TABLE")
+        return make_plan(options)
     if options.published:
         if options.labs or options.again or options.record or options.profile:
             parser.error("--published reads a table and measures nothing: give it no lab and no other option")
@@ -80,72 +92,28 @@ def _run(arguments: list[str] | None) -> int:
     return 0
 
 
-def _for_a_class(commands) -> None:
-    proof = commands.add_parser("evidence", help="put the evidence of the labs that were run here into this folder")
-    proof.add_argument("labs", nargs="*", metavar="LAB", help="some of them; all unless given")
-    grade = commands.add_parser("grade", help="grade a folder of submissions: one table, and a page a student")
-    grade.add_argument("submissions", type=Path, metavar="FOLDER", help="with a zip, notebook or folder a student")
-    grade.add_argument("--assignments", type=Path, default=Path("assignments"), metavar="FOLDER",
-                       help="of the sources (assignments)")
-    grade.add_argument("--due", type=_moment, metavar="TIME", help="ISO 8601: what came later is marked")
-    grade.add_argument("--out", type=Path, default=Path("grades"), metavar="FOLDER", help="to write into (grades)")
-    room = commands.add_parser("class", help="make one page from the evidence in a folder of submissions")
-    room.add_argument("submissions", type=Path, metavar="FOLDER", help="as for grade")
-    room.add_argument("--names", action="store_true", help="show the submissions' names")
-    room.add_argument("--out", type=Path, default=Path("class.html"), metavar="FILE", help="to write (class.html)")
-
-
-def _moment(text: str) -> datetime:
-    """Return a time in ISO 8601; one without an offset is this computer's."""
-    return datetime.fromisoformat(text).astimezone()
-
-
-def _evidence(options) -> int:
-    from labkit import evidence
-
-    wanted = [path for path in evidence.kept()
-              if not options.labs or path.name.removeprefix("lab-").removesuffix(evidence.ENDING) in options.labs]
-    for path in wanted:
-        shutil.copy2(path, path.name)
-        print(path.name)
-    if not wanted:
-        print("There is no evidence of that yet: run a lab to its last cell.", file=sys.stderr)
-    return 0 if wanted else 2
-
-
-def _grade(options) -> int:
-    from labkit.grading import assignment, report
-    from labkit.grading.submission import submissions
-
+def make_plan(options: argparse.Namespace) -> int:
+    """Print what `labkit plan` was asked for; returns 0, 1 for a plan that cannot be met, 2 for bad input."""
     try:
-        sources = assignment.sources(options.assignments)
-        found = submissions(options.submissions)
+        if options.example is not None:
+            print(plan.example(options.example), end="")
+        elif options.schema:
+            print(json.dumps(plan.Workload.model_json_schema(), indent=1))
+        elif options.validate:
+            from labkit.pages import plan_evidence
+
+            print("\n".join(plan_evidence.report(options.validate)))
+        else:
+            bill = plan.compose(plan.read(options.workload))
+            print(written.FORMS[options.form](bill))
+            return 0 if bill.met else 1
     except OSError as trouble:
         print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
         return 2
-    if not sources or not found:
-        lacking = f"no assignment in {options.assignments}" if not sources else f"nothing in {options.submissions}"
-        print(f"There is {lacking}.", file=sys.stderr)
+    except ValueError as refusal:
+        print(refusal, file=sys.stderr)
         return 2
-    graded = report.grade_all(found, {name: assignment.load(path) for name, path in sources.items()}, options.due)
-    print(report.write(graded, options.out))
     return 0
-
-
-def _class(options) -> int:
-    from labkit.grading import classroom
-
-    try:
-        gathered = classroom.gathered(options.submissions)
-    except OSError as trouble:
-        print(f"{options.submissions} cannot be read: {trouble.strerror}.", file=sys.stderr)
-        return 2
-    options.out.write_text(classroom.page(gathered, options.names), "utf-8")
-    print(options.out)
-    return 0
-
-
-_CLASS = {"evidence": _evidence, "grade": _grade, "class": _class}
 
 
 def examine(for_a_program: bool) -> int:

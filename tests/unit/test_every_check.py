@@ -14,6 +14,7 @@ from labkit.checks import NOT_ATTEMPTED, RIGHT, WRONG
 from labkit.labs.a_smaller_machine import checks as small_machine
 from labkit.labs.a_smaller_machine import experiments as small
 from labkit.labs.cats import checks as cats
+from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
@@ -93,6 +94,9 @@ ASKED = {
                   lambda m: small.largest(small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB), lambda m: 1),
     "4.4 payload": (lambda a, m: offload.payload(a, 16, 2), lambda m: 8_192, lambda m: 2_048),
     "4.4 widest": (lambda a, m: offload.widest(a), lambda m: 3, lambda m: 4),
+    "5.1 hours": (lambda a, m: cluster.hours(a), lambda m: 6 * 8.03e9 * 15e12 / (989e12 * 0.4) / 3600, lambda m: 1e5),
+    "5.1 deadline": (lambda a, m: cluster.cheapest(a), lambda m: 100, lambda m: 10),
+    "5.1 edge": (lambda a, m: cluster.edge(a), lambda m: "deadline_seconds", lambda m: "frame_bytes"),
 }
 
 # Checks of a choice on a slider, and what can be chosen: on every machine, some answer must be right.

@@ -13,6 +13,7 @@ LAYERS = [  # from the bottom
      "expectation", "control_groups", "host", "spreadsheet"},
     {"specs"},
     {"predict", "timing"},
+    {"plan"},
     {"device", "processes"},
     {"models"},
     {"runtimes", "netem"},
@@ -23,7 +24,7 @@ LAYERS = [  # from the bottom
     {"checks", "figures", "evidence"},
     {"widgets"},
     {"labs"},
-    {"pages", "plan", "assignment"},
+    {"pages", "assignment"},
     {"validate", "verdicts", "doctor", "grading"},
     {"book", "book_verdicts", "book_glossary", "__main__"},
 ]

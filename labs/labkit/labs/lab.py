@@ -116,7 +116,7 @@ class _Start:
         return str(self.machine)
 
     def _repr_mimebundle_(self, **_) -> dict:
-        return {"text/plain": str(self), RUN_MIME: {"machine": self.machine.name}}
+        return {"text/plain": str(self), RUN_MIME: {"machine": self.machine.name, "note": self.machine.note}}
 
 
 def labs() -> tuple[Lab, ...]:
