@@ -37,7 +37,7 @@ class Lab:
 
     Args:
         number: chapter and place in it, `"2.2"`.
-        title: as the notebook's heading.
+        title: as in the notebook's heading, behind the number.
         claims: the claims that it tests, by their ids in the curriculum.
         probes: what it calibrates, modules of `labkit.measure.probes`.
         uses: what single sections need, of `labkit.needs.CHECKS`; without it they say so.

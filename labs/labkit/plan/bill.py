@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from functools import cache
 
 from labkit.plan import constants as world
-from labkit.plan.lines import LINES, RULES, Line, Rule
+from labkit.plan.lines import LINES, RULES, YEAR_DAYS, Line, Rule
 from labkit.plan.workload import BadWorkload, Kind, Workload, fields
 from labkit.units import quantity
 
 CASES = ("favourable", "usual", "unfavourable")
 INPUT, PUBLISHED, PREDICTED = "your input", "published", "predicted"
 TARGET = "month_if_rented"
+CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
+MORE_TIME, MONTH_DAYS = "one more month for a training", 30
 PRICES = ("rent_usd", "buy_usd")
 NO_PRICE = "No price of the {accelerator} with a source was found: give your quote, {price}."
 NO_FORMAT = "The {accelerator} has no arithmetic in {precision}: choose another precision or accelerator."
@@ -180,6 +182,24 @@ def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
             if moved is not None and moved != base:
                 found.append((name, moved / base - 1))
     return tuple(sorted(found, key=lambda pair: -abs(pair[1]))[:3])
+
+
+def alternatives(workload: Workload) -> dict[str, Bill]:
+    """Return other plans for the same demands, by what is different: accelerators, edge or cloud, one more month."""
+    def changed(section: str, **fields: float | str | None) -> Bill:
+        part = getattr(workload, section).model_copy(update=fields)
+        return compose(workload.model_copy(update={section: part}))
+
+    found = {name: changed("money", accelerator=name, rent_usd=None, buy_usd=None)
+             for name in world.accelerators() if name != workload.money.accelerator}
+    if workload.edge.sites:
+        for name, percent in CLOUD.items():
+            if percent != workload.edge.cloud_percent:
+                found[name] = changed("edge", cloud_percent=percent)
+    days = workload.training.deadline_days + MONTH_DAYS
+    if workload.training.runs and days <= YEAR_DAYS:
+        found[MORE_TIME] = changed("training", deadline_days=days)
+    return found
 
 
 @cache

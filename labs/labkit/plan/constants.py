@@ -1,8 +1,8 @@
 """What the formulas know of the world: published shares of peaks, accelerators, devices, prices; each with its source.
 
 The shares are computed here from the tables of `data/`, over many systems at once and never from one row. Each has a
-usual value, and a low and a high one that nine of ten published systems lie between, at least 15 % either way: equal
-hardware differs by as much among publishers.
+usual value, and a low and a high one between which nine of ten further systems are expected, at least 15 % either way:
+equal hardware differs by as much among publishers.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import geometric_mean, median
+from statistics import fmean, geometric_mean, median
 
 from labkit.data import data_folder, read_csv
 from labkit.predict import training_time
 from labkit.specs.network import RESNET_50_FLOP
+from labkit.stats import student
 
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}  # bytes; fp4 with the scales of its blocks (OCP MX 1.0, section 5)
 NARROWEST = 1.15  # equal hardware differs by 10 to 20 % among publishers: data/plan/evidence.csv
@@ -59,9 +60,18 @@ class Constant:
 
 @dataclass(frozen=True)
 class Share:
-    """Published figures of one kind, the smallest first: shares of a peak, or seconds."""
+    """Published figures of one kind: shares of a peak, or seconds.
+
+    The interval is that in which nine of ten further figures are expected, if their logarithms are spread like a bell
+    (Student's t, for a spread that is known from few).
+
+    Args:
+        samples: the figures, the smallest first.
+        spread: standard deviation of their logarithms, and the degrees of freedom that it is known with.
+    """
 
     samples: tuple[float, ...]
+    spread: tuple[float, int]
 
     @property
     def value(self) -> float:
@@ -69,18 +79,32 @@ class Share:
         return geometric_mean(self.samples)
 
     @property
+    def _reach(self) -> float:
+        deviation, freedom = self.spread
+        return max(math.exp(student(0.95, freedom) * deviation * math.sqrt(1 + 1 / len(self.samples))), NARROWEST)
+
+    @property
     def low(self) -> float:
-        """What one in twenty is below, or 15 % less than the mean."""
-        return min(self.samples[math.floor(0.05 * len(self.samples))], self.value / NARROWEST)
+        """The lower end of the interval."""
+        return self.value / self._reach
 
     @property
     def high(self) -> float:
-        """What one in twenty is above, or 15 % more than the mean."""
-        return max(self.samples[math.ceil(0.95 * len(self.samples)) - 1], self.value * NARROWEST)
+        """The upper end; no share is above 1."""
+        return min(self.value * self._reach, 1.0)
 
 
-def _share(samples: Iterable[float]) -> Share:
-    return Share(tuple(sorted(samples)))
+def _share(samples: Iterable[float], spread: tuple[float, int] | None = None) -> Share:
+    found = tuple(sorted(samples))
+    return Share(found, spread or _spread([found]))
+
+
+def _spread(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the standard deviation of logarithms within groups, pooled, and its degrees of freedom."""
+    logs = [[math.log(figure) for figure in group] for group in groups]
+    freedom = sum(len(group) - 1 for group in logs)
+    squares = sum((log - fmean(group)) ** 2 for group in logs for log in group)
+    return math.sqrt(squares / freedom), freedom
 
 
 @cache
@@ -120,7 +144,8 @@ def sheet_of(accelerator: str) -> dict[str, str] | None:
 def training_shares() -> dict[str, Share]:
     """Return the share of its dense peak that an accelerator reached over published trainings, by format.
 
-    Each training counts once: of one that was published at several scales, the median.
+    Each training counts once: of one that was published at several scales, the median. The spread is that within the
+    formats, pooled, for there are few trainings in fp8 and fp4.
     """
     found: dict[str, dict[str, list[float]]] = {"bf16": {}, "fp8": {}, "fp4": {}}
 
@@ -150,7 +175,8 @@ def training_shares() -> dict[str, Share]:
             work = training_time.operations(parameters, float(count[0]) * tokens)
             seconds = float(row["total_accelerators"]) * 60 * float(row["value"])
             add(precision, row["series_id"], training_time.reached(work, seconds, peak(sheet, precision)))
-    return {precision: _share(map(median, series.values())) for precision, series in found.items()}
+    shares = {precision: [median(some) for some in series.values()] for precision, series in found.items()}
+    return {precision: _share(some, _spread(shares.values())) for precision, some in shares.items()}
 
 
 def _large(parameters: str) -> bool:
@@ -160,14 +186,18 @@ def _large(parameters: str) -> bool:
 
 @cache
 def convolution_training_share() -> Share:
-    """Return the share of its bf16 peak that an accelerator reached in published trainings of ResNet-50."""
-    found = []
+    """Return the share of its bf16 peak that an accelerator reached in published trainings of ResNet-50.
+
+    As in `training_shares`, each counts once.
+    """
+    found: dict[str, list[float]] = {}
     for row in _rows("published/training-scaling"):
         sheet = sheet_of(row["accelerator"])
         if "|resnet|" in row["series_id"] and row["metric"] == "train_throughput" and sheet and peak(sheet, "bf16"):
             work = training_time.operations(RESNET_50_FLOP / 2, float(row["value"]))
-            found.append(training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16")))
-    return _share(found)
+            share = training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16"))
+            found.setdefault(row["series_id"], []).append(share)
+    return _share(map(median, found.values()))
 
 
 @cache

@@ -74,6 +74,7 @@ def configuration() -> dict:
                      or field["name"] in bill.PRICES},
         "consistency": _CONSISTENCY,
         "target": bill.TARGET,
+        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME, "month_days": bill.MONTH_DAYS,
         "moving": [field["name"] for field in fields()
                    if field["high"] is not None and field["name"] in bill.ancestors(bill.TARGET)],
         "world": {

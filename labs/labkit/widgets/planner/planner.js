@@ -34,7 +34,7 @@ function render({ model, el }) {
       });
     }
     controls[name] = (value) => {
-      entry.value = value ?? "";
+      entry.value = value >= 1e6 && !options ? Number(value.toPrecision(6)).toExponential() : value ?? "";
       say(message, "");
     };
     const row = h("div", { class: "labkit-field" }, h("label", { for: id }, label));
@@ -153,8 +153,11 @@ function render({ model, el }) {
     for (const name of Object.keys(config.world.accelerators)) {
       if (name !== inputs.accelerator) cases.push([name, { accelerator: name, rent_usd: null, buy_usd: null }]);
     }
-    if (inputs.sites) cases.push(["all at the edge", { cloud_percent: 0 }], ["hybrid: a tenth asks the cloud", { cloud_percent: 10 }], ["all in the cloud", { cloud_percent: 100 }]);
-    if (inputs.runs && inputs.deadline_days + 30 <= 365) cases.push(["one more month for a training", { deadline_days: inputs.deadline_days + 30 }]);
+    for (const [name, cloud_percent] of Object.entries(inputs.sites ? config.cloud : {})) {
+      if (cloud_percent !== inputs.cloud_percent) cases.push([name, { cloud_percent }]);
+    }
+    const deadline_days = inputs.deadline_days + config.month_days;
+    if (inputs.runs && deadline_days <= 365) cases.push([config.more_time, { deadline_days }]);
     return cases.map(([name, change]) => {
       const { entries, broken: fails } = composeBill(config, { ...inputs, ...change });
       const cell = (line) => h("td", {}, entries[line].value === null ? "–" : quantity(entries[line].value, labelled[line].unit));
