@@ -387,7 +387,21 @@ def compare(experiment: Experiment, points: Iterable[Point], seconds: float = ma
     begin = perf_counter()
     with experiment.session():
         measured = [experiment.measure(**point) if perf_counter() - begin < seconds else spent for point in points]
-    return Comparison(experiment, tuple(map(Row, points, predicted, measured)))
+    _comparisons.append(Comparison(experiment, tuple(map(Row, points, predicted, measured))))
+    return _comparisons[-1]
+
+
+_comparisons: list[Comparison] = []
+
+
+def begin() -> None:
+    """Start the list of comparisons anew."""
+    _comparisons.clear()
+
+
+def comparisons() -> tuple[Comparison, ...]:
+    """Return what this process has compared since `begin`, in order."""
+    return tuple(_comparisons)
 
 
 def compare_published(experiment: Experiment) -> PublishedComparison:

@@ -32,6 +32,9 @@ NETWORKS = (
 )
 SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
+KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput": "time and rate of trainings",
+         "samples_to_target": "samples until a network has learned", "rate": "rate of services",
+         "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 CACHE = {"8": 131072, "70": 327680, "120": 73728}  # bytes of a token: 2 × layers × heads × head size × 2 (model cards)
 
@@ -132,6 +135,21 @@ def score(rows: Sequence[Row]) -> Score:
         raise ValueError("No row of this table is predicted: " + (rows[0].why if rows else "it has none."))
     return Score(len(rows), len(factors), median(factors), nine_in_ten(factors),
                  sum(bool(row.inside) for row in rows) / len(factors))
+
+
+def held(rows: Sequence[Row] | None = None) -> str:
+    """Return how good the planner is on the course's own table, in a sentence for beside a plan."""
+    return "Held against published systems: " + str(score(read() if rows is None else rows))
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
+    """Return the score of each kind of figure that is predicted, by what it is."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.predicted:
+            name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
+            kinds.setdefault(name, []).append(row)
+    return {name: score(some) for name, some in kinds.items()}
 
 
 def report(path: Path) -> list[str]:

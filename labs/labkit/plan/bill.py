@@ -253,6 +253,25 @@ def symbols(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def sources(name: str) -> tuple[str, ...]:
+    """Return the figures of others that a line takes in itself, each with its source and date."""
+    known, sheets = world.constants(), {name for figures in world.accelerators().values() for name in figures}
+    found = []
+    for need in LINES[name].needs:
+        if need in known:
+            found.append(f"{known[need].label}: {known[need].kind}, {known[need].date}, {known[need].source}")
+        elif need in ("training_share", "serving_share"):
+            found += [f"{known[each].label}: {known[each].date}, {known[each].source}" for each in known
+                      if each.startswith(need)]
+        elif need in PRICES:
+            found.append("list price, unless you give yours: data/plan/accelerators.csv has dates and sources")
+        elif need in ("training_peak", "serving_peak") or need in sheets:
+            found.append("the accelerator's data sheet: data/hardware.csv, with its sources")
+        elif need.startswith("device_") and need not in LINES and need != "device_usd":
+            found.append("the device's published result and power: data/mlperf-inference.csv and data/plan/devices.csv")
+    return tuple(dict.fromkeys(found))
+
+
 def _tree(formula) -> ast.FunctionDef:
     return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(formula)))).body[0]
 

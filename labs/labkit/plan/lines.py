@@ -345,13 +345,13 @@ def site_watts(devices_of_site, device_watts):
     return devices_of_site * device_watts
 
 
-@_line("Traffic of a site", "bit/s", EDGE)
+@_line("Traffic of a site", "bit/s", EDGE, when="site_requests")
 def site_traffic(streams, frame_rate, frame_bytes, cloud_percent):
     """The frames a second times their size, times the share that the cloud answers."""
     return 8 * streams * frame_rate * frame_bytes * cloud_percent / 100
 
 
-@_line("Answer from the cloud at a site", "s", EDGE)
+@_line("Answer from the cloud at a site", "s", EDGE, when="site_requests")
 def cloud_answer_seconds(round_trip_seconds, frame_bytes, link_mbit, first_answer_seconds, device_seconds,
                          cloud_percent):
     """The round trip, the sending of a frame, the cloud's answer, and in a hybrid the device's own before it."""

@@ -17,7 +17,6 @@ from pydantic import Field as _Field
 from labkit.data import data_folder
 
 EXAMPLES = ("hospital", "speech", "retailer", "assistant", "language-model")
-PRINTED = {"USD": "USD", "USD/h": "USD an hour"}
 
 
 class Kind(StrEnum):

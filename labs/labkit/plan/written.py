@@ -7,7 +7,7 @@ from html import escape
 
 from labkit.display import TextTable
 from labkit.plan import constants
-from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, symbols
+from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, sources, symbols
 from labkit.plan.workload import fields
 from labkit.units import quantity
 
@@ -87,7 +87,8 @@ def as_json(bill: Bill) -> str:
         "workload": bill.workload.model_dump(mode="json"), "met": bill.met, "broken": bill.broken,
         "lines": [{"name": entry.line.name, "label": entry.line.label, "unit": entry.line.unit, "value": entry.value,
                    "low": entry.low, "high": entry.high, "kind": entry.kind, "binds": entry.binds, "why": entry.why,
-                   "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name)}
+                   "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name),
+                   "from": sources(entry.line.name)}
                   for entry in shown(bill)],
         "matters": matters(bill),
         "alternatives": [dict(zip(OTHER_HEADS, row, strict=True)) for row in others(bill)], "unknown": UNKNOWN,
@@ -106,14 +107,15 @@ def html(bill: Bill) -> str:
 
     stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"])
               for field in fields()]
-    formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name))) for entry in shown(bill)]
+    formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name)),
+                 "; ".join(sources(entry.line.name))) for entry in shown(bill)]
     parts = [
         *(f"<p>{escape(each)}</p>" for each in verdict(bill)), table(HEADS, map(cells, shown(bill))),
         "<h2>What moves the month most</h2>", *(f"<p>{escape(each)}</p>" for each in matters(bill)),
         "<h2>Beside it</h2>", table(OTHER_HEADS, others(bill)), f"<p>{escape(UNKNOWN)}</p>",
         "<h2>What was stated</h2>",
         table(("field", "value", "unit"), [(a, "by the default" if b is None else b, c) for a, b, c in stated]),
-        "<h2>Formulas</h2>", table(("line", "in words", "in symbols"), formulas),
+        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "from others"), formulas),
         "<h2>Sources</h2>", table(("figure", "date", "source"), constants.sources()),
     ]
     name = escape(bill.workload.name)
