@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labkit.loading.formats import FORMATS
+from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS
@@ -191,7 +192,8 @@ def feeding(missing: dict | None = None) -> Calibration:
     prepared = {("prepare", kind, form): [[1, factor * seconds], [2, factor * seconds / 2]]
                 for kind, factor in mixed.items() for form, seconds in zip(FORMS, (3e-4, 3e-5), strict=True)}
     here = {("here", *key[1:]): [[1, 0.9 * curve[0][1]]] for key, curve in prepared.items()}
-    curves = fetched | prepared | here | {("request",): [[1, 5e-4], [2**16, 7e-4], [2**21, 7e-3]]}
+    handed = {("hand", kind): [[BATCH, factor * 1e-3]] for kind, factor in mixed.items()}
+    curves = fetched | prepared | here | handed | {("request",): [[1, 5e-4], [2**16, 7e-4], [2**21, 7e-3]]}
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 

@@ -1,4 +1,4 @@
-"""The command `labkit`: checks every prediction of the course against this machine, and the machine itself."""
+"""The command `labkit`: checks predictions against this machine, plans a cluster, and helps to teach a class."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from labkit import validate
+from labkit import plan, validate
+from labkit.grading import commands as commands_for_a_class
 from labkit.machine import save
+from labkit.plan import written
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,11 +39,26 @@ def _run(arguments: list[str] | None) -> int:
                        "as well; what it holds of other labs stays")
     check.add_argument("--profile", type=Path, metavar="FILE", help="write what the calibration found as well")
     check.add_argument("--published", type=Path, metavar="FILE", help="instead, predict a table of published scaling")
+    planner = commands.add_parser("plan", help="make a plan of a workload: what to buy, with an interval on every line")
+    planner.add_argument("workload", nargs="?", type=Path, metavar="FILE", help="the workload, YAML or JSON")
+    planner.add_argument("--example", metavar="NAME", help=f"print an example: {', '.join(plan.EXAMPLES)}")
+    planner.add_argument("--schema", action="store_true", help="print the JSON Schema of a workload")
+    planner.add_argument("--validate", type=Path, metavar="TABLE", help="score the planner on published systems")
+    planner.add_argument("--as", dest="form", choices=tuple(written.FORMS), default="text",
+                         help="how to print the plan")
     doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
     doctor.add_argument("--json", action="store_true", help="for a program")
+    commands_for_a_class.add(commands)
     options = parser.parse_args(arguments)
     if options.command == "doctor":
         return examine(options.json)
+    if options.command in commands_for_a_class.COMMANDS:
+        return commands_for_a_class.COMMANDS[options.command](options)
+    if options.command == "plan":
+        chosen = [options.workload, options.example, options.schema or None, options.validate]
+        if sum(each is not None for each in chosen) != 1:
+            parser.error("plan takes one of: a FILE, --example NAME, --schema, --validate TABLE")
+        return make_plan(options)
     if options.published:
         if options.labs or options.again or options.record or options.profile:
             parser.error("--published reads a table and measures nothing: give it no lab and no other option")
@@ -72,6 +89,34 @@ def _run(arguments: list[str] | None) -> int:
         except OSError as trouble:
             print(f"The points cannot be written to {options.record}: {trouble.strerror}.", file=sys.stderr)
             return 2
+    return 0
+
+
+def make_plan(options: argparse.Namespace) -> int:
+    """Print what `labkit plan` was asked for; returns 0, 1 for a plan that cannot be met, 2 for bad input."""
+    try:
+        if options.example is not None:
+            print(plan.example(options.example), end="")
+        elif options.schema:
+            print(json.dumps(plan.Workload.model_json_schema(), indent=1))
+        elif options.validate:
+            from labkit.pages import plan_evidence
+
+            print("\n".join(plan_evidence.report(options.validate)))
+        else:
+            bill = plan.compose(plan.read(options.workload))
+            print(written.FORMS[options.form](bill))
+            if options.form == "text":
+                from labkit.pages import plan_evidence
+
+                print(plan_evidence.held())
+            return 0 if bill.met else 1
+    except OSError as trouble:
+        print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
+        return 2
+    except ValueError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
     return 0
 
 

@@ -1,7 +1,7 @@
 """Every lab reaches its last cell, at quick effort; the book shows the run that was tested.
 
 What came out otherwise than a lab expects is always printed. It fails the test only where the machine was quiet
-meanwhile and the same statement fails again with more effort.
+and kept its speed meanwhile, and the same statement fails again with more effort.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ KEPT = ROOT / "_build" / RUNS
 
 
 def run(lab, level):
-    """Run a lab; returns the run, and whether nobody else worked on this machine meanwhile."""
+    """Run a lab; returns the run, and whether this machine was quiet, then and when it was calibrated."""
     others = clock.Contention()
     done = runs.execute(lab, ROOT, level)
-    quiet = others.share() <= clock.CONTENDED
+    quiet = others.share() <= clock.CONTENDED and not done.disturbance
     for surprise in done.surprises:
         print(f"\nLab {lab.number}, {level}, {'quiet' if quiet else 'not quiet'}: {surprise}")
     return done, quiet

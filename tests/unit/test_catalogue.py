@@ -36,6 +36,9 @@ FIGURES = {
     "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
     "training-runs": ["parameters", "tokens", "accelerator_hours"],
     "stalls": ["least_busy_percent", "most_busy_percent"],
+    "llm-serving": ["accelerators", "prompt_tokens", "answer_tokens", "requests", "tokens_per_s", "first_latency_s",
+                    "each_latency_s"],
+    "llm-memory": ["accelerators", "memory_bytes", "weights_bytes", "cache_bytes"],
     "scaling": ["accelerators", "each_tokens_per_s", "each_flop_per_s", "reached_percent"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)

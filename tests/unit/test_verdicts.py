@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from labkit import expectation, verdicts
-from labkit.labs.lab import labs
+from labkit.labs.lab import CHAPTERS, labs
 from labkit.verdicts import markdown
 from labkit.verdicts.verdict import DOES_NOT_HOLD, FORMS, HOLDS, HOLDS_WHEN, OPEN
 
@@ -61,7 +61,7 @@ def test_pages_give_no_verdict_in_words_of_their_own():
 def test_every_claim_stands_in_the_tables_of_the_front_page_of_its_chapter_and_of_what_we_found():
     for page in ("index", "what-we-found"):
         assert directives("verdicts", PAGES[f"book/{page}.md"]) == [""]
-    for chapter, folder in {"1": "1-terminology", "2": "2-training", "3": "3-inference", "4": "4-edge"}.items():
+    for chapter, folder in CHAPTERS.items():
         assert directives("verdicts", PAGES[f"book/{folder}/index.md"]) == [chapter]
     assert directives("evidence", PAGES["book/what-we-found.md"]) == IDS
 

@@ -80,6 +80,11 @@ class Run:
         """The machine that it ran on, or nothing where it broke before it said so."""
         return next((data["machine"] for data in self._data(RUN_MIME)), "")
 
+    @property
+    def disturbance(self) -> str:
+        """What disturbed the calibration that its predictions stand on, or nothing."""
+        return next((data.get("note", "") for data in self._data(RUN_MIME)), "")
+
     def _data(self, mime: str) -> Iterator[dict]:
         for cell in _code(self.notebook):
             for output in cell.outputs:

@@ -155,12 +155,13 @@ def write_static(folder: Path) -> None:
     """
     from labkit.widgets.explorer import Explorer
     from labkit.widgets.guess import Beside, Guess
+    from labkit.widgets.planner import Planner
     from labkit.widgets.quiz import Quiz
     from labkit.widgets.table import Table
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in (Explorer, Guess, Beside, Quiz, Table):
+    for kind in (Explorer, Guess, Beside, Planner, Quiz, Table):
         (folder / kind.script.name).write_text(kind.module(), "utf-8")
     for name in ("static.js", "style.css"):
         (folder / name).write_bytes((_HERE / name).read_bytes())

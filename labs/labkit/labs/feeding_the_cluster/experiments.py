@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.feeding_the_cluster import measuring
@@ -13,7 +11,7 @@ from labkit.loading.formats import FILES, FORMATS, MAP, SHARDS
 from labkit.loading.loader import BATCH, FETCH, PREPARE
 from labkit.loading.samples import KINDS, MIXED, PICTURES
 from labkit.machine import Machine
-from labkit.measure.probes.feeding import COLD, HERE, STATES, WARM, form
+from labkit.measure.probes.feeding import COLD, HAND, HERE, STATES, WARM, form
 from labkit.predict import input_pipeline, links
 from labkit.predict.operators import interpolate
 from labkit.specs.calibration import Calibration
@@ -62,20 +60,16 @@ def steps(machine: Machine) -> Experiment:
     def predict(kind, layout, state, workers, each):
         if reason := _lacking(calibration, kind, layout, state, workers):
             return Unavailable(reason)
-        binds, load = local(calibration, kind, layout, state, workers)
-        parts = _parts(BATCH * load, BATCH / each, workers)
+        binds, parts = fed_step(calibration, kind, layout, state, workers, BATCH / each)
         stall = 100 * parts[WAITING] / sum(parts.values())
-        note = (f"The accelerator waits for {quantity(float(f'{stall:.2g}'), '%')} of the time: {binds}." if stall
-                else "The accelerator never waits.")
+        note = f"The accelerator waits for {quantity(float(f'{stall:.2g}'), '%')} of the time: {binds}."
         return banded(parts, note=note, widening=calibration.widening)
 
     def measure(kind, layout, state, workers, each):
         if not (expected := predict(kind, layout, state, workers, each)):
             return expected
-        load = partial(_parts, computing=BATCH / each, workers=workers)
-        _, seconds = local(calibration, kind, layout, state, workers)
-        return measuring.step(calibration, kind, layout, state, workers, BATCH / each,
-                              lambda speed: load(BATCH * seconds / speed))
+        return measuring.step(calibration, kind, layout, state, workers, BATCH / each, lambda speed: fed_step(
+            calibration, kind, layout, state, workers, BATCH / each, speed)[1])
 
     return Experiment(
         title="A step, fed from this machine's storage",
@@ -158,6 +152,26 @@ def over_link(machine: Machine) -> Experiment:
     )
 
 
+def fed_step(calibration: Calibration, kind: str, layout: str, state: str, workers: int, computing: float,
+             speed: float = 1.0) -> tuple[str, dict[str, float]]:
+    """Return what an accelerator waits for, and the parts of a step's seconds.
+
+    Without a worker it waits for all of the loading. Workers load beside it, and it waits for what takes longer than
+    its computing, or for the next batch to be handed over.
+
+    Args:
+        calibration, kind, layout, state, workers: as for `local`.
+        computing: seconds of a step.
+        speed: of the machine, 1 when it was calibrated.
+    """
+    binds, load = local(calibration, kind, layout, state, workers)
+    waits = {binds: BATCH * load / speed}
+    if workers:
+        waits = {binds: waits[binds] - computing, _BINDS["hand"]: calibration.curve(HAND, kind)[0][1] / speed}
+    binds = max(waits, key=waits.get)
+    return binds, {COMPUTING: computing, WAITING: waits[binds]}
+
+
 def local(calibration: Calibration, kind: str, layout: str, state: str, workers: int) -> tuple[str, float]:
     """Return what binds a loader on this machine, and the seconds a sample that it takes.
 
@@ -190,7 +204,8 @@ def remote(calibration: Calibration, kind: str, layout: str, readers: int, spec:
     return {**_BINDS, "storage": "the link", "workers": "too few readers, who wait for each answer"}[binds], seconds
 
 
-_BINDS = {"workers": "too few workers", "storage": "storage", "cores": "the cores that prepare"}
+_BINDS = {"workers": "too few workers", "storage": "storage", "cores": "the cores that prepare",
+          "hand": "handing over each batch"}
 
 
 def wire(layout: str, kind: str) -> float:
@@ -206,16 +221,11 @@ def _preparing(calibration: Calibration, kind: str, layout: str, own: float, wor
     return alone, together * (1 + own / alone)
 
 
-def _parts(load: float, computing: float, workers: int) -> dict[str, float]:
-    """Return the parts of a step's seconds: workers load beside the accelerator, without one it waits for all of it."""
-    return {COMPUTING: computing, WAITING: max(load - computing, 0.0) if workers else load}
-
-
 def _lacking(calibration: Calibration, kind: str, layout: str, state: str, workers: int) -> str:
     """Return why something cannot be predicted on this machine, or nothing."""
-    stage = PREPARE if workers else HERE
-    return (calibration.reason(FETCH, kind, layout, WARM) or calibration.reason(FETCH, kind, layout, state)
-            or calibration.reason(stage, kind, form(layout)))
+    stages = [(PREPARE, kind, form(layout)), (HAND, kind)] if workers else [(HERE, kind, form(layout))]
+    keys = [(FETCH, kind, layout, WARM), (FETCH, kind, layout, state), *stages]
+    return next(filter(None, (calibration.reason(*key) for key in keys)), "")
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

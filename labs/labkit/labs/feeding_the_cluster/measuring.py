@@ -40,13 +40,17 @@ def step(calibration: Calibration, kind: str, layout: str, state: str, workers: 
         parts: returns the predicted parts of a step at a speed of the machine.
     """
     batches = data_set(kind, layout, BOTH)
-    kernel = reference()
+    kernel, kernels = reference(), []
+
+    def before() -> None:
+        kernels.append(kernel())
+        if state == COLD:
+            evict(batches.place.path)
+
     try:
-        before = kernel()
         with loading(batches, workers) as run:
-            drop = (lambda: evict(batches.place.path)) if state == COLD else None
-            runs = _repeat(lambda left: run(computing, left), drop)
-        speed = speed_of(calibration.reference_seconds, (before + kernel()) / 2)
+            runs = _repeat(lambda left: run(computing, left), before)
+        speed = speed_of(calibration.reference_seconds, median([*kernels, kernel()])[0])
     except (LoaderFailed, NoColdReads, OSError) as trouble:
         return Unavailable(str(trouble))
     value, low, high = median([some.seconds / some.batches for some in runs])

@@ -12,7 +12,7 @@ from labkit.labs.feeding_the_cluster import experiments as lab
 from labkit.labs.feeding_the_cluster.measuring import kept
 from labkit.loading import formats
 from labkit.loading.formats import FILES, FORMATS, SHARDS
-from labkit.loading.loader import FETCH, PREPARE
+from labkit.loading.loader import BATCH, FETCH, PREPARE
 from labkit.loading.samples import PICTURES
 from labkit.machine import Machine
 from labkit.measure.probes.feeding import CODED, COLD, HERE, RECORDS, STATES, WARM, form
@@ -80,9 +80,9 @@ def three_stages(machine: Machine, workers: int = 2, each: float = 10_000) -> Te
             continue
         fetch, prepare = (1 / calibration.curve(*key)[-1][1] for key in keys)
         name, fastest = input_pipeline.bottleneck({"fetching": fetch, "preparing": prepare, "computing": each})
-        binds, load = lab.local(calibration, PICTURES, layout, lab.state(machine), workers)
+        binds, parts = lab.fed_step(calibration, PICTURES, layout, lab.state(machine), workers, BATCH / each)
         rows.append([layout, name, quantity(fastest, "samples/s"),
-                     f"{quantity(min(1 / load, each), 'samples/s')}: {binds}"])
+                     f"{quantity(BATCH / sum(parts.values()), 'samples/s')}: {binds}"])
     return TextTable(["format", "slowest stage", "its rate", f"predicted of {workers} workers, and what binds"], rows)
 
 

@@ -26,7 +26,7 @@ from labkit import cache as caches
 from labkit import host
 from labkit.loading import formats, store
 from labkit.loading.formats import FILES, FORMATS, MAP
-from labkit.loading.loader import BATCH, FETCH, PREPARE, Batches, LoaderFailed, loading
+from labkit.loading.loader import BATCH, FETCH, PREPARE, Batches, Epoch, LoaderFailed, loading
 from labkit.loading.places import Folder, Store
 from labkit.loading.samples import KINDS, PICTURES
 from labkit.measure.probes.storage import NoColdReads, evict
@@ -43,10 +43,12 @@ READERS = 4  # that fetch from storage at once
 COLD, WARM = STATES = ("from storage, cold", "from memory, warm")
 CODED, RECORDS = FORMS = ("coded", "records")  # how samples come out of a format
 HERE = "here"  # prepared in the process that trains, without a worker
+HAND = "hand"  # a batch that a worker has ready, handed to the process that trains
 LINK = LinkSpec(round_trip=0.01, rate=12.5e6)  # over which requests are timed
 SIZES = (1, 2**16, 2**21)  # bytes that are asked for
 KEYS = (*((FETCH, kind, layout, state) for kind in KINDS for layout in FORMATS for state in STATES),
-        *((stage, kind, form) for stage in (PREPARE, HERE) for kind in KINDS for form in FORMS), ("request",))
+        *((stage, kind, form) for stage in (PREPARE, HERE) for kind in KINDS for form in FORMS),
+        *((HAND, kind) for kind in KINDS), ("request",))
 _BUDGET, _EPOCH_S, _DRAW_S = 0.2, 0.1, 2.0
 _KERNELS = 15  # until the core runs as it does in a loop
 _ASKED = 8  # short requests in a sample
@@ -117,8 +119,9 @@ def calibrate(device: torch.device) -> Calibration:
     Returns:
         `("fetch", kind, format, state)`: seconds a sample that is fetched; the work is the readers at once, one in this
         process, or workers. `("prepare", kind, form)`: seconds a sample that is prepared and handed over; the work is
-        the workers. `("here", kind, form)`: seconds of preparing one sample in this process. `("request",)`: seconds of
-        a request to the store, less what the link takes; the work is the bytes asked for.
+        the workers. `("here", kind, form)`: seconds of preparing one sample in this process. `("hand", kind)`: seconds
+        for which this process waits for a batch that is ready; the work is the batch. `("request",)`: seconds of a
+        request to the store, less what the link takes; the work is the bytes asked for.
     """
     try:
         report(0, "Calibrating: writing the data sets")
@@ -170,8 +173,23 @@ def _preparing(timed: DriftCorrected, kind: str, layout: str, curves: dict, miss
             with sampler(batches, workers) as sample:
                 curve.append([workers, timed(sample)])
         curves[PREPARE, *what] = curve
+        if layout == FILES:
+            with loading(batches, 1) as run:
+                curves[HAND, kind] = [[BATCH, timed(_handing(run))]]
     except LoaderFailed as trouble:
-        missing[PREPARE, *what] = str(trouble)
+        missing.update({key: str(trouble) for key in ((PREPARE, *what), (HAND, kind)) if key not in curves})
+
+
+def _handing(run: Callable[[float, float], Epoch]) -> Callable[[], float]:
+    """Return a sampler of the seconds for which a batch is waited for that was ready when it was asked for."""
+    busy = run(0.0, _EPOCH_S)
+    pause = 2 * busy.seconds / busy.batches  # in which a worker prepares one and a spare
+
+    def sample() -> float:
+        some = run(pause, _EPOCH_S)
+        return some.waiting / some.batches
+
+    return sample
 
 
 def _request(asked: Store, size: int) -> Callable[[], float]:

@@ -1,0 +1,361 @@
+"""The planner held against the world: published systems whose composition and result are both known.
+
+A row of the table says system, workload, composition, metric, value, unit and source, in its publisher's words. What a
+prediction needs is read out of those words: the accelerator and how many, the network, the number format, the batch.
+Where they do not say it, or where the planner gives no number, the row says why. No figure of such a row is fitted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from labkit import published, spreadsheet
+from labkit.data import data_folder
+from labkit.labs.a_smaller_machine import experiments as small_machine
+from labkit.plan import constants as world
+from labkit.plan import lines
+from labkit.predict import boards, convergence, training_time
+from labkit.stats import nearest_rank, nine_in_ten
+from labkit.units import quantity
+
+COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
+# Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
+NETWORKS = (
+    (r"405B", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
+    (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"DeepSeek", 671e9, 37e9, ""), (r"deepseek", 671e9, 37e9, ""),
+    (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"70[bB]", 70.6e9, 70.6e9, ""),
+    (r"175B", 175e9, 175e9, ""), (r"\b1T\b", 1008e9, 1008e9, ""), (r"\b3B\b", 3.08e9, 3.08e9, ""),
+)
+SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
+TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
+KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput": "time and rate of trainings",
+         "samples_to_target": "samples until a network has learned", "rate": "rate of services",
+         "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
+SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
+CACHE = {"8": 131072, "70": 327680, "120": 73728}  # bytes of a token: 2 × layers × heads × head size × 2 (model cards)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A prediction with its interval, in the row's unit."""
+
+    value: float
+    low: float
+    high: float
+    formula: str
+
+    def times(self, factor: float) -> Range:
+        """Return it in another unit."""
+        return Range(self.value * factor, self.low * factor, self.high * factor, self.formula)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published figure and what the planner says of it, or why it says nothing."""
+
+    system: str
+    workload: str
+    composition: str
+    metric: str
+    value: float
+    unit: str
+    source: str
+    predicted: Range | None
+    why: str
+
+    @property
+    def factor(self) -> float | None:
+        """By what factor the prediction is off, 1 and above."""
+        if self.predicted is None:
+            return None
+        return max(self.predicted.value / self.value, self.value / self.predicted.value)
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the figure lies in the interval."""
+        return None if self.predicted is None else self.predicted.low <= self.value <= self.predicted.high
+
+
+class Silent(Exception):
+    """The planner has no number for a row; the message says why."""
+
+
+def read(path: Path | None = None) -> list[Row]:
+    """Return the rows of a table of published systems, predicted; the course's own unless given.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a column is missing or a value is no number; the message names line, column and cell.
+    """
+    table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
+    given = [(row, table.number(row, "value")) for row in table.rows]
+    tiny = {(row["system"], row["metric"]): value for row, value in given if row["workload"].endswith(" ic") and value}
+    found = []
+    for row, value in given:
+        if value is None or value <= 0:
+            raise table.refusal(row, "value", "is no number above 0")
+        cells = {column: row[column] for column in COLUMNS if column != "value"}
+        try:
+            predicted, why = _predicted(row, tiny), ""
+        except Silent as reason:
+            predicted, why = None, str(reason)
+        found.append(Row(value=value, predicted=predicted, why=why, **cells))
+    return found
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good the predictions of some rows are.
+
+    Args:
+        rows, predicted: how many there are, and how many have a prediction.
+        median, p90: the factor that half and nine tenths of those are off by at most.
+        inside: the share whose figure lies in the interval.
+    """
+
+    rows: int
+    predicted: int
+    median: float
+    p90: float
+    inside: float
+
+    def __str__(self) -> str:
+        return (f"{self.predicted} of {self.rows} figures are predicted: half within a factor of {self.median:.2f}, "
+                f"nine in ten within {self.p90:.2f}; {self.inside:.0%} lie in the printed interval.")
+
+
+def score(rows: Sequence[Row]) -> Score:
+    """Return the score of rows; raises `ValueError` where none is predicted."""
+    factors = sorted(row.factor for row in rows if row.predicted)
+    if not factors:
+        raise ValueError("No row of this table is predicted: " + (rows[0].why if rows else "it has none."))
+    return Score(len(rows), len(factors), median(factors), nine_in_ten(factors),
+                 sum(bool(row.inside) for row in rows) / len(factors))
+
+
+def held(rows: Sequence[Row] | None = None) -> str:
+    """Return how good the planner is on the course's own table, in a sentence for beside a plan."""
+    return "Held against published systems: " + str(score(read() if rows is None else rows))
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
+    """Return the score of each kind of figure that is predicted, by what it is."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.predicted:
+            name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
+            kinds.setdefault(name, []).append(row)
+    return {name: score(some) for name, some in kinds.items()}
+
+
+def report(path: Path) -> list[str]:
+    """Return the table's rows and their score as lines of text; raises as `read` and `score` do."""
+    rows = read(path)
+    found = [f"{row.system}, {row.metric}: {said(row)}" for row in rows]
+    return [*found, str(score(rows))]
+
+
+def said(row: Row) -> str:
+    """Return a row's prediction beside its figure in words."""
+    if row.predicted is None:
+        return f"published {quantity(row.value, row.unit)}; no prediction: {row.why}"
+    low, high = quantity(row.predicted.low, ""), quantity(row.predicted.high, row.unit)
+    return (f"published {quantity(row.value, row.unit)}, predicted {quantity(row.predicted.value, row.unit)} "
+            f"({low} to {high}){'' if row.inside else ', outside of the interval'}")
+
+
+def _predicted(row: spreadsheet.Row, tiny: dict) -> Range:
+    metric = row["metric"].lower()
+    for pattern, formula in _METRICS.items():
+        if re.search(pattern, metric):
+            return formula(row, tiny)
+    raise Silent("The planner has no line for this metric.")
+
+
+# What a row says
+
+
+def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
+    text = f"{row['composition']} {row['system']}".upper().replace("_", " ")
+    if "MI350X" in text or "VR 288GB" in text or "RUBIN" in text:
+        raise Silent("The catalogue has no data sheet of this accelerator.")
+    found = world.sheet_of(re.sub(r"H800|H100|H200", lambda name: f"{name[0]} SXM", text.replace("H800", "H100")))
+    if found is None and "A100" in text:
+        found = world.sheets()["NVIDIA A100 SXM4 80GB"]
+    if found is None:
+        raise Silent("The row names no accelerator that the catalogue has.")
+    return found
+
+
+def _count(row: spreadsheet.Row) -> float:
+    text = row["composition"]
+    for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? x (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) x ", r"^(\d+) [A-Z]",
+                    r"TP (\d+)"):
+        if found := re.search(pattern, text):
+            return float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1)
+    raise Silent("The row does not say how many accelerators there are.")
+
+
+def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
+    text = f"{row['workload']} {row['system']}"
+    for pattern, parameters, active, name in NETWORKS:
+        if re.search(pattern, text):
+            return parameters, active, name
+    raise Silent("The row names no network whose parameters are known here.")
+
+
+def _training_format(row: spreadsheet.Row) -> str:
+    text = f"{row['workload']} {row['composition']}".lower()
+    for name, format in (("fp16", "bf16"), ("bf16", "bf16"), ("fp8", "fp8"), ("fp4", "fp4")):
+        if name in text:
+            return format
+    narrow = "GB300" in row["composition"] or "GB200" in row["composition"]
+    return ("fp4" if narrow else "fp8") if "MLPerf" in row["workload"] else "bf16"
+
+
+def _dense(row: spreadsheet.Row) -> tuple[float, str]:
+    parameters, active, name = _network(row)
+    if parameters > 1.5 * active:
+        raise Silent("A mixture of experts: the planner gives no rate and no time for its service or training.")
+    return parameters, name
+
+
+# What the planner says
+
+
+def _share(row: spreadsheet.Row) -> tuple[world.Share, float]:
+    precision, sheet = _training_format(row), _accelerator(row)
+    peak = world.peak(sheet, precision)
+    if peak is None:
+        raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
+    return world.training_shares()[precision], peak
+
+
+def _seconds(row: spreadsheet.Row, work: float, formula: str) -> Range:
+    share, peak = _share(row)
+    value, low, high = (training_time.seconds(work, _count(row), peak, reached)
+                        for reached in (share.value, share.high, share.low))
+    return Range(value, low, high, formula)
+
+
+def _samples(row: spreadsheet.Row, _=None) -> Range:
+    name = _dense(row)[1]
+    points = published.convergence_points().get(name)
+    if not points:
+        raise Silent("MLPerf has published no samples to convergence of this network that the course has.")
+    if batch := re.search(r"global batch (\d+)", row["workload"]):
+        value = convergence.samples(float(batch[1]), *convergence.fit(points))
+        return Range(value, value / world.NARROWEST, value * world.NARROWEST, "samples by the batch (MLPerf's own)")
+    counts = [count for _, count in points]
+    return Range(median(counts), min(counts) / world.NARROWEST, max(counts), "samples of all published batches")
+
+
+def _time_to_train(row: spreadsheet.Row, _=None) -> Range:
+    samples, parameters = _samples(row), _dense(row)[0]
+    ends = [_seconds(row, training_time.operations(parameters, count * SEQUENCE), "operations / (peak × share)")
+            for count in (samples.value, samples.low, samples.high)]
+    return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)").times(1 / 60)
+
+
+def _step(row: spreadsheet.Row, _=None) -> Range:
+    batch, length = re.search(r"batch (\d+)", row["workload"]), re.search(r"seq (\d+)", row["workload"])
+    if not (batch and length):
+        raise Silent("The row does not say its batch and its sequence.")
+    work = training_time.operations(_dense(row)[0], float(batch[1]) * float(length[1]))
+    again = 4 / 3 if "full recompute" in row["workload"] else 1  # a second forward pass
+    return _seconds(row, again * work, "operations of a step / (peak × share)")
+
+
+def _train_rate(row: spreadsheet.Row, _=None) -> Range:
+    (share, peak), one = _share(row), training_time.operations(_dense(row)[0], 1)
+    return Range(peak * share.value / one, peak * share.low / one, peak * share.high / one, "peak × share / operations")
+
+
+def _wall_time(row: spreadsheet.Row, _=None) -> Range:
+    tokens = re.search(r"([\d.]+)T tokens", row["workload"])
+    if not tokens:
+        raise Silent("The row does not say its tokens.")
+    work = training_time.operations(_dense(row)[0], 1e12 * float(tokens[1]))
+    return _seconds(row, work, "operations / (peak × share)").times(1 / 86400)
+
+
+def _serving(row: spreadsheet.Row, _=None) -> Range:
+    parameters, _name = _dense(row)
+    sheet, share = _accelerator(row), world.serving_share()
+    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
+    peak = world.peak(sheet, precision)
+    if peak is None:
+        raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
+    each = _count(row) * peak / (2 * parameters)
+    formula = "peak × share / operations of what is read and written"
+    if "8b" in row["workload"]:  # summaries
+        return Range(each * share.value / (1 + SUMMARY), each * share.low / 11, each * share.high / 4, formula)
+    # Chats: the share's low is for nothing read, its high for as much read as written.
+    return Range(each * share.value / 2**0.5, each * share.low, each * share.high / 2, formula)
+
+
+def _server(row: spreadsheet.Row, _=None) -> Range:
+    offline = _serving(row)
+    # With MLPerf's deadline a server does 0.81 to 0.99 of its offline rate: Llama 2 70B of data/mlperf-server.csv.
+    return Range(0.9 * offline.value, 0.81 * offline.low, offline.high, offline.formula)
+
+
+def _weights(row: spreadsheet.Row, _=None) -> Range:
+    parameters, _active, _name = _network(row)
+    text = f"{row['workload']} {row['composition']}"
+    each = world.FORMATS["fp4"] if "gpt-oss" in text else world.FORMATS["fp8" if "FP8" in text.upper() else "bf16"]
+    factor = world.constants()["weights_factor"]
+    ends = [lines.weights_bytes(parameters, each, margin) / _count(row) / 2**30
+            for margin in (factor.value, factor.low, factor.high)]
+    return Range(*ends, "parameters × bytes of the format × margin")
+
+
+def _cache(row: spreadsheet.Row, _=None) -> Range:
+    memory = re.search(r"([\d.]+) GiB", row["composition"])
+    share = re.search(r"gpu-memory-utilization ([\d.]+)", row["composition"])
+    if not (memory and share):
+        raise Silent("The row does not say the memory and the share that the server takes.")
+    runtime, weights = world.constants()["runtime_bytes"], _weights(row)
+    room = [lines.room_bytes(float(memory[1]), float(share[1]), each / 2**30)
+            for each in (runtime.value, runtime.high, runtime.low)]
+    ends = room[0] - weights.value, room[1] - weights.high, room[2] - weights.low
+    if ends[0] <= 0:
+        raise Silent("The weights leave no room.")
+    return Range(ends[0], max(ends[1], 0.0), ends[2], "memory × share taken − runtime − weights")
+
+
+def _board(row: spreadsheet.Row, tiny: dict) -> Range:
+    task = TINY.get(row["workload"].split()[-1])
+    known = tiny.get((row["system"], row["metric"]))
+    if task is None or known is None:
+        raise Silent("No other result of this board and metric is in the table.")
+    if task == boards.CLOSEST:
+        raise Silent("The board's own result, from which its others are predicted.")
+    by_operations = boards.seconds(known, boards.OPERATIONS[task])  # of energy, too
+    if rate := "energy" not in row["metric"]:
+        by_operations = boards.seconds(1 / known, boards.OPERATIONS[task])
+    others = small_machine.by_operations()[task]  # published over predicted, on the boards of MLPerf Tiny v1.2
+    ends = [by_operations * nearest_rank(others, percent) for percent in (50, 5, 95)]
+    value, low, high = (ends[0], ends[1], ends[2]) if not rate else (1 / ends[0], 1 / ends[2], 1 / ends[1])
+    return Range(value, low / world.NARROWEST, high * world.NARROWEST,
+                 "the board's own image classification, by operations and what they err on other boards")
+
+
+def _cost(row: spreadsheet.Row, _=None) -> Range:
+    raise Silent("An identity: the mean nodes of the other row, times hours and price.")
+
+
+def _crowded(row: spreadsheet.Row, _=None) -> Range:
+    raise Silent("A latency under a load whose distance from saturation is not known: the planner gives none.")
+
+
+_METRICS: dict[str, Callable] = {
+    "time_to_train": _time_to_train, "samples_to_target": _samples, "time_per_iteration": _step,
+    "train_throughput": _train_rate, "wall_time": _wall_time, "server rate": _server, "offline rate": _serving,
+    "weights": _weights, "kv cache": _cache, "median throughput|median energy": _board, "^cost$": _cost,
+    "ttft|tpot|latency": _crowded,
+}

@@ -1,0 +1,315 @@
+"""What the formulas know of the world: published shares of peaks, accelerators, devices, prices; each with its source.
+
+The shares are computed here from the tables of `data/`, over many systems at once and never from one row. Each has a
+usual value, and a low and a high one between which nine of ten further systems are expected, at least 15 % either way:
+equal hardware differs by as much among publishers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import fmean, geometric_mean, median
+
+from labkit.data import data_folder, read_csv
+from labkit.predict import training_time
+from labkit.specs.network import RESNET_50_FLOP
+from labkit.stats import student
+
+FORMATS = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}  # bytes; fp4 with the scales of its blocks (OCP MX 1.0, section 5)
+NARROWEST = 1.15  # equal hardware differs by 10 to 20 % among publishers: data/plan/evidence.csv
+# The networks of the published trainings: active parameters, and samples as tokens (MLPerf's references).
+TRAINED = {"llama31_405b": (405e9, 8192), "llama31_8b": (8.03e9, 8192), "gpt3": (175e9, 1)}
+# Accelerators as the tables of the frameworks' own throughputs name them; they trained in bf16.
+FRAMEWORKS = {"h100_80gb": "NVIDIA H100 SXM", "a100_40gb": "NVIDIA A100 SXM4 40GB"}
+FP4_SINCE = "mlperf_v5.1"  # NVIDIA's submissions with Blackwell trained in fp4 from this round on, it says itself
+TOGETHER = 2  # by which accelerators that work together may fall short of one alone: an assumption
+WRITTEN = {"Llama 2 70B": 70e9}  # served networks whose prompts are chats, about as long as what is written
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A figure that every plan uses.
+
+    Args:
+        value, low, high: usual, and between which it lies.
+        better: `"low"` or `"high"`, whichever end makes a plan smaller; `""` where there is no choice.
+        kind: `"published"` or `"assumed"`.
+        date, source: when and where; of a derived figure, from which tables.
+    """
+
+    name: str
+    label: str
+    value: float
+    low: float
+    high: float
+    better: str
+    unit: str
+    kind: str
+    date: str
+    source: str
+
+    def case(self, name: str) -> float:
+        """Return the figure in a case: `"favourable"`, `"usual"` or `"unfavourable"`."""
+        if name == "usual" or not self.better:
+            return self.value
+        return self.low if (name == "favourable") == (self.better == "low") else self.high
+
+
+@dataclass(frozen=True)
+class Share:
+    """Published figures of one kind: shares of a peak, or seconds.
+
+    The interval is that in which nine of ten further figures are expected, if their logarithms are spread like a bell
+    (Student's t, for a spread that is known from few).
+
+    Args:
+        samples: the figures, the smallest first.
+        spread: standard deviation of their logarithms, and the degrees of freedom that it is known with.
+    """
+
+    samples: tuple[float, ...]
+    spread: tuple[float, int]
+
+    @property
+    def value(self) -> float:
+        """Their geometric mean."""
+        return geometric_mean(self.samples)
+
+    @property
+    def _reach(self) -> float:
+        deviation, freedom = self.spread
+        return max(math.exp(student(0.95, freedom) * deviation * math.sqrt(1 + 1 / len(self.samples))), NARROWEST)
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.value / self._reach
+
+    @property
+    def high(self) -> float:
+        """The upper end; no share is above 1."""
+        return min(self.value * self._reach, 1.0)
+
+
+def _share(samples: Iterable[float], spread: tuple[float, int] | None = None) -> Share:
+    found = tuple(sorted(samples))
+    return Share(found, spread or _spread([found]))
+
+
+def _spread(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the standard deviation of logarithms within groups, pooled, and its degrees of freedom."""
+    logs = [[math.log(figure) for figure in group] for group in groups]
+    freedom = sum(len(group) - 1 for group in logs)
+    squares = sum((log - fmean(group)) ** 2 for group in logs for log in group)
+    return math.sqrt(squares / freedom), freedom
+
+
+@cache
+def _rows(name: str) -> tuple[dict[str, str], ...]:
+    return tuple(read_csv(data_folder() / f"{name}.csv"))
+
+
+@cache
+def sheets() -> dict[str, dict[str, str]]:
+    """Return the rows of the catalogue's machines by name, as texts."""
+    return {row["name"]: row for row in _rows("hardware")}
+
+
+def peak(sheet: dict[str, str], precision: str) -> float | None:
+    """Return the dense peak of a machine in FLOP/s, None where it has none."""
+    text = sheet[f"{precision}_flop_per_s"]
+    return float(text) if text else None
+
+
+def sheet_of(accelerator: str) -> dict[str, str] | None:
+    """Return the row of the catalogue for an accelerator as MLPerf's logs name it, None where it is not clear."""
+    text = accelerator.replace("-", " ").replace("_", " ").upper()
+    names = {"GB300": "NVIDIA GB300", "GB200": "NVIDIA GB200", "B300": "NVIDIA B300 SXM", "B200": "NVIDIA B200 SXM",
+             "H200": "NVIDIA H200 SXM", "GH200": "NVIDIA GH200 141GB", "MI300X": "AMD MI300X", "MI325X": "AMD MI325X",
+             "MI355X": "AMD MI355X"}
+    if "PCIE" in text:
+        return None
+    if "GH200" in text:
+        return sheets()[names["GH200"]]
+    found = next((name for key, name in names.items() if key in text), None)
+    found = found or ("NVIDIA H100 SXM" if "H100" in text and "SXM" in text else None)
+    found = found or ("NVIDIA A100 SXM4 80GB" if "A100" in text and "SXM" in text else None)
+    return sheets()[found] if found else None
+
+
+@cache
+def training_shares() -> dict[str, Share]:
+    """Return the share of its dense peak that an accelerator reached over published trainings, by format.
+
+    Each training counts once: of one that was published at several scales, the median. The spread is that within the
+    formats, pooled, for there are few trainings in fp8 and fp4.
+    """
+    found: dict[str, dict[str, list[float]]] = {"bf16": {}, "fp8": {}, "fp4": {}}
+
+    def add(precision: str, series: str, share: float) -> None:
+        found[precision].setdefault(series, []).append(share)
+
+    for row in _rows("training-runs"):
+        work = training_time.operations(float(row["parameters"]), float(row["tokens"]))
+        top = peak(sheets()[row["accelerator"]], row["format"])
+        add(row["format"], row["name"], training_time.reached(work, 3600 * float(row["accelerator_hours"]), top))
+    for row in _rows("scaling"):
+        if row["reached_percent"]:
+            add("bf16", row["series"], float(row["reached_percent"]) / 100)
+        elif row["each_flop_per_s"]:
+            add("bf16", row["series"], float(row["each_flop_per_s"]) / peak(sheets()["NVIDIA H100 SXM"], "bf16"))
+    for row in _rows("published/training-scaling"):
+        if row["metric"] == "throughput_per_gpu" and row["accelerator"] in FRAMEWORKS and _large(row["model_params"]):
+            work = training_time.operations(float(row["model_params"]), float(row["value"]))
+            top = peak(sheets()[FRAMEWORKS[row["accelerator"]]], "bf16")
+            add("bf16", row["series_id"], training_time.reached(work, 1, top))
+        parts = row["series_id"].split("|")
+        sheet, count = sheet_of(row["accelerator"]), row["samples_to_converge"].split()
+        if len(parts) > 1 and parts[1] in TRAINED and row["metric"] == "time_to_train" and sheet and count:
+            parameters, tokens = TRAINED[parts[1]]
+            narrow = "fp4" if parts[0] >= FP4_SINCE and parts[2] == "NVIDIA" and peak(sheet, "fp4") else "fp8"
+            precision = narrow if peak(sheet, narrow) else "bf16"
+            work = training_time.operations(parameters, float(count[0]) * tokens)
+            seconds = float(row["total_accelerators"]) * 60 * float(row["value"])
+            add(precision, row["series_id"], training_time.reached(work, seconds, peak(sheet, precision)))
+    shares = {precision: [median(some) for some in series.values()] for precision, series in found.items()}
+    return {precision: _share(some, _spread(shares.values())) for precision, some in shares.items()}
+
+
+def _large(parameters: str) -> bool:
+    """Return whether a network is as large as those that plans are made for."""
+    return parameters.replace(".", "").replace("e", "").isdigit() and float(parameters) >= 1e9
+
+
+@cache
+def convolution_training_share() -> Share:
+    """Return the share of its bf16 peak that an accelerator reached in published trainings of ResNet-50.
+
+    As in `training_shares`, each counts once.
+    """
+    found: dict[str, list[float]] = {}
+    for row in _rows("published/training-scaling"):
+        sheet = sheet_of(row["accelerator"])
+        if "|resnet|" in row["series_id"] and row["metric"] == "train_throughput" and sheet and peak(sheet, "bf16"):
+            work = training_time.operations(RESNET_50_FLOP / 2, float(row["value"]))
+            share = training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16"))
+            found.setdefault(row["series_id"], []).append(share)
+    return _share(map(median, found.values()))
+
+
+@cache
+def serving_share() -> Share:
+    """Return the share of its peak that an accelerator reaches in serving a dense language model without a deadline.
+
+    MLPerf counts what is written, and its chats read about as much. Each result so gives two shares: one for which
+    nothing is read, and one for which as much is read as written.
+    """
+    found = []
+    for row in _rows("mlperf-server"):
+        parameters, sheet = WRITTEN.get(row["model"]), sheet_of(row["accelerator"] or "")
+        if parameters and sheet and row["offline_tokens_per_s"]:
+            precision = "fp4" if peak(sheet, "fp4") and "B200" in sheet["name"] else "fp8"
+            written = (2 * parameters * float(row["offline_tokens_per_s"])
+                       / (float(row["accelerators"]) * peak(sheet, precision)))
+            found += [written, 2 * written]
+    return _share(found)
+
+
+@cache
+def convolution_serving_share() -> Share:
+    """Return the share of its int8 peak that an accelerator reaches in published inference of ResNet-50."""
+    sheets_of = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
+                 "NVIDIA L4": "NVIDIA L4"}
+    return _share(
+        RESNET_50_FLOP * float(row["samples_per_s"]) / float(sheets()[sheets_of[row["accelerator"]]]["int8_op_per_s"])
+        for row in _rows("mlperf-inference")
+        if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"] in sheets_of)
+
+
+@cache
+def bandwidth_share() -> Share:
+    """Return the share of its memory bandwidth that a machine reaches in writing to one person: rate times weights."""
+    return _share(float(row["tokens_per_s"]) * float(row["weights_bytes"]) / float(sheet["memory_bytes_per_s"])
+                  for row in _rows("decoding")
+                  if (sheet := sheets().get(row["machine"])) and sheet["memory_bytes_per_s"])
+
+
+@cache
+def start_seconds() -> Share:
+    """Return the seconds that a published answer to one picture takes beyond its share of the best rate."""
+    return _share(float(row["single_latency_s"]) - 1 / float(row["samples_per_s"]) for row in _rows("mlperf-inference")
+                  if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"].startswith("NVIDIA"))
+
+
+@cache
+def derived() -> tuple[Constant, ...]:
+    """Return the shares as constants."""
+    def constant(name: str, label: str, share: Share, source: str, better: str = "high", unit: str = "") -> Constant:
+        return Constant(name, label, share.value, share.low, share.high, better, unit, "published", "2020 to 2025",
+                        f"{len(share.samples)} published figures: {source}")
+
+    reading = bandwidth_share()
+
+    return (
+        constant("training_share_transformer", "share of the bf16 peak that transformers reach in training",
+                 training_shares()["bf16"], "data/training-runs.csv, data/scaling.csv, LLM Foundry in "
+                 "data/published/training-scaling.csv"),
+        constant("training_share_convolutional", "share of the bf16 peak that ResNet-50 reaches in training",
+                 convolution_training_share(), "data/published/training-scaling.csv"),
+        constant("serving_share_transformer", "share of the peak that a dense language model reaches in service",
+                 serving_share(), "Llama 2 70B of data/mlperf-server.csv"),
+        constant("serving_share_convolutional", "share of the peak that ResNet-50 reaches in service",
+                 convolution_serving_share(), "data/mlperf-inference.csv"),
+        Constant("bandwidth_share", "share of the memory bandwidth that writing reaches", reading.value,
+                 reading.value / TOGETHER, reading.high, "high", "", "published", "2023 to 2025",
+                 f"{len(reading.samples)} published figures: data/decoding.csv, one machine each; that accelerators "
+                 "which work together may reach half of it is assumed"),
+        constant("start_seconds", "time until a network has started", start_seconds(),
+                 "ResNet-50 on GPUs in data/mlperf-inference.csv", "low", "s"),
+    )
+
+
+@cache
+def constants() -> dict[str, Constant]:
+    """Return every constant by its name."""
+    table = [Constant(**{**row, **{key: float(row[key]) for key in ("value", "low", "high")}})
+             for row in _rows("plan/constants")]
+    return {constant.name: constant for constant in (*table, *derived())}
+
+
+@cache
+def accelerators() -> dict[str, dict[str, float]]:
+    """Return the figures of every accelerator that a plan can be made of; what has no source is not there."""
+    found = {}
+    for row in _rows("plan/accelerators"):
+        sheet = sheets()[row["name"]]
+        figures = {"memory_bytes": sheet["memory_bytes"], "memory_bandwidth": sheet["memory_bytes_per_s"],
+                   "accelerator_watts": sheet["tdp_w"],
+                   **{f"peak_{name}": sheet[f"{name}_flop_per_s"] for name in FORMATS}}
+        for ours, theirs in (("rent_usd", "rent{}_usd_per_hour"), ("buy_usd", "buy{}_usd")):
+            for end in ("low", "", "high"):
+                figures[f"{ours}_{end}".rstrip("_")] = row[theirs.format(f"_{end}" if end else "")]
+        found[row["name"]] = {name: float(text) for name, text in figures.items() if text}
+    return found
+
+
+@cache
+def devices() -> dict[str, dict[str, float]]:
+    """Return the figures of every edge device: published latency and best rate for ResNet-50, and power."""
+    results = {row["system"]: row for row in _rows("mlperf-inference") if row["model"] == "ResNet-50"}
+    return {row["name"]: {"device_latency": float(results[row["system"]]["single_latency_s"]),
+                          "device_best_rate": float(results[row["system"]]["samples_per_s"]),
+                          "device_watts": float(row["watts"])} for row in _rows("plan/devices")}
+
+
+def sources() -> Sequence[tuple[str, str, str]]:
+    """Return what every figure of a plan stands on: name, date and source."""
+    found = [(constant.label, constant.date, constant.source) for constant in constants().values()]
+    for row in _rows("plan/accelerators"):
+        found.append((f"{row['name']}: rent", row["rent_date"], row["rent_source"]))
+        if row["buy_usd"]:
+            found.append((f"{row['name']}: price", row["buy_date"], row["buy_source"]))
+    return found + [(f"{row['name']}: power", "2026-11", row["source"]) for row in _rows("plan/devices")]

@@ -1,0 +1,210 @@
+"""The planner: its lines, its properties over the whole space of workloads, its files and figures."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workloads import drawn, workload
+
+from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript
+from labkit.plan.lines import LINES, RULES
+from labkit.plan.workload import fields
+
+
+def over_all_workloads(test):
+    """Run a test on some hundred workloads; what fails is made as simple as it can be."""
+    randoms = st.randoms(use_true_random=False)
+    return settings(max_examples=200, deadline=None, derandomize=True, database=None)(given(rng=randoms)(test))
+
+
+def test_a_formula_that_the_translation_does_not_know_is_refused(monkeypatch):
+    def odd(read):
+        """Nothing."""
+        return sorted([read])[0]
+
+    with pytest.raises(javascript.Untranslatable, match=r"odd uses .*cannot be translated"):
+        javascript._Writer().function(odd)
+
+
+def test_every_line_is_made_of_inputs_constants_and_lines_above_it():
+    start = set()
+    for case in bill.CASES:
+        found, missing = bill.environment(examples()["hospital"], case)
+        start |= set(found) | set(missing)
+    for line in LINES.values():
+        assert set(line.needs) <= start, line.name
+        start.add(line.name)
+    for rule in RULES.values():
+        assert set(rule.needs) <= start and (not rule.stops or rule.stops in LINES), rule.name
+
+
+def test_every_line_says_its_formula_in_words_and_in_symbols():
+    for name, line in LINES.items():
+        assert len(line.words.split()) >= 4 and line.label
+        assert bill.symbols(name)[0].startswith(f"{name} = ")
+
+
+# Properties over the whole space of workloads
+
+
+@over_all_workloads
+def test_no_plan_crashes_breaks_its_own_constraint_or_leaves_its_interval(rng):
+    plan = compose(workload(drawn(rng)))
+    for entry in plan.entries.values():
+        assert (entry.value is None) == bool(entry.why)
+        if entry.value is not None:
+            assert entry.low <= entry.value <= entry.high and entry.value >= 0, entry
+    if not plan.met:
+        assert all(text.endswith(".") and "{" not in text for text in plan.broken)
+        return
+    asked, lines = plan.workload, plan.entries
+    if asked.training.runs:
+        assert lines["training_days"].value <= asked.training.deadline_days * (1 + 1e-9)
+        assert asked.training.runs * lines["training_days"].value <= 365 * (1 + 1e-9)
+        each = constants.accelerators()[asked.money.accelerator]["memory_bytes"]
+        assert asked.network.parameters * 16 <= each * lines["training_accelerators"].value
+    if asked.inference.peak_rate:
+        assert lines["busy_percent"].value <= 70 + 1e-9
+        assert lines["first_answer_seconds"].value <= asked.inference.first_seconds
+        if asked.inference.written:
+            assert lines["token_seconds"].value <= asked.inference.each_seconds * (1 + 1e-9)
+    if asked.edge.sites:
+        assert lines["site_watts"].value <= asked.edge.power_watts
+
+
+STRICTER = {"deadline_days": 0.5, "first_seconds": 0.5, "each_seconds": 0.7, "deadline_seconds": 0.5,
+            "percentile": 1.01, "power_watts": 0.5, "peak_rate": 2, "samples": 2, "passes": 2, "runs": 2, "sites": 2,
+            "streams": 2, "written": 2, "read": 2}
+
+
+LIMITS = {field["name"]: (field["low"], field["high"]) for field in fields()}
+COSTS = ("accelerators", "devices", "month_if_rented", "month_if_bought")
+
+
+@over_all_workloads
+def test_a_stricter_demand_is_never_cheaper(rng):
+    inputs = drawn(rng)
+    plan = compose(workload(inputs))
+    for name, factor in STRICTER.items():
+        low, high = LIMITS[name]
+        harder = compose(workload(inputs | {name: min(max(inputs[name] * factor, low), high)}))
+        for cost in COSTS:
+            if plan[cost].value is not None and harder[cost].value is not None:
+                assert harder[cost].value >= plan[cost].value * (1 - 1e-9), (name, cost)
+
+
+@over_all_workloads
+def test_a_faster_machine_never_needs_more_of_them(rng):
+    inputs = drawn(rng) | {"precision": "bf16"}
+    slow, fast = (compose(workload(inputs | {"accelerator": name}))
+                  for name in ("NVIDIA A100 SXM4 80GB", "NVIDIA H100 SXM"))
+    for line in ("training_hours", "training_accelerators", "replicas"):
+        if slow[line].value is not None and fast[line].value is not None:
+            assert fast[line].value <= slow[line].value
+
+
+@over_all_workloads
+def test_an_alternative_asks_for_the_same_and_changes_what_it_says(rng):
+    asked = workload(drawn(rng))
+    for name, plan in bill.alternatives(asked).items():
+        other = plan.workload
+        assert other.network == asked.network and other.inference == asked.inference
+        changed = [part for part in ("training", "edge", "money") if getattr(other, part) != getattr(asked, part)]
+        assert len(changed) == 1, name
+
+
+# Files and errors
+
+
+def test_examples_are_plans_that_are_met():
+    for name, each in examples().items():
+        plan = compose(each)
+        assert plan.met, (name, plan.broken)
+        assert plan[bill.TARGET].value > 0 and bill.sensitivity(each)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"network": {}}, "network.parameters is missing. Allowed is a number from"),
+    ({"inference": {"peak_rate": -1}}, "inference.peak_rate is -1. Allowed is a number from 0 to 1e+06 /s."),
+    ({"inference": {"peak_rate": "high"}}, "inference.peak_rate is 'high'. Allowed is a number"),
+    ({"inference": {"precision": "fp6"}}, "inference.precision is 'fp6'. Allowed: bf16, fp8, fp4."),
+    ({"inference": {"peak": 3}}, "inference.peak is no field. Allowed here: peak_rate"),
+    ({"inference": {"peak_rate": 1, "mean_rate": 2}}, "mean_rate is 2: allowed is at most peak_rate, 1"),
+    ({"training": {"samples": float("nan")}}, "training.samples is nan. Allowed is a number"),
+], ids=str)
+def test_what_is_wrong_is_named_with_what_is_allowed(change, words):
+    data = yaml.safe_load(example("hospital"))
+    with pytest.raises(BadWorkload) as refusal:
+        checked(data | change)
+    assert words in str(refusal.value)
+
+
+def test_active_and_total_parameters_are_two_fields_and_neither_comes_alone():
+    data = yaml.safe_load(example("assistant"))
+    del data["network"]["active_parameters"]
+    with pytest.raises(BadWorkload, match="active_parameters is missing"):
+        checked(data)
+    data["network"]["active_parameters"] = 1e12
+    with pytest.raises(BadWorkload, match="at most parameters"):
+        checked(data)
+
+
+def test_an_accelerator_that_is_not_known_is_refused_with_those_that_are():
+    data = yaml.safe_load(example("hospital"))
+    data["money"]["accelerator"] = "NVIDIA H10"
+    with pytest.raises(BadWorkload, match=r"money.accelerator is 'NVIDIA H10'\. Allowed: .*NVIDIA H100 SXM"):
+        compose(checked(data))
+
+
+def test_what_is_impossible_is_told_why_with_the_nearest_possible():
+    data = yaml.safe_load(example("assistant"))
+    data["inference"]["each_seconds"] = 0.001
+    plan = compose(checked(data))
+    assert not plan.met and any("Allow that" in text for text in plan.broken)
+    data["inference"] |= {"each_seconds": 0.05, "first_seconds": 0.05}
+    assert any("are allowed" in text for text in compose(checked(data)).broken)
+
+
+def test_outside_of_what_was_validated_there_is_a_sentence_and_no_number():
+    data = yaml.safe_load(example("assistant"))
+    data["network"] |= {"parameters": 117e9, "active_parameters": 5.1e9, "operations": 10.2e9}
+    data["inference"]["precision"] = "fp4"
+    data["money"] = {"accelerator": "NVIDIA B200 SXM"}
+    plan = compose(checked(data))
+    assert plan["replicas"].value is None and "mixture of experts" in plan["replicas"].why.lower()
+    assert plan["weights_bytes"].value > 0
+
+
+# The figures that plans stand on
+
+
+def test_no_interval_is_narrower_than_equal_hardware_shows():
+    for constant in constants.derived():
+        assert constant.low <= constant.value / 1.149 and constant.high >= constant.value * 1.149, constant.name
+        assert 0 < constant.low <= constant.value <= constant.high <= 1
+
+
+def test_every_figure_has_a_source_and_a_date():
+    for name, date, source in constants.sources():
+        assert name and date and len(source) > 5
+    for name, constant in constants.constants().items():
+        assert constant.kind in ("published", "assumed") and constant.better in ("", "low", "high"), name
+        assert constant.low <= constant.value <= constant.high and (constant.better or constant.low == constant.high)
+
+
+FROZEN = {
+    "hospital": {"training_accelerators": 1, "inference_accelerators": 2},
+    "speech": {"inference_accelerators": 3},
+    "retailer": {"training_accelerators": 1, "devices": 221, "streams_of_device": 206},
+    "assistant": {"inference_accelerators": 6, "replica_accelerators": 2, "conversations": 143},
+    "language-model": {"training_accelerators": 9, "training_hours": 6385},
+}
+
+
+def test_no_constant_moves_unnoticed():
+    """A change here is wanted where a formula, a table or a source has changed: then the evidence is read again."""
+    for name, lines in FROZEN.items():
+        plan = compose(examples()[name])
+        assert {line: plan[line].value for line in lines} == pytest.approx(lines, rel=1e-3)
