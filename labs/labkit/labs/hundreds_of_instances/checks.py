@@ -48,5 +48,6 @@ def largest(answer: int | None, experiment: Experiment, **point) -> Verdict:
     if not fits:
         return not_here("This exercise needs a prediction that this machine cannot have. "
                         f"{experiment.predict(instances=1, **point).reason}")
-    return on_slider(answer, counts, lambda count: count == max(fits), right="of the next, only a part would fit.", hint=(
+    right = "of the next number, only a part would fit."
+    return on_slider(answer, counts, lambda count: count == max(fits), right=right, hint=(
         "Set the sliders as the exercise says and step up until the Explorer says that memory does not suffice."))
