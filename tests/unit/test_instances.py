@@ -196,6 +196,11 @@ def test_more_of_anything_that_is_shared_serves_more():
     assert count(deadline=1.0) == count()
 
 
+def test_a_slower_machine_serves_fewer():
+    carried = lab.in_time(MACHINE, FOOT).predict(**lab.START).at_speed(0.5)
+    assert carried.value == lab.in_time(MACHINE, FOOT).predict(**lab.START).value / 2
+
+
 def test_memory_binds_where_it_is_less():
     few = fakes.machine(memory=2e8)
     outcome = lab.in_time(few, FOOT).predict(**{**lab.START, "way": PROCESSES})

@@ -1,7 +1,7 @@
 """Many sources for one core: pictures that come when they come, each with a deadline, answered by real processes.
 
 The device is a process on one core (`labkit.measure.instances_process`), or a process for each source, all on the same
-core. Where the system binds no process to a core, the ways that would take several of them are refused.
+core. Where the system binds no process to a core, each takes what it gets.
 """
 
 from __future__ import annotations
