@@ -7,17 +7,17 @@ from labkit.expectation import Expectation
 _BUSY = "Something else used the core meanwhile, or its speed changed since it was calibrated."
 
 PREDICTED = Expectation(
-    "predicted", "The predicted numbers of sources are off by {comparison:.0%} in the median, less than 35 %.",
-    _BUSY, lambda comparison: comparison < 0.35)
+    "predicted", "The predicted numbers of sources are off by {comparison:.0%} in the median, less than 50 %.",
+    _BUSY, lambda comparison: comparison < 0.5)
 
 APART_PREDICTED = Expectation(
-    "apart-predicted", "With threads and processes, they are off by {comparison:.0%} in the median, less than 50 %.",
-    "Threads and processes wake each other up in another way here. " + _BUSY, lambda comparison: comparison < 0.5)
+    "apart-predicted", "With threads and processes, they are off by {comparison:.0%} in the median, less than 60 %.",
+    "Threads and processes wake each other up in another way here. " + _BUSY, lambda comparison: comparison < 0.6)
 
 HOLDS_BELOW = Expectation(
     "holds-below", "With two thirds of the predicted sources, {late:.1f} % of the answers are late: "
-    "less than 10 %.",
-    "The core was taken away for longer than the deadline, more than once. " + _BUSY, lambda late: late < 10)
+    "less than 15 %.",
+    "The core was taken away for longer than the deadline, more than once. " + _BUSY, lambda late: late < 15)
 
 BATCHES_GAIN = Expectation(
     "batches-gain", "With the small network, batches serve {ratio:.1f} times as many sources, more than 1.2 times.",
@@ -47,9 +47,9 @@ TOGETHER_COSTS = Expectation(
     "The core was slower while the sources came one by one. " + _BUSY, lambda ratio: ratio < 0.8)
 
 SILENCE_SHARED = Expectation(
-    "silence-shared", "With about seven times as many sources as there is room for, each active for a tenth of its "
-    "time, {late:.1f} % of the answers are late: less than 15 %.", _BUSY, lambda late: late < 15)
+    "silence-shared", "With about six times as many sources as there is room for, each active for a tenth of its "
+    "time, {late:.1f} % of the answers are late: less than 25 %.", _BUSY, lambda late: late < 25)
 
 SILENCE_SPENT = Expectation(
-    "silence-spent", "With about fifteen times as many, {late:.0f} % are late: more than 10 %.",
+    "silence-spent", "With about sixteen times as many, {late:.0f} % are late: more than 10 %.",
     "The core is faster now than it was when it was calibrated.", lambda late: late > 10)

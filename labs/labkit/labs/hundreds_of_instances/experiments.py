@@ -208,12 +208,12 @@ def room(machine: Machine) -> float:
 
 def always(machine: Machine) -> list[Point]:
     """Return points of `late` below and beyond the breaking point, with sources that are always active."""
-    return [dict(sources=nearest(share * room(machine)), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.5)]
+    return [dict(sources=nearest(share * room(machine)), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.6)]
 
 
 def silent(machine: Machine) -> list[Point]:
     """Return points of `late` with sources that are active for a tenth of their time."""
-    return [dict(sources=nearest(share * room(machine)), active=10, way=SHARED, width=LARGE) for share in (7, 15)]
+    return [dict(sources=nearest(share * room(machine)), active=10, way=SHARED, width=LARGE) for share in (6, 16)]
 
 
 def nearest(sources: float) -> int:
