@@ -105,8 +105,8 @@ def html(bill: Bill) -> str:
         head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows(body)}</tbody></table>"
 
-    stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"])
-              for field in fields()]
+    stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"],
+               field["source"]) for field in fields()]
     formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name)),
                  "; ".join(sources(entry.line.name))) for entry in shown(bill)]
     parts = [
@@ -114,7 +114,7 @@ def html(bill: Bill) -> str:
         "<h2>What moves the month most</h2>", *(f"<p>{escape(each)}</p>" for each in matters(bill)),
         "<h2>Beside it</h2>", table(OTHER_HEADS, others(bill)), f"<p>{escape(UNKNOWN)}</p>",
         "<h2>What was stated</h2>",
-        table(("field", "value", "unit"), [(a, "by the default" if b is None else b, c) for a, b, c in stated]),
+        table(("field", "value", "unit", "default"), [["" if cell is None else cell for cell in row] for row in stated]),
         "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "from others"), formulas),
         "<h2>Sources</h2>", table(("figure", "date", "source"), constants.sources()),
     ]
