@@ -11,6 +11,7 @@ from workloads import drawn, workload
 from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript
 from labkit.plan.lines import LINES, RULES
 from labkit.plan.workload import fields
+from labkit.units import quantity
 
 
 def over_all_workloads(test):
@@ -165,6 +166,13 @@ def test_what_is_impossible_is_told_why_with_the_nearest_possible():
     assert not plan.met and any("Allow that" in text for text in plan.broken)
     data["inference"] |= {"each_seconds": 0.05, "first_seconds": 0.05}
     assert any("are allowed" in text for text in compose(checked(data)).broken)
+    data = yaml.safe_load(example("language-model"))
+    data["training"] |= {"samples": 15e12, "deadline_days": 1}
+    plan = compose(checked(data))
+    [why] = plan.broken
+    assert f"Allow {quantity(plan['least_training_days'].value, '')} days" in why
+    data["training"]["deadline_days"] = 1.01 * plan["least_training_days"].value
+    assert compose(checked(data)).met
 
 
 def test_outside_of_what_was_validated_there_is_a_sentence_and_no_number():
