@@ -39,6 +39,7 @@ function render({ model, el }) {
     };
     const row = h("div", { class: "labkit-field" }, h("label", { for: id }, label));
     row.append(h("span", { class: "labkit-entry" }, entry, unit), message);
+    if (field.source) row.append(h("small", {}, field.source));
     return row;
   }
   const world = (name) => config.world.prices.includes(name);
