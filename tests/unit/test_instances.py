@@ -263,7 +263,7 @@ def compared():
 
 def test_tables_say_what_was_measured(compared):
     assert tables.times(compared, dict(way=OWN), {}).value == pytest.approx(2 / 3, rel=0.01)
-    assert tables.percent_of(tables.burst(compared, compared, "measured")).value == pytest.approx(50, rel=0.01)
+    assert tables.percent_of(tables.burst(compared, "measured")).value == pytest.approx(50, rel=0.01)
     assert isinstance(tables.times(compared, dict(rate=200), {}), Unavailable)
     assert tables.percent_of(Unavailable("No.")) == Unavailable("No.")
     assert tables.served(compared) == f"{compared.rows[0].measured.value:,.0f}"

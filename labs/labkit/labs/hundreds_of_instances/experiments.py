@@ -34,7 +34,8 @@ HUNDREDS = [dict(START, way=way, width=width) for way, width in (
 TENS = [dict(START, way=way, rate=200) for way in (SHARED, OWN, THREADS, PROCESSES)]
 WEIGHED = [dict(way=way, width=width, instances=instances) for way, width, instances in (
     (OWN, SMALL, 200), (OWN, LARGE, 100), (THREADS, LARGE, 100), (PROCESSES, LARGE, 5))]
-BURST = [dict(START, way=way, width=width, arrivals=TOGETHER) for way, width in ((SHARED, LARGE), (BATCHES, SMALL))]
+BURST = [dict(START, way=way, width=width, arrivals=arrivals) for way, width in ((SHARED, LARGE), (BATCHES, SMALL))
+         for arrivals in ARRIVALS]
 
 
 def picture(calibration: Calibration, way: str, width: int, sources: int, deadline: float) -> float:

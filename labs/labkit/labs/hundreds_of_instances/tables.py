@@ -58,10 +58,9 @@ def process_over_network(foot: Footprint | Unavailable) -> float | Unavailable:
     return sum(process.values()) / 2 / (network["networks"] / 2)
 
 
-def burst(together: Comparison, spread: Comparison, half: str) -> Outcome | Unavailable:
+def burst(comparison: Comparison, half: str) -> Outcome | Unavailable:
     """Return the sources whose pictures all come at the same moment, over those that come one by one."""
-    rows = (at(together, **lab.BURST[0]), at(spread, **lab.START))
-    return ratio(*(getattr(row, half) for row in rows))
+    return times(comparison, dict(arrivals=lab.TOGETHER), {}, half)
 
 
 def late(comparison: Comparison, place: int) -> Outcome | Unavailable:
