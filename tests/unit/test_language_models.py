@@ -6,6 +6,7 @@ import math
 from statistics import mean
 
 import fakes
+import hand_written
 import pytest
 import torch
 from torch import nn
@@ -62,6 +63,11 @@ def test_a_cache_changes_no_score(network):
     anew, scores_anew = generation.without_cache(network, prompt, 40)
     assert kept == anew
     torch.testing.assert_close(scores, scores_anew, rtol=0, atol=1e-4)
+
+
+def test_the_same_by_hand_writes_the_same(network):
+    prompt = tokens(33)
+    assert hand_written.write(network, prompt, 50) == generation.with_cache(network, prompt, 50)[0]
 
 
 def test_a_token_sees_nothing_that_comes_after_it(network):

@@ -21,7 +21,7 @@ from labkit.units import quantity
 
 WEIGHTS, ATTENTION = "products with the weights", "attention"
 PROMPT, ANSWER = "reading prompts", "writing answers"
-WITH, WITHOUT = CACHES = ("with a cache", "without")
+WITH, WITHOUT = CACHES = ("with a cache", "without a cache")
 WIDTHS = (128, 256, 512, 1024)
 USERS = (1, 2, 4, 8, 16)
 CONTEXTS = (32, 128, 256, 448)

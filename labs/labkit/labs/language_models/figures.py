@@ -31,8 +31,7 @@ def cache(experiment: Experiment, comparison: Comparison, width: int = 256) -> F
         for kept, colour, marker in zip(lab.CACHES, COLOURS, "os", strict=False):
             point = dict(lab.ONE, width=width, cache=kept)
             times = [experiment.predict(**{**point, "context": context}).value for context in lab.CONTEXTS]
-            axes.plot(lab.CONTEXTS, 1e3 * np.array(times), color=colour, label=f"{kept} a cache".replace(
-                "with a cache a", "with a"))
+            axes.plot(lab.CONTEXTS, 1e3 * np.array(times), color=colour, label=kept)
             dots = [(row.point["context"], 1e3 * row.measured.value) for row in comparison.rows
                     if row.measured and row.point == {**point, "context": row.point["context"]}]
             axes.plot(*np.transpose(dots), marker, color=colour) if dots else None
