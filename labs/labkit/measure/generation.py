@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit.measure.probes.generation import products, prompt, random_network
+from labkit.measure.probes.generation import one_thread, products, prompt, random_network
 from labkit.models import generation
 from labkit.models.networks.transformer import Cache
 from labkit.predict.batching import Request
@@ -84,10 +84,12 @@ def serving(width: int, requests: Sequence[Request], places: int, way: str,
     """Answer requests once; return what became of them, and the machine's speed meanwhile."""
     device = devices.best()
     asked = [(prompt(request.prompt, device), request.answer) for request in requests]
-    network, kernel = random_network(width, device), like.kernel()
-    before = [kernel() for _ in range(_KERNELS)]
-    served = generation.serve(network, asked, places, way)
-    return served, speed_of(like.seconds, median([*before, *(kernel() for _ in range(_KERNELS))]))
+    network = random_network(width, device)
+    with one_thread():
+        kernel = like.kernel()
+        before = [kernel() for _ in range(_KERNELS)]
+        served = generation.serve(network, asked, places, way)
+        return served, speed_of(like.seconds, median([*before, *(kernel() for _ in range(_KERNELS))]))
 
 
 def cache_bytes(width: int, places: int) -> int:
@@ -106,5 +108,5 @@ def cache_bytes(width: int, places: int) -> int:
 
 
 def _timed(call: Callable[[], object], like: Like, budget: float) -> tuple[clock.Timing, float]:
-    devices.settle()
-    return timed(clock.sampler(call, devices.sync(devices.best())), like.kernel(), like.seconds, budget)
+    with one_thread():
+        return timed(clock.sampler(call, devices.sync(devices.best())), like.kernel(), like.seconds, budget)

@@ -1,12 +1,15 @@
 """What the small language model's two kinds of work cost, each alone: the products with its weights, and attention.
 
-The products are those of all layers one after another, so that the weights come from where they do in the model: from
-memory, where they fit no cache. No probe writes or reads a text: putting that together is the prediction's business.
+On a processor, one thread does it. Many short operations follow each other, and threads that wait for each other at the
+end of each would say more of what else runs than of the model. The products are those of all layers one after another,
+so that the weights come from where they do in the model: from memory, where they fit no cache. No probe writes or reads
+a text: putting that together is the prediction's business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -42,10 +45,22 @@ def calibrate(device: torch.device) -> Calibration:
         all layers; the work is the tokens there at each place. `("reading", width)`: seconds in which the tokens of a
         prompt look at each other, in all layers; the work is the tokens.
     """
+    with one_thread():
+        return _calibrate(device)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let the processor work on one thread inside the block, with nothing between an operation and the processor."""
     devices.settle()
+    with devices.threads(1):
+        yield
+
+
+def _calibrate(device: torch.device) -> Calibration:
     sync, timed = devices.sync(device), DriftCorrected(operators.reference(device), _BUDGET, SECONDS)
     curves = {}
-    for done, width in enumerate(WIDTHS):
+    for done, width in enumerate(reversed(WIDTHS)):  # the widest first: where time is short, what is left is short
         report(done / len(WIDTHS), f"Calibrating: a language model of width {width}")
         some = [count for count in TOKENS if 2 * own(width).parameters * count <= LARGEST]
         network = random_network(width, device)
