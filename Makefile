@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record lint clean
+.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -41,6 +41,19 @@ bench: html
 
 record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
+
+# For instructors: the students' notebooks and the autograders, a table of grades, paper, and an offline room's packages.
+assignments: $(STAMP)
+	$(BIN)/python tools/assignments.py _build/assignments
+
+grade: $(STAMP)
+	$(BIN)/labkit grade "$(SUBMISSIONS)" $(if $(DUE),--due $(DUE))
+
+handouts: $(STAMP)
+	$(BIN)/python tools/handouts.py _build/handouts
+
+wheelhouse: $(STAMP)
+	$(BIN)/python -m pip wheel --quiet --wheel-dir wheelhouse -r requirements.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

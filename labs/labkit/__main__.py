@@ -1,4 +1,4 @@
-"""The command `labkit`: checks predictions against this machine, says what it can do, and plans a cluster."""
+"""The command `labkit`: checks predictions against this machine, plans a cluster, and helps to teach a class."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from labkit import plan, validate
+from labkit.grading import commands as commands_for_a_class
 from labkit.machine import save
 from labkit.plan import written
 
@@ -47,9 +48,12 @@ def _run(arguments: list[str] | None) -> int:
                          help="how to print the plan")
     doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
     doctor.add_argument("--json", action="store_true", help="for a program")
+    commands_for_a_class.add(commands)
     options = parser.parse_args(arguments)
     if options.command == "doctor":
         return examine(options.json)
+    if options.command in commands_for_a_class.COMMANDS:
+        return commands_for_a_class.COMMANDS[options.command](options)
     if options.command == "plan":
         chosen = [options.workload, options.example, options.schema or None, options.validate]
         if sum(each is not None for each in chosen) != 1:
@@ -102,6 +106,10 @@ def make_plan(options: argparse.Namespace) -> int:
         else:
             bill = plan.compose(plan.read(options.workload))
             print(written.FORMS[options.form](bill))
+            if options.form == "text":
+                from labkit.pages import plan_evidence
+
+                print(plan_evidence.held())
             return 0 if bill.met else 1
     except OSError as trouble:
         print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)

@@ -13,8 +13,8 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -299,9 +299,13 @@ def _measured(name: str, module: ModuleType, device, before: Calibration | None)
 
 def save(machine: Machine, path: Path) -> None:
     """Write a profile, whole or not at all; raises `OSError` when the folder cannot be written or is full."""
-    content = {"profile_version": PROFILE_VERSION, **vars(machine),
-               "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.lent}}
-    cache.write_atomically(path, json.dumps(content).encode())
+    cache.write_atomically(path, json.dumps(as_json(machine)).encode())
+
+
+def as_json(machine: Machine) -> dict:
+    """Return a profile's content for a JSON file, without what another machine lent."""
+    return {"profile_version": PROFILE_VERSION, **vars(machine),
+            "calibrations": {name: part.as_json() for name, part in machine.calibrations.items() if not part.lent}}
 
 
 def load(path: Path) -> Machine:
@@ -311,22 +315,43 @@ def load(path: Path) -> Machine:
         FileNotFoundError: there is none.
         DamagedProfile: it is not one, is of another version, or holds numbers that no machine has.
     """
-    try:
-        content = json.loads(path.read_bytes())
+    content = path.read_bytes()
+    with _damage():
+        machine = from_json(json.loads(content))
+        for name, calibration in machine.calibrations.items():
+            calibration.check(_probe(name).KEYS)
+    return machine
+
+
+def from_json(content: dict) -> Machine:
+    """Return what `as_json` gave; raises `DamagedProfile` as `load` does, but knows not which curves belong there."""
+    with _damage():
+        content = dict(content)
         if content.pop("profile_version") != PROFILE_VERSION:
             raise DamagedProfile("it was written by another version of labkit")
         parts = content["calibrations"].items()
-        content["calibrations"] = {name: Calibration.from_json(part) for name, part in parts}
-        machine = Machine(**content)
+        machine = Machine(**{**content, "calibrations": {name: Calibration.from_json(part) for name, part in parts}})
         if not (isinstance(machine.memory, (int, float)) and 0 < machine.memory < math.inf):
             raise DamagedProfile("it holds a memory that no machine can have")
-        for name, calibration in machine.calibrations.items():
-            calibration.check(_probe(name).KEYS)
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
-        if isinstance(trouble, DamagedProfile):
-            raise
-        raise DamagedProfile(f"it is damaged ({type(trouble).__name__})") from trouble
+        for calibration in machine.calibrations.values():
+            calibration.check(calibration.curves.keys() | calibration.missing.keys())
     return machine
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Call whatever goes wrong inside what it is: a damaged profile."""
+    try:
+        yield
+    except DamagedProfile:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as trouble:
+        raise DamagedProfile(f"it is damaged ({type(trouble).__name__})") from trouble
+
+
+def digest(machine: Machine) -> str:
+    """Return a short name of what must be the same for a profile to hold."""
+    return _digest(machine.identity)
 
 
 def _identity() -> dict:

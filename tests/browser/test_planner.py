@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from widget_pages import alive, in_the_book, widget_pages
 
-from labkit.plan import bill, compose, examples
+from labkit.plan import bill, compose, examples, written
 from labkit.units import quantity
 from labkit.widgets.planner import Planner
 
@@ -55,6 +55,10 @@ def test_the_page_shows_the_bill_of_python_for_every_example(visit, address):
         plan = compose(workload)
         assert quantity(plan[bill.TARGET].value, "USD") in said(page)
         assert cell(page, "All, a month, accelerators rented") == quantity(plan[bill.TARGET].value, "USD")
+        beside = page.locator("table", has=page.get_by_text("Beside it", exact=True)).locator("tbody tr")
+        assert [row.locator("th, td").all_inner_texts() for row in beside.all()] == written.others(plan)
+        said_of_inputs = page.locator(".labkit-planner > ul:not(.labkit-broken) li").all_inner_texts()
+        assert len(said_of_inputs) == len(written.matters(plan))
 
 
 def test_every_input_moves_what_the_page_says(visit, address):

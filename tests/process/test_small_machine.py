@@ -403,14 +403,14 @@ def test_executorch_is_optional_and_answers_alike(tmp_path):
     assert executorch.seconds(path, budget=0.05).median > 0
 
 
-def test_mended(trained, pictures, unseen, capsys):
+def test_mended(trained, pictures, unseen):
     good = Quantised.of(trained, pictures.images[:256], bits=8)
-    assert check.mended(good, trained, unseen, bits=8) is True
-    assert check.mended(good, trained, unseen, bits=2) is False
-    assert check.mended(Quantised.of(trained, pictures.images[:256], bits=2), trained, unseen, bits=2) is False
-    assert check.mended("a network", trained, unseen, bits=2) is False
-    assert check.mended(None, trained, unseen, bits=2) is None
-    assert "2 bits a weight" in capsys.readouterr().out
+    assert check.mended(good, trained, unseen, bits=8).ok is True
+    assert check.mended(good, trained, unseen, bits=2).ok is False
+    damaged = check.mended(Quantised.of(trained, pictures.images[:256], bits=2), trained, unseen, bits=2)
+    assert damaged.ok is False and "2 bits a weight" in damaged.found
+    assert check.mended("a network", trained, unseen, bits=2).ok is False
+    assert check.mended(None, trained, unseen, bits=2).ok is None
 
 
 def test_the_jobs_of_the_tests_are_those_of_the_module():

@@ -10,6 +10,7 @@ import fakes
 import numpy as np
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from torch import nn
 
 from labkit import checks
@@ -23,65 +24,66 @@ from labkit.predict import step
 NONSENSE = ["12", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), CatNet, math.nan, 1j, b"", True, lambda: 1]
 
 
-def verdict(check, capsys, *arguments, **named):
-    """Return what a check returns and what it prints."""
-    result = check(*arguments, **named)
-    text = capsys.readouterr().out
-    assert text.count("\n") >= 1
-    return result, text
-
-
 @pytest.mark.parametrize("answer", [100, 100.0, 104.9, 95.1, np.float32(101), np.int64(99), Fraction(201, 2)])
-def test_a_right_number_is_accepted_whatever_its_type(answer, capsys):
-    result, text = verdict(checks.number, capsys, answer, 100, tolerance=0.05, hint="Count again.")
-    assert result is True and text.startswith("Right:")
+def test_a_right_number_is_accepted_whatever_its_type(answer):
+    verdict = checks.number(answer, 100, tolerance=0.05, hint="Count again.")
+    assert verdict and verdict.ok is True and str(verdict).startswith("Right:")
 
 
 @pytest.mark.parametrize(("answer", "side"), [(106, "large"), (94, "small"), (-100, "small"), (0, "small"),
                                               (math.inf, "large"), (-math.inf, "small"), (np.int64(7), "small")])
-def test_a_wrong_number_gets_its_side_and_a_hint(answer, side, capsys):
-    result, text = verdict(checks.number, capsys, answer, 100, tolerance=0.05, hint="Count again.")
-    assert result is False and text.startswith("Not yet:")
-    assert f"too {side}" in text and "Count again." in text
+def test_a_wrong_number_gets_its_side_and_a_hint(answer, side):
+    verdict = checks.number(answer, 100, tolerance=0.05, hint="Count again.")
+    assert not verdict and verdict.ok is False and str(verdict).startswith("Not yet:")
+    assert f"too {side}" in verdict.why and "Count again." in verdict.why
 
 
-def test_numbers_are_shown_with_the_digits_that_matter(capsys):
-    assert "23,456 is too large" in verdict(checks.number, capsys, 23_456, 23_455, tolerance=0, hint="")[1]
+def test_numbers_are_shown_with_the_digits_that_matter():
+    assert "23,456 is too large" in str(checks.number(23_456, 23_455, tolerance=0, hint=""))
 
 
-def test_no_answer_is_neither_right_nor_wrong(capsys):
-    for ask in (
-        lambda: checks.number(None, 1, tolerance=0, hint=""),
-        lambda: checks.holds(None, bool, right="", hint=""),
-        lambda: check.parameters(None, width=32),
-        lambda: check.large_enough_batch(None, fakes.machine(), width=16),
-        lambda: check.activations_share(None, width=16, batch=1024),
-        lambda: check.mended(None),
+def test_a_grader_reads_what_was_given_and_what_would_be_right_and_a_reader_does_not_see_it():
+    verdict = checks.number(7, 100, tolerance=0.05, hint="Count again.")
+    assert (verdict.given, verdict.expected) == ("7", "95 to 105")
+    slider = checks.on_slider(2, (1, 2, 4), lambda value: value > 2, right="", hint="Try.")
+    assert (slider.given, slider.expected) == ("2", "4")
+    assert "95" not in str(verdict) and "4" not in str(slider)
+
+
+def test_a_notebook_shows_a_verdict_in_words():
+    plain = DisplayFormatter().format(checks.number(1, 1, tolerance=0, hint=""))[0]["text/plain"]
+    assert plain == "Right: 1 it is."
+
+
+def test_no_answer_is_neither_right_nor_wrong():
+    for verdict in (
+        checks.number(None, 1, tolerance=0, hint=""),
+        checks.holds(None, bool, expected="", right="", hint=""),
+        checks.on_slider(None, (1, 2), bool, right="", hint=""),
+        check.mended(None),
     ):
-        result, text = verdict(ask, capsys)
-        assert result is None and text.strip() == checks.NOT_YET
+        assert verdict.state == checks.NOT_ATTEMPTED and verdict.ok is None and not verdict
+        assert str(verdict) == checks.NOT_YET
 
 
 @pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
-def test_nonsense_is_refused_and_breaks_nothing(answer, capsys):
-    for ask in (
-        lambda: checks.number(answer, 12, tolerance=0.1, hint=""),
-        lambda: check.parameters(answer, width=32),
-        lambda: check.large_enough_batch(answer, fakes.machine(), width=4) if answer is not True else False,
-        lambda: check.activations_share(answer, width=16, batch=1024),
-        lambda: check.mended(answer),
-    ):
-        assert ask() is False
-    assert "Right" not in capsys.readouterr().out
+def test_nonsense_is_refused_and_breaks_nothing(answer):
+    for verdict in (checks.number(answer, 12, tolerance=0.1, hint=""), check.mended(answer)):
+        assert verdict.ok is False and verdict.given
 
 
-def test_a_condition_that_raises_is_a_wrong_answer(capsys):
+def test_a_condition_that_raises_is_a_wrong_answer():
     for error in (TypeError, ValueError, KeyError, AttributeError, RuntimeError, StopIteration, ZeroDivisionError):
         def condition(answer, error=error):
             raise error("broken")
 
-        result, text = verdict(checks.holds, capsys, 1, condition, right="Good.", hint="Try this.")
-        assert result is False and "Try this." in text
+        verdict = checks.holds(1, condition, expected="two", right="Good.", hint="Try this.")
+        assert verdict.ok is False and "Try this." in verdict.why and verdict.expected == "two"
+
+
+def test_an_answer_too_long_to_show_is_shortened():
+    verdict = checks.holds([1.0] * 1_000_000, lambda answer: False, expected="", right="", hint="")
+    assert len(verdict.given) < 100
 
 
 def test_an_interrupt_is_not_an_answer():
@@ -89,44 +91,44 @@ def test_an_interrupt_is_not_an_answer():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        checks.holds(1, condition, right="", hint="")
+        checks.holds(1, condition, expected="", right="", hint="")
 
 
 # Lab 1.3
 
 
 @pytest.mark.parametrize("width", [4, 16, 32])
-def test_the_parameters_are_those_of_the_network(width, capsys):
+def test_the_parameters_are_those_of_the_network(width):
     count = sum(p.numel() for p in CatNet(width).parameters())
-    assert check.parameters(count, width) is True
-    assert check.parameters(count + 1, width) is False
-    assert "bias" in capsys.readouterr().out
+    assert check.parameters(count, width).ok is True
+    wrong = check.parameters(count + 1, width)
+    assert wrong.ok is False and "bias" in wrong.why
 
 
 @pytest.mark.parametrize("width", [4, 8, 16, 32])
-def test_the_large_enough_batch_is_what_the_definition_says(width, capsys):
+def test_the_large_enough_batch_is_what_the_definition_says(width):
     here = fakes.machine()
     each = {b: sum(step.seconds(here.calibration("operators"), "inference", width, b).values()) / b for b in BATCHES}
     best = min(each.values())
     smallest = next(b for b in BATCHES if each[b] <= 1.1 * best)
-    assert check.large_enough_batch(smallest, here, width) is True
+    assert check.large_enough_batch(smallest, here, width).ok is True
     accepted = [b for b in BATCHES if check.large_enough_batch(b, here, width)]
     assert 1 not in accepted and 1024 not in accepted
     for batch in accepted:  # give or take a reading
         assert each[batch] <= 1.15 * best
         assert all(each[smaller] > 1.05 * best for smaller in BATCHES if smaller < batch)
     for off in (100, 0, -1, 2048):
-        result, text = verdict(check.large_enough_batch, capsys, off, here, width)
-        assert result is False and "the slider has the batches 1, 2" in text
+        verdict = check.large_enough_batch(off, here, width)
+        assert verdict.ok is False and "it must be one of 1, 2" in verdict.why
 
 
-def test_the_share_of_the_activations_is_asked_for_in_percent(capsys):
+def test_the_share_of_the_activations_is_asked_for_in_percent():
     parts = step.memory("training step", 16, 1024)
     share = parts["activations"] / sum(parts.values())
-    assert check.activations_share(100 * share, 16, 1024) is True
-    assert check.activations_share(round(100 * share), 16, 1024) is True
-    result, text = verdict(check.activations_share, capsys, share, 16, 1024)
-    assert result is False and "percent" in text
+    assert check.activations_share(100 * share, 16, 1024).ok is True
+    assert check.activations_share(round(100 * share), 16, 1024).ok is True
+    wrong = check.activations_share(share, 16, 1024)
+    assert wrong.ok is False and "percent" in wrong.why
 
 
 def key(image):
@@ -159,10 +161,10 @@ class Oracle(nn.Module):
         return nn.functional.one_hot(answers % 3, 3).float()
 
 
-def test_a_network_that_knows_every_kind_is_mended(capsys):
-    result, text = verdict(check.mended, capsys, (Oracle(), 300))
-    assert result is True, text
-    assert verdict(check.mended, capsys, [Oracle(), 0])[0] is True
+def test_a_network_that_knows_every_kind_is_mended():
+    verdict = check.mended((Oracle(), 300))
+    assert verdict.ok is True and "With 300 pictures: 100.0%" in verdict.found, verdict
+    assert check.mended([Oracle(), 0]).ok is True
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,6 @@ def test_a_network_that_knows_every_kind_is_mended(capsys):
         lambda: (CatNet(size=64), 300),
     ],
 )
-def test_what_is_not_mended_gets_a_hint(answer, capsys):
-    result, text = verdict(check.mended, capsys, answer())
-    assert result is False
-    assert "mix old pictures in" in text
+def test_what_is_not_mended_gets_a_hint(answer):
+    verdict = check.mended(answer())
+    assert verdict.ok is False and "mix old pictures in" in verdict.why

@@ -15,6 +15,7 @@ import fakes
 import numpy as np
 import pytest
 
+from labkit.checks import NOT_ATTEMPTED, NOT_HERE
 from labkit.experiment import Comparison, Outcome, Row, Unavailable
 from labkit.labs.feeding_the_cluster import checks, figures, planner, tables
 from labkit.labs.feeding_the_cluster import experiments as lab
@@ -323,7 +324,8 @@ def test_what_was_not_measured_is_said_and_nothing_fails(compared):
     assert "Not here." in str(tables.stages(nothing)) and "Not here." in str(tables.three_stages(nothing))
     for figure in (figures.stages(nothing), figures.over_link(lab.over_link(nothing), empty)):
         assert figure == Unavailable("Not here.")
-    assert checks.fewest_workers(2, steps, kind=PICTURES, layout=FILES, state=lab.COLD, each=1000) is None
+    asked = checks.fewest_workers(2, steps, kind=PICTURES, layout=FILES, state=lab.COLD, each=1000)
+    assert asked.state == NOT_HERE and "Not here." in asked.why
 
 
 def test_figures_are_drawn(compared):
@@ -339,10 +341,9 @@ def test_figures_are_drawn(compared):
     (lambda answer: checks.fewest_workers(answer, lab.steps(fakes.machine()), kind=MIXED, layout=SHARDS,
                                           state=lab.COLD, each=10_000), 2, 8),
 ])
-def test_exercises_take_the_right_answer_alone(check, right, wrong, capsys):
-    assert check(right) is True and check(wrong) is False and check(None) is None
-    assert check(math.nan) is False
-    capsys.readouterr()
+def test_exercises_take_the_right_answer_alone(check, right, wrong):
+    assert check(right).ok is True and check(wrong).ok is False and check(None).state == NOT_ATTEMPTED
+    assert check(math.nan).ok is False
 
 
 # Cold

@@ -21,11 +21,11 @@ LAYERS = [  # from the bottom
     {"measure"},
     {"machine"},
     {"catalogue", "published", "needs"},
-    {"checks", "figures"},
+    {"checks", "figures", "evidence"},
     {"widgets"},
     {"labs"},
-    {"pages"},
-    {"validate", "verdicts", "doctor"},
+    {"pages", "assignment"},
+    {"validate", "verdicts", "doctor", "grading"},
     {"book", "book_verdicts", "book_glossary", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}

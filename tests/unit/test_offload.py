@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.checks import NOT_YET
+from labkit.checks import NOT_ATTEMPTED, WRONG
 from labkit.experiment import Unavailable
 from labkit.labs.edge_cloud_or_both import checks as check
 from labkit.labs.edge_cloud_or_both import experiments as offload
 from labkit.labs.edge_cloud_or_both import figures, testbed
 from labkit.measure.probes import offload as probe
+from labkit.models.evaluation import evaluate
 from labkit.models.networks.cats import CatNet, as_input
 from labkit.netem import link
 from labkit.offload import cloud as clouds
@@ -588,36 +589,30 @@ def test_the_figures_show_what_they_are_given():
 # Exercises
 
 
-def said(capsys, ask):
-    result = ask()
-    return result, capsys.readouterr().out
-
-
-def test_right_answers_pass_and_wrong_ones_get_a_hint(here, team, capsys):
-    assert check.payload(8192, width=16, cut=2) is True and check.payload(2048, width=16, cut=2) is False
-    assert check.widest(3) is True and check.widest(4) is False
+def test_right_answers_pass_and_wrong_ones_get_a_hint(here, team):
+    assert check.payload(8192, width=16, cut=2).ok is True and check.payload(2048, width=16, cut=2).ok is False
+    assert check.widest(3).ok is True and check.widest(4).ok is False
     turn = offload.turning(here, team, "relay", 0.033)
-    assert check.turning(1.05 * turn, here, team, "relay", 0.033) is True
-    assert check.turning(0.9 * turn - 0.001, here, team, "relay", 0.033) is False
-    assert check.turning(0, here, team, "relay", 1e-4) is True and check.turning(1, here, team, "relay", 1e-4) is False
-    assert "Not yet" in capsys.readouterr().out
+    assert check.turning(1.05 * turn, here, team, "relay", 0.033).ok is True
+    assert check.turning(0.9 * turn - 0.001, here, team, "relay", 0.033).ok is False
+    assert check.turning(0, here, team, "relay", 1e-4).ok is True
+    assert check.turning(1, here, team, "relay", 1e-4).ok is False
+    assert "Not yet" in str(check.widest(4))
 
 
-def test_the_threshold_is_tried_on_the_pictures(team, capsys, monkeypatch):
+def test_the_threshold_is_tried_on_the_pictures(team, monkeypatch):
     monkeypatch.setattr(check, "_RIGHT", 0.0)
-    sure = float(torch.quantile(check.evaluate(team.small, team.shown).confidence, 0.1))
-    assert check.threshold(sure, team) is True
-    assert check.threshold(1.0, team) is False  # asks for nearly all
+    sure = float(torch.quantile(evaluate(team.small, team.shown).confidence, 0.1))
+    assert check.threshold(sure, team).ok is True
+    assert check.threshold(1.0, team).ok is False  # asks for nearly all
     monkeypatch.setattr(check, "_RIGHT", 100.0)
-    assert check.threshold(sure, team) is False
-    assert "of the pictures go to the cloud" in capsys.readouterr().out
+    assert check.threshold(sure, team).ok is False
+    assert "of the pictures go to the cloud" in str(check.threshold(sure, team))
 
 
 @pytest.mark.parametrize("answer", [None, "a", [], {}, math.nan, object(), True, (1, 2)],
                          ids=lambda answer: type(answer).__name__)
-def test_nonsense_breaks_no_cell(answer, here, team, capsys):
+def test_nonsense_breaks_no_cell(answer, here, team):
     for ask in (lambda: check.payload(answer, width=16, cut=2), lambda: check.widest(answer),
                 lambda: check.turning(answer, here, team, "relay", 0.033), lambda: check.threshold(answer, team)):
-        result, text = said(capsys, ask)
-        assert result is (None if answer is None else False)
-        assert text.strip() == NOT_YET if answer is None else "Not yet" in text
+        assert ask().state == (NOT_ATTEMPTED if answer is None else WRONG)

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 import labkit
 from labkit import expectation
-from labkit.book import lab_pages, runs, surprises
+from labkit.book import lab_pages, runs, spaces, surprises
 from labkit.labs.lab import Lab, labs
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,12 @@ def test_the_registry_the_table_of_contents_and_the_readme_have_the_same_labs():
     assert here == [path.relative_to(ROOT).with_suffix("").as_posix() for path in NOTEBOOKS]
     rows = re.findall(r"^\| (\d\.\d) (.+?) \|", read("README.md"), re.MULTILINE)
     assert rows == [(lab.number, lab.title) for lab in labs()]
+
+
+@pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.number)
+def test_a_lab_s_heading_has_its_number_so_that_no_page_is_called_the_same(lab):
+    heading = source(cells(ROOT / f"{lab.notebook}.ipynb", "markdown")[0]).split("\n")[0]
+    assert heading == f"# Lab {lab.number} · {lab.title}"
 
 
 # One address
@@ -97,6 +103,21 @@ def test_readme_names_only_files_that_exist():
     for target in re.findall(r"\]\((?!https?:|#)([^)\s]+)\)|(?:src|srcset)=\"(?!https?:)([^\"]+)\"", read("README.md")):
         name = "".join(target)
         assert (ROOT / name).exists(), name
+
+
+def test_no_line_of_prose_begins_with_a_percent_sign():
+    """MyST takes such a line for a comment, and leaves it out of the page."""
+    for path in (ROOT / "book").rglob("*.md"):
+        prose = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert re.findall(r"^\s*%.*", prose, re.MULTILINE) == [], path.name
+
+
+@pytest.mark.parametrize(("text", "joined"), [
+    ("27 % of 3 GB/s in 5 µs", "27\xa0% of 3\xa0GB/s in 5\xa0µs"),
+    ("up to 100 Gbit/s, 74.5 GiB", "up to 100\xa0Gbit/s, 74.5\xa0GiB"),
+    ("8 samples, 4 models, 2 Ws", "8 samples, 4 models, 2 Ws")])
+def test_a_number_and_its_unit_stay_on_one_line(text, joined):
+    assert spaces.joined(text) == joined
 
 
 # Notebooks

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from labkit.checks import SLACK
+from labkit.checks import NOT_HERE, SLACK
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.a_smaller_machine import checks as check
 from labkit.labs.a_smaller_machine import experiments as small
@@ -273,11 +273,11 @@ def test_the_published_boards_bear_out_what_the_lab_says():
 # Exercises
 
 
-def test_file_size(capsys):
+def test_file_size():
     right = 24 * 27 + 48 * 216 + 96 * 432 + 3 * 1536 + 4 * (24 + 48 + 96 + 3)
-    assert check.file_size(right, 24) is True
-    assert check.file_size(4 * right, 24) is False and check.file_size(None, 24) is None
-    assert "one byte" in capsys.readouterr().out
+    assert check.file_size(right, 24).ok is True
+    assert check.file_size(4 * right, 24).ok is False and check.file_size(None, 24).ok is None
+    assert "one byte" in check.file_size(4 * right, 24).why
 
 
 def test_faster_from():
@@ -285,21 +285,21 @@ def test_faster_from():
     gains = {w: times.predict(batch=1, width=w, **HERE).value
              / times.predict(batch=1, width=w, dtype="int8 static", device=small.THIS).value for w in small.WIDTHS}
     first = next(w for w in small.WIDTHS if gains[w] > SLACK)
-    assert check.faster_from(first, times) is True
+    assert check.faster_from(first, times).ok is True
     losing = [w for w in small.WIDTHS if gains[w] < 1 / SLACK]
     for wrong in (0, 64, *losing, 10, "16", math.nan, -1):
-        assert check.faster_from(wrong, times) is False
-    assert check.faster_from(None, times) is None
+        assert check.faster_from(wrong, times).ok is False
+    assert check.faster_from(None, times).ok is None
 
 
-def test_largest_batch(capsys):
+def test_largest_batch():
     memory = small.memory(200 * MIB, 30 * MIB)
     right = small.largest(memory, 32, 400 * MIB)
-    assert check.largest_batch(right, memory, 32, 400 * MIB) is True
-    assert check.largest_batch(2 * right, memory, 32, 400 * MIB) is False
-    assert check.largest_batch(0, memory, 32, 100 * MIB) is True
+    assert check.largest_batch(right, memory, 32, 400 * MIB).ok is True
+    assert check.largest_batch(2 * right, memory, 32, 400 * MIB).ok is False
+    assert check.largest_batch(0, memory, 32, 100 * MIB).ok is True
     nothing = Unavailable("Windows has none.")
-    assert check.largest_batch(8, small.memory(nothing, nothing), 32, 400 * MIB) is None
-    assert "Windows has none." in capsys.readouterr().out
+    asked = check.largest_batch(8, small.memory(nothing, nothing), 32, 400 * MIB)
+    assert asked.state == NOT_HERE and asked.why == "Windows has none."
 
 

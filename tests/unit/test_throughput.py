@@ -280,19 +280,19 @@ def test_without_a_run_the_tables_say_so():
 # Exercises
 
 
-def test_right_answers_pass_and_wrong_ones_get_a_hint(here, capsys, written):
+def test_right_answers_pass_and_wrong_ones_get_a_hint(here, written):
     plan = asked.Plan(here, "fp32", 64)
     fitting = max(batch for batch in asked.BATCHES if plan.turn(batch) <= 0.01)
     asks = [lambda answer: check.queries(answer, share=0.999), lambda answer: check.in_time(answer, plan, 0.01),
             lambda answer: check.in_work(answer, "Orin_NX_TRT"), lambda answer: check.machines(answer, 5_000, 1.25e9)]
     for ask, answer in zip(asks, (4603, fitting, 2.73, 81.4), strict=True):
-        assert ask(answer) is True and ask(None) is None
+        assert ask(answer).ok is True and ask(None).ok is None
         assert not any(ask(wrong) for wrong in (-3, 1e9, "x", math.nan, [1]))
-    assert check.doubted(None) is None and check.doubted("a log") is False
+    assert check.doubted(None).ok is None and check.doubted("a log").ok is False
     log = mlperf_log.read(written)
-    assert check.doubted(log) is False
+    assert check.doubted(log).ok is False
     few = {**log.facts, "result_validity": "INVALID", "early_stopping_met": False,
            "result_min_duration_met": True, "result_min_queries_met": True}
-    assert check.doubted(dataclasses.replace(log, facts=few)) is True
+    assert check.doubted(dataclasses.replace(log, facts=few)).ok is True
     short = {**few, "result_min_duration_met": False}
-    assert check.doubted(dataclasses.replace(log, facts=short)) is False
+    assert check.doubted(dataclasses.replace(log, facts=short)).ok is False

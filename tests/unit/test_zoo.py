@@ -27,8 +27,13 @@ def test_a_new_run_takes_the_place_of_the_old_one_and_the_others_stay(record):
     zoo.record([line(failed="code cell 7 of 20: ValueError: no"), line(lab="1.1")], record)
     zoo.record([line(surprises="slower far-away", untested=2), line("plain")], record)
     assert machines_tried.table().rows == (
-        ("A processor: as it is", "not run", "20 s"),
-        ("A processor: one core", "20 s", "20 s, 2 surprises, 2 not tested"))
+        ("A processor: as it is", "1 of 1", "20 to 20", "none", "none"),
+        ("A processor: one core", "2 of 2", "20 to 20", "2, in 2.2", "2, in 2.2"))
+
+
+def test_the_table_says_which_labs_did_not_reach_their_end(record):
+    zoo.record([line(lab="1.1", seconds=9), line(failed="code cell 7 of 20: ValueError: no")], record)
+    assert machines_tried.table().rows == (("A processor: one core", "1 of 2", "9 to 20", "none", "none"),)
 
 
 def test_without_a_record_the_table_is_empty(record):

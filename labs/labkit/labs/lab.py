@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from labkit import data, effort, expectation, host, needs
+from labkit import data, effort, evidence, expectation, experiment, host, needs
 from labkit.machine import Machine, this
 
 RUN_MIME = "application/vnd.labkit.run+json"
@@ -37,7 +37,7 @@ class Lab:
 
     Args:
         number: chapter and place in it, `"2.2"`.
-        title: as the notebook's heading.
+        title: as in the notebook's heading, behind the number.
         claims: the claims that it tests, by their ids in the curriculum.
         probes: what it calibrates, modules of `labkit.measure.probes`.
         uses: what single sections need, of `labkit.needs.CHECKS`; without it they say so.
@@ -88,6 +88,7 @@ class Lab:
         """
         print(effort.begin(level))
         expectation.begin(self.number)
+        experiment.begin()
         machine = this(*self.probes)
         expectation.show(_Start(machine))
         for limit in host.limits():
@@ -97,8 +98,12 @@ class Lab:
         return machine
 
     def end(self) -> None:
-        """Show which statements of the lab came out otherwise on this machine."""
+        """Show which statements of the lab came out otherwise on this machine, and keep the evidence of this run."""
+        from labkit.widgets import base, guess
+
         expectation.show_summary()
+        if not base.in_book():
+            print(evidence.keep(evidence.of(self.number, this(*self.probes), self.probes, guess.asked())))
 
 
 @dataclass(frozen=True)

@@ -24,18 +24,24 @@ def rows() -> tuple[dict[str, str], ...]:
 
 
 def table() -> TextTable:
-    """Return a row for each machine that was tried, with the seconds of every lab and what came out otherwise."""
-    labs = sorted({row["lab"] for row in rows()})
+    """Return a row for each machine that was tried: how long its labs took, and what came out otherwise."""
     kinds = dict.fromkeys((row["machine"], row["variant"]) for row in rows())
-    cells = {(row["machine"], row["variant"], row["lab"]): _cell(row) for row in rows()}
-    return TextTable(["machine", *(f"Lab {lab}" for lab in labs)],
+    return TextTable(["machine", "labs to the end", "seconds a lab", "surprises", "not tested"],
                      [[f"{machine}: {VARIANTS.get(variant, variant)}",
-                       *(cells.get((machine, variant, lab), "not run") for lab in labs)] for machine, variant in kinds])
+                       *_told([row for row in rows() if (row["machine"], row["variant"]) == (machine, variant)])]
+                      for machine, variant in kinds])
 
 
-def _cell(row: dict[str, str]) -> str:
-    count = len(row["surprises"].split())
-    notes = [f"{count} surprise{'s' * (count > 1)}" if count else "",
-             f"{row['untested']} not tested" if row["untested"] != "0" else "",
-             "did not reach its last cell" if row["failed"] else ""]
-    return ", ".join(filter(None, (f"{row['seconds']} s", *notes)))
+def _told(labs: list[dict[str, str]]) -> list[str]:
+    """Return what is said of the labs on one machine."""
+    seconds = sorted(int(row["seconds"]) for row in labs)
+    ended = sum(not row["failed"] for row in labs)
+    return [f"{ended} of {len(labs)}", f"{seconds[0]} to {seconds[-1]}",
+            _counted({row["lab"]: len(row["surprises"].split()) for row in labs}),
+            _counted({row["lab"]: int(row["untested"]) for row in labs})]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    """Return how many there are, and in which labs."""
+    found = {lab: count for lab, count in counts.items() if count}
+    return f"{sum(found.values())}, in {', '.join(found)}" if found else "none"

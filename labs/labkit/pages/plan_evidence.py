@@ -19,12 +19,16 @@ from labkit.labs.a_smaller_machine import experiments as small_machine
 from labkit.plan import constants as world
 from labkit.plan import lines
 from labkit.predict import boards, convergence, training_time
+from labkit.specs.network import RESNET_50_FLOP
 from labkit.stats import nearest_rank, nine_in_ten
 from labkit.units import quantity
 
 COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
+# With LoRA the weights stay as they are: the backward pass computes no gradient of them, a third of the operations.
+LORA = 2 / 3
 # Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
 NETWORKS = (
+    (r"LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
     (r"405B", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
     (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"DeepSeek", 671e9, 37e9, ""), (r"deepseek", 671e9, 37e9, ""),
     (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"70[bB]", 70.6e9, 70.6e9, ""),
@@ -32,8 +36,10 @@ NETWORKS = (
 )
 SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
+KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput": "time and rate of trainings",
+         "samples_to_target": "samples until a network has learned", "rate": "rate of services",
+         "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
-CACHE = {"8": 131072, "70": 327680, "120": 73728}  # bytes of a token: 2 × layers × heads × head size × 2 (model cards)
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,21 @@ def score(rows: Sequence[Row]) -> Score:
                  sum(bool(row.inside) for row in rows) / len(factors))
 
 
+def held(rows: Sequence[Row] | None = None) -> str:
+    """Return how good the planner is on the course's own table, in a sentence for beside a plan."""
+    return "Held against published systems: " + str(score(read() if rows is None else rows))
+
+
+def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
+    """Return the score of each kind of figure that is predicted, by what it is."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.predicted:
+            name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
+            kinds.setdefault(name, []).append(row)
+    return {name: score(some) for name, some in kinds.items()}
+
+
 def report(path: Path) -> list[str]:
     """Return the table's rows and their score as lines of text; raises as `read` and `score` do."""
     rows = read(path)
@@ -187,6 +208,10 @@ def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
     for pattern, parameters, active, name in NETWORKS:
         if re.search(pattern, text):
             return parameters, active, name
+    if experts := re.search(r"(\d+)B-A(\d+)B", text):
+        return 1e9 * float(experts[1]), 1e9 * float(experts[2]), ""
+    if size := re.search(r"\b(\d+(?:\.\d+)?)B\b", text):
+        return 1e9 * float(size[1]), 1e9 * float(size[1]), ""
     raise Silent("The row names no network whose parameters are known here.")
 
 
@@ -265,7 +290,17 @@ def _wall_time(row: spreadsheet.Row, _=None) -> Range:
     return _seconds(row, work, "operations / (peak × share)").times(1 / 86400)
 
 
+def _pictures(row: spreadsheet.Row) -> Range:
+    sheet, share = _accelerator(row), world.convolution_serving_share()
+    if not sheet["int8_op_per_s"]:
+        raise Silent(f"The catalogue has no rate in int8 of the {sheet['name']}.")
+    each = _count(row) * float(sheet["int8_op_per_s"]) / RESNET_50_FLOP
+    return Range(each * share.value, each * share.low, each * share.high, "peak in int8 × share / operations")
+
+
 def _serving(row: spreadsheet.Row, _=None) -> Range:
+    if "resnet50" in row["workload"].lower():
+        return _pictures(row)
     parameters, _name = _dense(row)
     sheet, share = _accelerator(row), world.serving_share()
     precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
@@ -289,7 +324,8 @@ def _server(row: spreadsheet.Row, _=None) -> Range:
 def _weights(row: spreadsheet.Row, _=None) -> Range:
     parameters, _active, _name = _network(row)
     text = f"{row['workload']} {row['composition']}"
-    each = world.FORMATS["fp4"] if "gpt-oss" in text else world.FORMATS["fp8" if "FP8" in text.upper() else "bf16"]
+    narrow = re.search("gpt-oss|fp4|int4|w4a16|awq|gptq", text.lower())
+    each = world.FORMATS["fp4" if narrow else "fp8" if re.search("fp8|int8|w8a8", text.lower()) else "bf16"]
     factor = world.constants()["weights_factor"]
     ends = [lines.weights_bytes(parameters, each, margin) / _count(row) / 2**30
             for margin in (factor.value, factor.low, factor.high)]

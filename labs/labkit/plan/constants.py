@@ -1,8 +1,8 @@
 """What the formulas know of the world: published shares of peaks, accelerators, devices, prices; each with its source.
 
 The shares are computed here from the tables of `data/`, over many systems at once and never from one row. Each has a
-usual value, and a low and a high one that nine of ten published systems lie between, at least 15 % either way: equal
-hardware differs by as much among publishers.
+usual value, and a low and a high one between which nine of ten further systems are expected, at least 15 % either way:
+equal hardware differs by as much among publishers.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import geometric_mean, median
+from statistics import fmean, geometric_mean, median
 
 from labkit.data import data_folder, read_csv
 from labkit.predict import training_time
 from labkit.specs.network import RESNET_50_FLOP
+from labkit.stats import student
 
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}  # bytes; fp4 with the scales of its blocks (OCP MX 1.0, section 5)
 NARROWEST = 1.15  # equal hardware differs by 10 to 20 % among publishers: data/plan/evidence.csv
-# The networks of the published trainings: active parameters, and samples as tokens (MLPerf's references).
+# The networks of the published trainings in which all weights learn: active parameters, and samples as tokens (MLPerf's
+# references).
 TRAINED = {"llama31_405b": (405e9, 8192), "llama31_8b": (8.03e9, 8192), "gpt3": (175e9, 1)}
 # Accelerators as the tables of the frameworks' own throughputs name them; they trained in bf16.
 FRAMEWORKS = {"h100_80gb": "NVIDIA H100 SXM", "a100_40gb": "NVIDIA A100 SXM4 40GB"}
+# Accelerators that ResNet-50 was served on, and the catalogue's data sheet of each.
+PICTURES = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
+            "NVIDIA H100-SXM-80GB": "NVIDIA H100 SXM", "NVIDIA H100-PCIe-80GB": "NVIDIA H100 PCIe",
+            "NVIDIA H200-SXM-141GB": "NVIDIA H200 SXM", "NVIDIA L4": "NVIDIA L4"}
 FP4_SINCE = "mlperf_v5.1"  # NVIDIA's submissions with Blackwell trained in fp4 from this round on, it says itself
 TOGETHER = 2  # by which accelerators that work together may fall short of one alone: an assumption
 WRITTEN = {"Llama 2 70B": 70e9}  # served networks whose prompts are chats, about as long as what is written
@@ -59,9 +65,18 @@ class Constant:
 
 @dataclass(frozen=True)
 class Share:
-    """Published figures of one kind, the smallest first: shares of a peak, or seconds."""
+    """Published figures of one kind: shares of a peak, or seconds.
+
+    The interval is that in which nine of ten further figures are expected, if their logarithms are spread like a bell
+    (Student's t, for a spread that is known from few).
+
+    Args:
+        samples: the figures, the smallest first.
+        spread: standard deviation of their logarithms, and the degrees of freedom that it is known with.
+    """
 
     samples: tuple[float, ...]
+    spread: tuple[float, int]
 
     @property
     def value(self) -> float:
@@ -69,18 +84,32 @@ class Share:
         return geometric_mean(self.samples)
 
     @property
+    def _reach(self) -> float:
+        deviation, freedom = self.spread
+        return max(math.exp(student(0.95, freedom) * deviation * math.sqrt(1 + 1 / len(self.samples))), NARROWEST)
+
+    @property
     def low(self) -> float:
-        """What one in twenty is below, or 15 % less than the mean."""
-        return min(self.samples[math.floor(0.05 * len(self.samples))], self.value / NARROWEST)
+        """The lower end of the interval."""
+        return self.value / self._reach
 
     @property
     def high(self) -> float:
-        """What one in twenty is above, or 15 % more than the mean."""
-        return max(self.samples[math.ceil(0.95 * len(self.samples)) - 1], self.value * NARROWEST)
+        """The upper end; no share is above 1."""
+        return min(self.value * self._reach, 1.0)
 
 
-def _share(samples: Iterable[float]) -> Share:
-    return Share(tuple(sorted(samples)))
+def _share(samples: Iterable[float], spread: tuple[float, int] | None = None) -> Share:
+    found = tuple(sorted(samples))
+    return Share(found, spread or _spread([found]))
+
+
+def _spread(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """Return the standard deviation of logarithms within groups, pooled, and its degrees of freedom."""
+    logs = [[math.log(figure) for figure in group] for group in groups]
+    freedom = sum(len(group) - 1 for group in logs)
+    squares = sum((log - fmean(group)) ** 2 for group in logs for log in group)
+    return math.sqrt(squares / freedom), freedom
 
 
 @cache
@@ -120,7 +149,8 @@ def sheet_of(accelerator: str) -> dict[str, str] | None:
 def training_shares() -> dict[str, Share]:
     """Return the share of its dense peak that an accelerator reached over published trainings, by format.
 
-    Each training counts once: of one that was published at several scales, the median.
+    Each training counts once: of one that was published at several scales, the median. The spread is that within the
+    formats, pooled, for there are few trainings in fp8 and fp4.
     """
     found: dict[str, dict[str, list[float]]] = {"bf16": {}, "fp8": {}, "fp4": {}}
 
@@ -150,7 +180,8 @@ def training_shares() -> dict[str, Share]:
             work = training_time.operations(parameters, float(count[0]) * tokens)
             seconds = float(row["total_accelerators"]) * 60 * float(row["value"])
             add(precision, row["series_id"], training_time.reached(work, seconds, peak(sheet, precision)))
-    return {precision: _share(map(median, series.values())) for precision, series in found.items()}
+    shares = {precision: [median(some) for some in series.values()] for precision, series in found.items()}
+    return {precision: _share(some, _spread(shares.values())) for precision, some in shares.items()}
 
 
 def _large(parameters: str) -> bool:
@@ -160,14 +191,18 @@ def _large(parameters: str) -> bool:
 
 @cache
 def convolution_training_share() -> Share:
-    """Return the share of its bf16 peak that an accelerator reached in published trainings of ResNet-50."""
-    found = []
+    """Return the share of its bf16 peak that an accelerator reached in published trainings of ResNet-50.
+
+    As in `training_shares`, each counts once.
+    """
+    found: dict[str, list[float]] = {}
     for row in _rows("published/training-scaling"):
         sheet = sheet_of(row["accelerator"])
         if "|resnet|" in row["series_id"] and row["metric"] == "train_throughput" and sheet and peak(sheet, "bf16"):
             work = training_time.operations(RESNET_50_FLOP / 2, float(row["value"]))
-            found.append(training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16")))
-    return _share(found)
+            share = training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16"))
+            found.setdefault(row["series_id"], []).append(share)
+    return _share(map(median, found.values()))
 
 
 @cache
@@ -190,13 +225,21 @@ def serving_share() -> Share:
 
 @cache
 def convolution_serving_share() -> Share:
-    """Return the share of its int8 peak that an accelerator reaches in published inference of ResNet-50."""
-    sheets_of = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
-                 "NVIDIA L4": "NVIDIA L4"}
-    return _share(
-        RESNET_50_FLOP * float(row["samples_per_s"]) / float(sheets()[sheets_of[row["accelerator"]]]["int8_op_per_s"])
-        for row in _rows("mlperf-inference")
-        if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"] in sheets_of)
+    """Return the share of its int8 peak that an accelerator reaches in published inference of ResNet-50.
+
+    Each accelerator counts once, by the median of its systems.
+    """
+    systems = [(row["accelerator"], "1", row["samples_per_s"]) for row in _rows("mlperf-inference")
+               if row["model"] == "ResNet-50"]
+    systems += [(row["accelerator"], row["accelerators"], row["offline_samples_per_s"])
+                for row in _rows("mlperf-server") if row["model"] == "ResNet-50"]
+    found: dict[str, list[float]] = {}
+    for accelerator, count, rate in systems:
+        sheet = sheets()[PICTURES[accelerator]] if accelerator in PICTURES else None
+        if sheet and rate:
+            share = RESNET_50_FLOP * float(rate) / (float(count) * float(sheet["int8_op_per_s"]))
+            found.setdefault(accelerator, []).append(share)
+    return _share(map(median, found.values()))
 
 
 @cache
@@ -232,7 +275,7 @@ def derived() -> tuple[Constant, ...]:
         constant("serving_share_transformer", "share of the peak that a dense language model reaches in service",
                  serving_share(), "Llama 2 70B of data/mlperf-server.csv"),
         constant("serving_share_convolutional", "share of the peak that ResNet-50 reaches in service",
-                 convolution_serving_share(), "data/mlperf-inference.csv"),
+                 convolution_serving_share(), "data/mlperf-inference.csv and data/mlperf-server.csv"),
         Constant("bandwidth_share", "share of the memory bandwidth that writing reaches", reading.value,
                  reading.value / TOGETHER, reading.high, "high", "", "published", "2023 to 2025",
                  f"{len(reading.samples)} published figures: data/decoding.csv, one machine each; that accelerators "

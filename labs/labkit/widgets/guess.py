@@ -21,6 +21,7 @@ from labkit.units import quantity
 from labkit.widgets.base import LabWidget, in_book
 
 _LOCK_S = 5
+_asked: dict[str, Guess] = {}  # of this process, by key, as they were last shown
 
 
 class Guess(LabWidget):
@@ -60,6 +61,7 @@ class Guess(LabWidget):
         history, message = ([], "") if in_book() else _recall(self._file, self._is_guess)
         self._saved = history
         super().__init__(config=config, history=history, message=message)
+        _asked[key] = self
 
     @property
     def _file(self) -> Path:
@@ -97,6 +99,12 @@ class Guess(LabWidget):
     def text(self) -> str:
         """Return the question."""
         return f"Your guess: {self.question}"
+
+
+def asked() -> dict[str, dict]:
+    """Return the guesses of this process by key: the question, its unit, and every guess with its time."""
+    return {key: {"question": guess.question, "unit": guess.unit, "history": list(guess.history)}
+            for key, guess in _asked.items()}
 
 
 def _recall(file: Path, is_guess) -> tuple[list[dict], str]:

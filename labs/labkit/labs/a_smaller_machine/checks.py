@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from labkit.checks import holds, number, pays_from
+from typing import TYPE_CHECKING
+
+from labkit.checks import Verdict, holds, not_here, number, pays_from
 from labkit.experiment import Experiment, Unavailable
 from labkit.labs.a_smaller_machine import experiments as small
-from labkit.models.datasets.cats import Pictures
 from labkit.predict import small_machine as predicted
+
+if TYPE_CHECKING:
+    from labkit.models.datasets.cats import Pictures
 
 LOST = 1.0  # percentage points that a mended network may lose
 
 
-def file_size(answer: int | None, width: int) -> bool | None:
+def file_size(answer: int | None, width: int) -> Verdict:
     """Check the bytes of weights and biases in an int8 file of the cat network."""
     parts = predicted.file("int8 dynamic", width)
     return number(answer, parts["weights"] + parts["biases"], tolerance=0.01, hint=(
@@ -19,7 +23,7 @@ def file_size(answer: int | None, width: int) -> bool | None:
         "for each channel written, of four bytes each."))
 
 
-def faster_from(answer: int | None, experiment: Experiment) -> bool | None:
+def faster_from(answer: int | None, experiment: Experiment) -> Verdict:
     """Check the narrowest width on the slider at which static int8 beats fp32, one picture at a time; 0 for none."""
     def gain(width):
         at = {"width": width, "batch": 1, "device": small.THIS}
@@ -31,18 +35,18 @@ def faster_from(answer: int | None, experiment: Experiment) -> bool | None:
         "static. Take the first width at which int8 takes less time; 0 if there is none."))
 
 
-def largest_batch(answer: int | None, experiment: Experiment, width: int, limit: int) -> bool | None:
+def largest_batch(answer: int | None, experiment: Experiment, width: int, limit: int) -> Verdict:
     """Check the largest batch on the slider that trains within a memory limit."""
-    if isinstance(experiment.predict(job="train", width=width, batch=1), Unavailable):
-        print(experiment.predict(job="train", width=width, batch=1).reason)
-        return None
+    least = experiment.predict(job="train", width=width, batch=1)
+    if isinstance(least, Unavailable):
+        return not_here(least.reason)
     batch = small.largest(experiment, width, limit)
     return number(answer, batch or 0, tolerance=0, hint=(
         "Set the second Explorer to train at this width, and raise the batch until the memory passes the limit. The "
         "answer is the last batch before; 0 if not even a batch of 1 fits."))
 
 
-def mended(answer, original, pictures: Pictures, bits: int) -> bool | None:
+def mended(answer, original, pictures: Pictures, bits: int) -> Verdict:
     """Check a network with few bits a weight: as good as the original, give or take a percentage point."""
     from labkit.models.evaluation import evaluate
     from labkit.models.networks.quantised import Quantised
@@ -51,9 +55,10 @@ def mended(answer, original, pictures: Pictures, bits: int) -> bool | None:
         if not isinstance(network, Quantised) or network.bits > bits:
             raise ValueError(f"it must be a Quantised network with {bits} bits a weight or fewer")
         before, after = 100 * evaluate(original, pictures).accuracy, 100 * evaluate(network, pictures).accuracy
-        print(f"{before:.1f} % right in 32 bit, {after:.1f} % with {network.bits} bits a weight.")
-        return after >= before - LOST
+        return after >= before - LOST, (
+            f"{before:.1f} % right in 32 bit, {after:.1f} % with {network.bits} bits a weight.")
 
-    return holds(answer, good, right="the network has learned to live with few levels.", hint=(
+    expected = f"a Quantised network with {bits} bits a weight that loses {LOST:g} point or less"
+    return holds(answer, good, expected=expected, right="the network has learned to live with few levels.", hint=(
         "Quantise a copy with Quantised.of, then train it as the lab does: more pictures, more epochs, or a smaller "
         "rate at the end."))

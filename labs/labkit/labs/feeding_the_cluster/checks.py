@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from labkit.checks import SLACK, holds, number
+from labkit.checks import SLACK, Verdict, not_here, number, on_slider
 from labkit.experiment import Experiment
-from labkit.labs.feeding_the_cluster.experiments import WAITING
 from labkit.predict import input_pipeline
 
 
-def bandwidth(answer: float | None, accelerators: int, rate: float, size: float, cached: float) -> bool | None:
+def bandwidth(answer: float | None, accelerators: int, rate: float, size: float, cached: float) -> Verdict:
     """Check the bytes a second of storage that keep accelerators fed.
 
     Args:
@@ -25,7 +24,7 @@ def bandwidth(answer: float | None, accelerators: int, rate: float, size: float,
         "Answer in bytes a second."))
 
 
-def fewest_workers(answer: int | None, steps: Experiment, **point) -> bool | None:
+def fewest_workers(answer: int | None, steps: Experiment, **point) -> Verdict:
     """Check the fewest workers on the slider with which the accelerator is predicted to wait as little as it can.
 
     Args:
@@ -33,19 +32,21 @@ def fewest_workers(answer: int | None, steps: Experiment, **point) -> bool | Non
         steps: the experiment on the time of a step.
         point: its other axes.
     """
+    from labkit.labs.feeding_the_cluster.experiments import WAITING
+
     waits = {workers: outcome.parts[WAITING] + outcome.parts["computing"] for workers in steps.axis("workers").values
              if (outcome := steps.predict(workers=workers, **point))}
     if not waits:
-        print("This exercise needs a prediction that this machine cannot have. "
-              f"{steps.predict(workers=1, **point).reason}")
-        return None
+        return not_here("This exercise needs a prediction that this machine cannot have. "
+                        f"{steps.predict(workers=1, **point).reason}")
     fewest = min(workers for workers, wait in waits.items() if wait <= SLACK * min(waits.values()))
-    return holds(answer, lambda workers: int(workers) == fewest, right="more would only wait for each other.", hint=(
+    right = "more would only wait for each other."
+    return on_slider(answer, tuple(waits), lambda workers: workers == fewest, right=right, hint=(
         "Set the sliders as the exercise says, start at no worker, and step up until the step gets no shorter, but for "
         "less than a twentieth."))
 
 
-def readers_to_fill(answer: int | None, trip: float, rate: float, size: float) -> bool | None:
+def readers_to_fill(answer: int | None, trip: float, rate: float, size: float) -> Verdict:
     """Check the fewest readers of loose files that keep a link busy, if nothing but the link takes time.
 
     Args:
@@ -59,7 +60,7 @@ def readers_to_fill(answer: int | None, trip: float, rate: float, size: float) -
         "Divide the one by the other and round up."))
 
 
-def shard(answer: float | None, trip: float, rate: float, share: float) -> bool | None:
+def shard(answer: float | None, trip: float, rate: float, share: float) -> Verdict:
     """Check the least bytes of a shard whose round trip costs a share of its time at most.
 
     Args:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from labkit.checks import SLACK, holds, number, pays_from
-from labkit.experiment import Experiment, Outcome, Unavailable
+from labkit.checks import SLACK, Verdict, holds, not_here, number, pays_from
+from labkit.experiment import Experiment, Unavailable
 from labkit.predict import collectives
 from labkit.predict.data_parallel import COMPUTING, EXPOSED, slowest
 from labkit.specs import network
 
 
-def traffic(answer: int | None, width: int, nodes: int) -> bool | None:
+def traffic(answer: int | None, width: int, nodes: int) -> Verdict:
     """Check the bytes that each node of a ring sends in a step of the cat network of some width."""
     size = network.FLOAT * network.parameters(network.cats(width))
     return number(answer, collectives.traffic(size, nodes), tolerance=0.001, hint=(
@@ -17,7 +17,7 @@ def traffic(answer: int | None, width: int, nodes: int) -> bool | None:
         "sends 2 (n - 1) / n of that."))
 
 
-def takes_over(answer: int | None, experiment: Experiment, **point) -> bool | None:
+def takes_over(answer: int | None, experiment: Experiment, **point) -> Verdict:
     """Check the fewest nodes on the slider at which communication that shows takes longer than computing; 0 for none.
 
     Args:
@@ -25,8 +25,8 @@ def takes_over(answer: int | None, experiment: Experiment, **point) -> bool | No
         experiment: that on the time of a step.
         point: its other axes.
     """
-    if _impossible(experiment.predict(nodes=2, **point)):
-        return None
+    if not (two := experiment.predict(nodes=2, **point)):
+        return _impossible(two)
     shares = {}
     for nodes in experiment.axis("nodes").values:
         if outcome := experiment.predict(nodes=nodes, **point):
@@ -36,7 +36,7 @@ def takes_over(answer: int | None, experiment: Experiment, **point) -> bool | No
         "shows more exposed communication than computing; 0 if there is none."))
 
 
-def waiting(answer: float | None, nodes: int, usual: float, slow: float, share: float) -> bool | None:
+def waiting(answer: float | None, nodes: int, usual: float, slow: float, share: float) -> Verdict:
     """Check the mean seconds of a step that waits for the slowest of some nodes.
 
     Args:
@@ -50,7 +50,7 @@ def waiting(answer: float | None, nodes: int, usual: float, slow: float, share: 
         "All nodes are on time with probability (1 - share)ⁿ. Then the step takes the usual time, else the slow one."))
 
 
-def slowest_link(answer: float | None, experiment: Experiment, **point) -> bool | None:
+def slowest_link(answer: float | None, experiment: Experiment, **point) -> Verdict:
     """Check the slowest link on the slider, in Gbit/s, over which two nodes are faster than one; 0 for none.
 
     Args:
@@ -58,8 +58,8 @@ def slowest_link(answer: float | None, experiment: Experiment, **point) -> bool 
         experiment: that on the time of a step.
         point: its other axes, but for the nodes.
     """
-    if _impossible(experiment.predict(nodes=2, rate=experiment.axis("rate").start, **point)):
-        return None
+    if not (two := experiment.predict(nodes=2, rate=experiment.axis("rate").start, **point)):
+        return _impossible(two)
 
     def gain(rate):
         one, two = (experiment.predict(nodes=nodes, rate=rate, **point).value for nodes in (1, 2))
@@ -71,7 +71,7 @@ def slowest_link(answer: float | None, experiment: Experiment, **point) -> bool 
         "on, until the step takes less; 0 if it never does."))
 
 
-def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> bool | None:
+def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> Verdict:
     """Check the nodes and the global batch that have learned soonest.
 
     Args:
@@ -79,8 +79,8 @@ def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> 
         experiment: that on the time until the network has learned.
         point: its other axes.
     """
-    if _impossible(experiment.predict(**{**experiment.start, **point})):
-        return None
+    if not (start := experiment.predict(**{**experiment.start, **point})):
+        return _impossible(start)
     times = {(n, batch): outcome.value for n in experiment.axis("nodes").values
              for batch in experiment.axis("batch").values
              if (outcome := experiment.predict(nodes=n, batch=batch, **point))}
@@ -91,12 +91,10 @@ def fastest(answer: tuple[int, int] | None, experiment: Experiment, **point) -> 
                              "pictures")
         return times[tuple(pair)] <= SLACK * min(times.values())
 
-    return holds(answer, fits, right="neither the most nodes nor the largest batch.", hint=(
+    expected = f"{min(times, key=times.get)}, or one that takes {SLACK - 1:.0%} longer at most"
+    return holds(answer, fits, expected=expected, right="neither the most nodes nor the largest batch.", hint=(
         "Step through the nodes for each batch, and look for the least time."))
 
 
-def _impossible(outcome: Outcome | Unavailable) -> bool:
-    """Say why an exercise cannot be done on this machine, and return whether that is so."""
-    if not outcome:
-        print(f"This exercise needs a prediction that this machine cannot have. {outcome.reason}")
-    return not outcome
+def _impossible(missing: Unavailable) -> Verdict:
+    return not_here(f"This exercise needs a prediction that this machine cannot have. {missing.reason}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.checks import holds, number
+from labkit.checks import Verdict, holds, not_here, number, on_slider
 from labkit.labs.common import memory_bandwidth, product_rates
 from labkit.labs.your_machine.experiments import SETS
 from labkit.machine import Machine
@@ -14,7 +14,7 @@ FACTOR = 2.0  # a reading off a curve, and a measurement against a roofline, may
 _ADDED = 2**24  # numbers in each array of exercise 5
 
 
-def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
+def operations_a_number(answer: float | None, machine: Machine) -> Verdict:
     """Check how many fp32 operations the machine must do with each number from memory to stay busy."""
     expected = 4 * ridge(product_rates(machine)["fp32"], memory_bandwidth(machine))
     return number(answer, expected, tolerance=0.15, hint=(
@@ -22,21 +22,17 @@ def operations_a_number(answer: float | None, machine: Machine) -> bool | None:
         "for each byte. A 32-bit number has four of them."))
 
 
-def fastest_format(answer: str | None, machine: Machine) -> bool | None:
+def fastest_format(answer: str | None, machine: Machine) -> Verdict:
     """Check the name of the number format with the highest rate."""
     rates = product_rates(machine)
     top = max(rates.values())
 
-    def fits(name):
-        if name not in rates:
-            raise ValueError(f"the formats measured here are {', '.join(rates)}")
-        return rates[name] > 0.9 * top
-
-    return holds(answer, fits, right=f"no other format is faster by a tenth or more than {answer}.", hint=(
+    right = f"no other format is faster by a tenth or more than {answer}."
+    return on_slider(answer, tuple(rates), lambda name: rates[name] > 0.9 * top, right=right, hint=(
         "Set the slider to the largest matrices and step through the number formats, or read the bars."))
 
 
-def cached(answer: int | None, machine: Machine) -> bool | None:
+def cached(answer: int | None, machine: Machine) -> Verdict:
     """Check the largest set in bytes that is still read at twice the bandwidth of memory or more."""
     from labkit.labs.your_machine.experiments import reads
 
@@ -44,35 +40,39 @@ def cached(answer: int | None, machine: Machine) -> bool | None:
     within = [size for size in SETS if experiment.predict(size=size).value >= 2 * memory_bandwidth(machine)]
     expected = max(within, default=0)
     right = f"beyond about {quantity(expected, 'B')} memory decides." if within else "no set is read that fast here."
-    return holds(answer, lambda size: expected / FACTOR <= size <= expected * FACTOR, right=right, hint=(
+    return holds(answer, lambda size: expected / FACTOR <= size <= expected * FACTOR,
+                 expected=f"{expected / FACTOR:,.0f} to {expected * FACTOR:,.0f} bytes", right=right, hint=(
         "Start the slider at the right end and go left until the bandwidth is at least twice what it was there. "
         "Answer in bytes: 2**20 is 1 MiB; 0 if it never is."))
 
 
-def half_latency(answer: float | None, machine: Machine) -> bool | None:
+def half_latency(answer: float | None, machine: Machine) -> Verdict:
     """Check the bytes of a message at which as much time goes into the bytes as into the latency."""
     found = machine.calibration("loopback")
     if reason := found.reason("message"):
-        print(reason)
-        return None
+        return not_here(reason)
     expected = links.half_size(found.curve("message"))
     return holds(answer, lambda size: expected / FACTOR**2 <= size <= expected * FACTOR**2,
+                 expected=f"{expected / FACTOR**2:,.0f} to {expected * FACTOR**2:,.0f} bytes",
                  right=f"Hockney's n½ of your machine is {expected:,.0f} bytes, and you are near it.", hint=(
         "Multiply the latency, the time of the shortest message, by the bandwidth, the bytes a second of the longest. "
         "The breakdown under the curve shows both parts equal there."))
 
 
-def addition(answer: tuple[float, float] | None, machine: Machine) -> bool | None:
+def addition(answer: tuple[float, float] | None, machine: Machine) -> Verdict:
     """Check the pair of seconds, predicted and measured, of adding two arrays of 2²⁴ 32-bit numbers into a third."""
+
+    expected = 3 * 4 * _ADDED / memory_bandwidth(machine)
 
     def fits(pair):
         predicted, measured = pair
-        expected = 3 * 4 * _ADDED / memory_bandwidth(machine)
         if not expected / FACTOR <= predicted <= expected * FACTOR:
             raise ValueError("the prediction is not what memory's bandwidth gives: two arrays are read and one is "
                              "written, of 4 bytes a number")
         return predicted / 4 <= measured <= predicted * 4
 
-    return holds(answer, fits, right="an addition does one operation for 12 bytes: memory alone decides.", hint=(
+    floor = f"{expected / FACTOR:.2g} to {expected * FACTOR:.2g} s, and a time within a factor of 4 of it"
+    right = "an addition does one operation for 12 bytes: memory alone decides."
+    return holds(answer, fits, expected=floor, right=right, hint=(
         "Time torch.add(a, b, out=c) with labkit.timing.clock.time, on arrays that exist before the clock starts. On "
         "a GPU, put them there and give sync=torch.cuda.synchronize, or nothing will have happened yet."))

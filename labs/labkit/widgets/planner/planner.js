@@ -34,11 +34,12 @@ function render({ model, el }) {
       });
     }
     controls[name] = (value) => {
-      entry.value = value ?? "";
+      entry.value = value >= 1e6 && !options ? Number(value.toPrecision(6)).toExponential() : value ?? "";
       say(message, "");
     };
     const row = h("div", { class: "labkit-field" }, h("label", { for: id }, label));
     row.append(h("span", { class: "labkit-entry" }, entry, unit), message);
+    if (field.source) row.append(h("small", {}, field.source));
     return row;
   }
   const world = (name) => config.world.prices.includes(name);
@@ -110,7 +111,7 @@ function render({ model, el }) {
       binds,
       line.from.length && `Yours that it depends on: ${line.from.map((name) => labels[name].toLowerCase()).join("; ")}.`,
       line.moves.length && `If it moves, so do: ${line.moves.map((name) => labels[name].toLowerCase()).join("; ")}.`,
-      line.sources.length && `Figures of others: ${line.sources.join("; ")}.`,
+      ...line.sources.map((source) => `From others: ${source}.`),
     ];
     return h("details", {}, h("summary", {}, line.label), ...texts.filter(Boolean).map((text) => h("p", {}, text)));
   }
@@ -153,8 +154,11 @@ function render({ model, el }) {
     for (const name of Object.keys(config.world.accelerators)) {
       if (name !== inputs.accelerator) cases.push([name, { accelerator: name, rent_usd: null, buy_usd: null }]);
     }
-    if (inputs.sites) cases.push(["all at the edge", { cloud_percent: 0 }], ["hybrid: a tenth asks the cloud", { cloud_percent: 10 }], ["all in the cloud", { cloud_percent: 100 }]);
-    if (inputs.runs && inputs.deadline_days + 30 <= 365) cases.push(["one more month for a training", { deadline_days: inputs.deadline_days + 30 }]);
+    for (const [name, cloud_percent] of Object.entries(inputs.sites ? config.cloud : {})) {
+      if (cloud_percent !== inputs.cloud_percent) cases.push([name, { cloud_percent }]);
+    }
+    const deadline_days = inputs.deadline_days + config.month_days;
+    if (inputs.runs && deadline_days <= 365) cases.push([config.more_time, { deadline_days }]);
     return cases.map(([name, change]) => {
       const { entries, broken: fails } = composeBill(config, { ...inputs, ...change });
       const cell = (line) => h("td", {}, entries[line].value === null ? "–" : quantity(entries[line].value, labelled[line].unit));
@@ -221,6 +225,7 @@ function render({ model, el }) {
       h("div", { class: "labkit-presets" }, ...presets),
       ...sections,
       sentence,
+      h("p", { class: "labkit-note", hidden: !config.held }, config.held),
       broken,
       drawing,
       table("The bill", ["line", "value", "low to high", "where from"], bill),
