@@ -24,7 +24,7 @@ from labkit.specs.language_model import HEAD, LAYERS, VOCABULARY, own
 from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected, thinned
 
-SECONDS = 24  # about how long it takes
+SECONDS = 32  # about how long it takes
 PRODUCTS, LOOKING, READING = "products", "looking back", "reading"
 WIDTHS = (128, 256, 1024)
 TOKENS = (1, 2, 4, 8, 16, 32, 128, 448)  # of which a product is made at once
