@@ -29,14 +29,14 @@ LORA = 2 / 3
 # Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
 NETWORKS = (
     (r"LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
-    (r"405B", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
-    (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"DeepSeek", 671e9, 37e9, ""), (r"deepseek", 671e9, 37e9, ""),
-    (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"70[bB]", 70.6e9, 70.6e9, ""),
-    (r"175B", 175e9, 175e9, ""), (r"\b1T\b", 1008e9, 1008e9, ""), (r"\b3B\b", 3.08e9, 3.08e9, ""),
+    (r"405[bB]", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
+    (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"[Dd]eep[Ss]eek", 671e9, 37e9, ""),
+    (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
+    (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
 )
 SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
-KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput": "time and rate of trainings",
+KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput|hours|mfu": "time and rate of trainings",
          "samples_to_target": "samples until a network has learned", "rate": "rate of services",
          "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
@@ -210,7 +210,9 @@ def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
             return parameters, active, name
     if experts := re.search(r"(\d+)B-A(\d+)B", text):
         return 1e9 * float(experts[1]), 1e9 * float(experts[2]), ""
-    if size := re.search(r"\b(\d+(?:\.\d+)?)B\b", text):
+    if re.search(r"MoE|\b\d+E\b|\d+x\d+B", text):
+        raise Silent("A mixture of experts of which the row does not say all parameters.")
+    if size := re.search(r"\b(\d+(?:\.\d+)?)[bB]\b", text):
         return 1e9 * float(size[1]), 1e9 * float(size[1]), ""
     raise Silent("The row names no network whose parameters are known here.")
 
@@ -277,6 +279,17 @@ def _step(row: spreadsheet.Row, _=None) -> Range:
     return _seconds(row, again * work, "operations of a step / (peak × share)")
 
 
+def _hours(row: spreadsheet.Row, _=None) -> Range:
+    one = _wall_time(row)  # days, with all accelerators
+    return one.times(24 * _count(row))
+
+
+def _mfu(row: spreadsheet.Row, _=None) -> Range:
+    _dense(row)
+    share = world.training_shares()["bf16"]
+    return Range(100 * share.value, 100 * share.low, 100 * share.high, "the share of the peak, of published trainings")
+
+
 def _train_rate(row: spreadsheet.Row, _=None) -> Range:
     (share, peak), one = _share(row), training_time.operations(_dense(row)[0], 1)
     return Range(peak * share.value / one, peak * share.low / one, peak * share.high / one, "peak × share / operations")
@@ -302,6 +315,10 @@ def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "resnet50" in row["workload"].lower():
         return _pictures(row)
     parameters, _name = _dense(row)
+    if parameters > 1e11 and "MLPerf" in row["workload"]:
+        raise Silent("Its prompts are long documents, and the row does not say how long.")
+    if "interactive" in row["workload"].lower():
+        raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
     sheet, share = _accelerator(row), world.serving_share()
     precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
     peak = world.peak(sheet, precision)
@@ -373,7 +390,8 @@ def _crowded(row: spreadsheet.Row, _=None) -> Range:
 
 _METRICS: dict[str, Callable] = {
     "time_to_train": _time_to_train, "samples_to_target": _samples, "time_per_iteration": _step,
-    "train_throughput": _train_rate, "wall_time": _wall_time, "server rate": _server, "offline rate": _serving,
+    "train_throughput": _train_rate, "gpu.?hours|accelerator.?hours": _hours, "mfu": _mfu, "wall_time": _wall_time,
+    "server rate": _server, "offline rate": _serving,
     "weights": _weights, "kv cache": _cache, "median throughput|median energy": _board, "^cost$": _cost,
     "ttft|tpot|latency": _crowded,
 }

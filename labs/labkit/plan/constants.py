@@ -134,7 +134,7 @@ def sheet_of(accelerator: str) -> dict[str, str] | None:
     text = accelerator.replace("-", " ").replace("_", " ").upper()
     names = {"GB300": "NVIDIA GB300", "GB200": "NVIDIA GB200", "B300": "NVIDIA B300 SXM", "B200": "NVIDIA B200 SXM",
              "H200": "NVIDIA H200 SXM", "GH200": "NVIDIA GH200 141GB", "MI300X": "AMD MI300X", "MI325X": "AMD MI325X",
-             "MI355X": "AMD MI355X"}
+             "MI355X": "AMD MI355X", "L40S": "NVIDIA L40S"}
     if "PCIE" in text:
         return None
     if "GH200" in text:
