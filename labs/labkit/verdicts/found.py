@@ -374,13 +374,13 @@ CLAIMS = (
             "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`.",
             "DeepSeek-V3 takes eight H200 to hold and serve; its makers ran it on 352 GPUs, later on 176, because "
             "larger is cheaper for each token {cite}`deepseek2024v3,deepseek2025inference,vllm2025recipe`.",
-            "A language model serves a batch and not a stream: in Lab 3.6, a step for 16 users takes a few times as long "
-            "as for one.",
+            "A language model serves a batch and not a stream: in Lab 3.6, a step for 16 users takes a few times as "
+            "long as for one.",
             f"Fifty people who ask twice a minute keep one instance busy for {_of(INSTANCE, 'larger-busy')} of its "
             "time; one stream for each instance is the most expensive rule there is.",
         ),
-        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load and a small language model "
-                 "on the machine that built this page.",
+        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load and a small language "
+                 "model on the machine that built this page.",
         page=INSTANCE,
     ),
     Claim(
