@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from labkit import plan, validate
@@ -46,6 +47,10 @@ def _run(arguments: list[str] | None) -> int:
     planner.add_argument("--validate", type=Path, metavar="TABLE", help="score the planner on published systems")
     planner.add_argument("--as", dest="form", choices=tuple(written.FORMS), default="text",
                          help="how to print the plan")
+    recorder = commands.add_parser("record", help="validate all, and write this machine to a file that you can send")
+    recorder.add_argument("file", type=Path, metavar="FILE", help="the JSON file to write")
+    recorder.add_argument("labs", nargs="*", metavar="LAB", help="some labs; all unless given")
+    recorder.add_argument("--name", metavar="NAME", help="of the machine, in place of its processor's")
     doctor = commands.add_parser("doctor", help="say what this machine is, what limits it, and what labs can do here")
     doctor.add_argument("--json", action="store_true", help="for a program")
     commands_for_a_class.add(commands)
@@ -59,6 +64,8 @@ def _run(arguments: list[str] | None) -> int:
         if sum(each is not None for each in chosen) != 1:
             parser.error("plan takes one of: a FILE, --example NAME, --schema, --validate TABLE")
         return make_plan(options)
+    if options.command == "record":
+        return record_machine(options)
     if options.published:
         if options.labs or options.again or options.record or options.profile:
             parser.error("--published reads a table and measures nothing: give it no lab and no other option")
@@ -106,6 +113,10 @@ def make_plan(options: argparse.Namespace) -> int:
         else:
             bill = plan.compose(plan.read(options.workload))
             print(written.FORMS[options.form](bill))
+            if options.form == "text":
+                from labkit.pages import plan_evidence
+
+                print(plan_evidence.held())
             return 0 if bill.met else 1
     except OSError as trouble:
         print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
@@ -113,6 +124,30 @@ def make_plan(options: argparse.Namespace) -> int:
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
+    return 0
+
+
+def record_machine(options: argparse.Namespace) -> int:
+    """Validate, and write what was found; returns the exit status as `main` does."""
+    from labkit import recorded
+
+    try:
+        labs = validate.chosen(options.labs)
+        here = validate.calibrated(labs)
+        if options.name:
+            here = replace(here, name=options.name)
+        print(here)
+        found = recorded.record(here, validate.validate(here, labs))
+        recorded.write(found, options.file)
+    except ValueError as refusal:
+        print(refusal, file=sys.stderr)
+        return 2
+    except OSError as trouble:
+        print(f"The machine cannot be written to {options.file}: {trouble.strerror}.", file=sys.stderr)
+        return 2
+    print(recorded.table([found]))
+    print("\n".join(["", f"{len(found.surprises)} points came out outside of their predicted interval.",
+                     *found.surprises]))
     return 0
 
 

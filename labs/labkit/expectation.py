@@ -7,6 +7,7 @@ expected, what came out, and the likely reasons, and the lab goes on. An `assert
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -86,8 +87,8 @@ class Expectation:
             state = HOLDS if self.holds(**plain) else SURPRISE
         except ZeroDivisionError:
             return Finding(_lab, self.name, UNTESTED, _blank(self.statement, values), "A measured value is zero.")
-        return Finding(_lab, self.name, state, self.statement.format(**plain),
-                       self.otherwise.format(**plain) if state == SURPRISE else "")
+        return Finding(_lab, self.name, state, _written(self.statement, plain),
+                       _written(self.otherwise, plain) if state == SURPRISE else "")
 
     def check(self, **values) -> None:
         """Judge the statement, show how it came out, and keep it for the list at the lab's end."""
@@ -111,8 +112,13 @@ class _Gap:
         return "…"
 
 
+def _written(sentence: str, values: dict) -> str:
+    """Return a sentence with its values; percentages have a space, as `units.percent` writes them."""
+    return re.sub(r"(?<=\d)%", " %", sentence.format(**values))
+
+
 def _blank(statement: str, values: dict) -> str:
-    return statement.format(**dict.fromkeys(values, _Gap()))
+    return _written(statement, dict.fromkeys(values, _Gap()))
 
 
 _lab = ""

@@ -19,6 +19,7 @@ from typing import Any
 
 from labkit.display import comparison_html, published_html
 from labkit.stats import nine_in_ten
+from labkit.units import percent
 
 Point = Mapping[str, Any]
 
@@ -341,9 +342,9 @@ class Comparison(_Errors):
         if not self.errors:
             reasons = [half.reason for row in self.rows for half in (row.predicted, row.measured) if not half]
             return f"Nothing could be compared here: {reasons[0] if reasons else 'there are no points.'}"
-        return (f"The prediction is off by {self.median_error:.0%} in the median, and by {self.p90_error:.0%} or less "
-                f"for nine points in ten ({self.plain_median_error:.0%} in the median if the machine's drift since its "
-                "calibration is not taken into account).")
+        return (f"The prediction is off by {percent(self.median_error)} in the median, and by "
+                f"{percent(self.p90_error)} or less for nine points in ten ({percent(self.plain_median_error)} in the "
+                "median if the machine's drift since its calibration is not taken into account).")
 
     def _repr_html_(self) -> str:
         return comparison_html(self)
@@ -359,8 +360,8 @@ class PublishedComparison(_Errors):
         if not self.errors:
             reasons = [row.predicted.reason for row in self.rows if not row.predicted]
             return f"Nothing could be compared: {reasons[0] if reasons else 'there are no published figures.'}"
-        return (f"The prediction is off from what was published by {self.median_error:.0%} in the median, and by "
-                f"{self.p90_error:.0%} or less for nine points in ten.")
+        return (f"The prediction is off from what was published by {percent(self.median_error)} in the median, and by "
+                f"{percent(self.p90_error)} or less for nine points in ten.")
 
     def _repr_html_(self) -> str:
         return published_html(self)

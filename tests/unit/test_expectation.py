@@ -39,7 +39,7 @@ def test_what_this_machine_cannot_run_leaves_a_statement_untested_with_the_reaso
 def test_a_comparison_stands_for_its_median_error():
     close = Expectation("close", "Off by {error:.0%}.", "Off by {error:.0%}.", lambda error: error < 0.2)
     experiment = toy.step_time(measure=lambda **point: toy.predict(**point))
-    assert close.judge(error=compare(experiment, [experiment.start])).statement == "Off by 0%."
+    assert close.judge(error=compare(experiment, [experiment.start])).statement == "Off by 0 %."
     nothing = compare(toy.step_time(measure=lambda **_: Unavailable("No link here.")), [experiment.start])
     finding = close.judge(error=nothing)
     assert finding.state == UNTESTED and "No link here." in finding.otherwise

@@ -211,7 +211,7 @@ def test_a_published_figure_is_held_to_the_prediction_and_never_becomes_a_measur
     assert [row.published for row in compared.rows] == figures
     assert [row.error for row in compared.rows] == [0.5, 0.25]
     assert compared.median_error == 0.375 and compared.p90_error == 0.5
-    assert "published by 38% in the median" in str(compared)
+    assert "published by 38 % in the median" in str(compared)
     html = compared._repr_html_()
     assert ">published</th>" in html and "measured" not in html
 

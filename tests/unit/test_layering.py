@@ -26,6 +26,7 @@ LAYERS = [  # from the bottom
     {"labs"},
     {"pages", "assignment"},
     {"validate", "verdicts", "doctor", "grading"},
+    {"recorded"},
     {"book", "book_verdicts", "book_glossary", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}

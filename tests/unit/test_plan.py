@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workloads import drawn, workload
 
+from labkit.experiment import Outcome
 from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript
 from labkit.plan.lines import LINES, RULES
 from labkit.plan.workload import fields
+from labkit.units import quantity
+from labkit.widgets.planner import Planner
 
 
 def over_all_workloads(test):
@@ -115,6 +118,25 @@ def test_an_alternative_asks_for_the_same_and_changes_what_it_says(rng):
         assert len(changed) == 1, name
 
 
+def test_a_figure_of_ones_own_takes_the_place_of_a_published_one():
+    asked = examples()["hospital"]
+    published, own = compose(asked), compose(asked, {"training_share": Outcome(0.4, "", low=0.38, high=0.42)})
+    hours = own["training_hours"]
+    assert hours.kind == bill.MEASURED and own["weights_bytes"].kind == bill.PREDICTED
+    assert hours.value == pytest.approx(published["training_hours"].value * constants.convolution_training_share().value
+                                        / 0.4)
+    assert hours.high / hours.low == pytest.approx(0.42 / 0.38)
+    for wrong in ("training_shares", "training_hours"):
+        with pytest.raises(BadWorkload, match=f"No line of a plan takes {wrong}"):
+            compose(asked, {wrong: Outcome(1, "")})
+
+
+def test_the_widget_says_its_plan_where_no_script_runs():
+    assert quantity(compose(examples()["speech"])[bill.TARGET].value, "USD") in Planner("speech").text()
+    with pytest.raises(ValueError, match="no example 'bakery'"):
+        Planner("bakery")
+
+
 # Files and errors
 
 
@@ -165,6 +187,13 @@ def test_what_is_impossible_is_told_why_with_the_nearest_possible():
     assert not plan.met and any("Allow that" in text for text in plan.broken)
     data["inference"] |= {"each_seconds": 0.05, "first_seconds": 0.05}
     assert any("are allowed" in text for text in compose(checked(data)).broken)
+    data = yaml.safe_load(example("language-model"))
+    data["training"] |= {"samples": 15e12, "deadline_days": 1}
+    plan = compose(checked(data))
+    [why] = plan.broken
+    assert f"Allow {quantity(plan['least_training_days'].value, '')} days" in why
+    data["training"]["deadline_days"] = 1.01 * plan["least_training_days"].value
+    assert compose(checked(data)).met
 
 
 def test_outside_of_what_was_validated_there_is_a_sentence_and_no_number():

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 import labkit
 from labkit import expectation
-from labkit.book import lab_pages, runs, surprises
+from labkit.book import lab_pages, runs, spaces, surprises
 from labkit.labs.lab import Lab, labs
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +110,14 @@ def test_no_line_of_prose_begins_with_a_percent_sign():
     for path in (ROOT / "book").rglob("*.md"):
         prose = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
         assert re.findall(r"^\s*%.*", prose, re.MULTILINE) == [], path.name
+
+
+@pytest.mark.parametrize(("text", "joined"), [
+    ("27 % of 3 GB/s in 5 µs", "27\xa0% of 3\xa0GB/s in 5\xa0µs"),
+    ("up to 100 Gbit/s, 74.5 GiB", "up to 100\xa0Gbit/s, 74.5\xa0GiB"),
+    ("8 samples, 4 models, 2 Ws", "8 samples, 4 models, 2 Ws")])
+def test_a_number_and_its_unit_stay_on_one_line(text, joined):
+    assert spaces.joined(text) == joined
 
 
 # Notebooks

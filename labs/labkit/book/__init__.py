@@ -3,7 +3,7 @@
 - A lab's page shows the run of it that is kept (`labkit.book.runs`); Sphinx itself runs the code of prose pages alone.
 - Kernels that the build starts draw their widgets for a page without a kernel.
 - The widgets' scripts are written once into the built book.
-- Formulas become MathML (`labkit.book.formulas`).
+- Formulas become MathML (`labkit.book.formulas`), and numbers keep their units (`labkit.book.spaces`).
 - The sidebar's folding arrows and the bibliography get the names and roles that a screen reader needs.
 - Only labs have buttons for Colab and Binder: neither can open a page of prose, even one that runs code.
 """
@@ -23,7 +23,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from labkit.book import formulas, lab_pages, runs, surprises
+from labkit.book import formulas, lab_pages, runs, spaces, surprises
 from labkit.data import data_folder, package_folder
 from labkit.labs.lab import Lab, labs
 
@@ -120,6 +120,7 @@ def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx_multitoc_numbering")
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     formulas.setup(app)
+    spaces.setup(app)
     app.add_directive("labkit-surprises", Surprises)
     app.connect("config-inited", _on_config)
     app.connect("env-get-outdated", _on_outdated)

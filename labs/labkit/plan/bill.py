@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from labkit.experiment import Outcome
 from labkit.plan import constants as world
 from labkit.plan.lines import LINES, RULES, YEAR_DAYS, Line, Rule
 from labkit.plan.workload import BadWorkload, Kind, Workload, fields
 from labkit.units import quantity
 
 CASES = ("favourable", "usual", "unfavourable")
-INPUT, PUBLISHED, PREDICTED = "your input", "published", "predicted"
+INPUT, PUBLISHED, PREDICTED, MEASURED = "your input", "published", "predicted", "predicted from what was measured here"
 TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
@@ -38,7 +39,7 @@ class Entry:
         line: which.
         value, low, high: in the line's unit, None where it has no number.
         why: the reason then.
-        kind: `INPUT`, `PUBLISHED` or `PREDICTED`.
+        kind: `INPUT`, `PUBLISHED`, `PREDICTED` or `MEASURED`.
         binds: of a line that is the largest or the least of others, which of them decides.
         risk: why it has no number where everything goes badly; its high is then the most that there is.
     """
@@ -139,21 +140,32 @@ def said(rule: Rule, found: Mapping[str, float]) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: quantity(found[name[1]], ""), rule.says)
 
 
-def compose(workload: Workload) -> Bill:
+def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -> Bill:
     """Return the plan for a workload.
 
+    Args:
+        workload: what is asked for.
+        measured: figures of the reader's own, in place of published ones, by the names that the lines give them:
+            `"training_peak"` in FLOP/s, `"training_share"`, …; more of each is better.
+
     Raises:
-        BadWorkload: an accelerator or a device that is not known.
+        BadWorkload: an accelerator or a device that is not known, or a figure that no line needs.
     """
-    by_case = {case: values(*environment(workload, case)) for case in CASES}
+    own = measured or {}
+    if unknown := set(own) - {need for line in LINES.values() for need in line.needs} | set(own) & set(LINES):
+        raise BadWorkload(f"No line of a plan takes {', '.join(sorted(unknown))} as a figure.")
+    by_case = {}
+    for case, end in zip(CASES, ("high", "value", "low"), strict=True):
+        start, missing = environment(workload, case)
+        by_case[case] = values(start | {name: getattr(outcome, end) for name, outcome in own.items()}, missing)
     found, absent = by_case["usual"]
     entries = {}
     for name, line in LINES.items():
         numbers = [by_case[case][0][name] for case in CASES if name in by_case[case][0]]
         low, high = (min(numbers), max(numbers)) if name in found else (None, None)
         risk = "" if name in absent else by_case["unfavourable"][1].get(name, "")
-        entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""), kind(name),
-                              binding(name, found), risk)
+        entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""),
+                              MEASURED if ancestors(name) & set(own) else kind(name), binding(name, found), risk)
     broken = tuple(said(rule, found) for rule in RULES.values() if not rule.stops
                    and all(name in found for name in rule.needs) and not rule.formula(*(found[n] for n in rule.needs)))
     wanted = [entries[name] for name in needed(workload)]
@@ -251,6 +263,25 @@ def symbols(name: str) -> tuple[str, ...]:
         arguments = ", ".join(called.__code__.co_varnames[:called.__code__.co_argcount])
         found.append(f"{called.__module__.rsplit('.', 1)[-1]}.{called.__name__}({arguments}) = {_returned(called)}")
     return tuple(found)
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """Return the figures of others that a line takes in itself, each with its source and date."""
+    known, sheets = world.constants(), {name for figures in world.accelerators().values() for name in figures}
+    found = []
+    for need in LINES[name].needs:
+        if need in known:
+            found.append(f"{known[need].label}: {known[need].kind}, {known[need].date}, {known[need].source}")
+        elif need in ("training_share", "serving_share"):
+            found += [f"{known[each].label}: {known[each].date}, {known[each].source}" for each in known
+                      if each.startswith(need)]
+        elif need in PRICES:
+            found.append("list price, unless you give yours: data/plan/accelerators.csv has dates and sources")
+        elif need in ("training_peak", "serving_peak") or need in sheets:
+            found.append("the accelerator's data sheet: data/hardware.csv, with its sources")
+        elif need.startswith("device_") and need not in LINES and need != "device_usd":
+            found.append("the device's published result and power: data/mlperf-inference.csv and data/plan/devices.csv")
+    return tuple(dict.fromkeys(found))
 
 
 def _tree(formula) -> ast.FunctionDef:

@@ -20,10 +20,15 @@ from labkit.stats import student
 
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}  # bytes; fp4 with the scales of its blocks (OCP MX 1.0, section 5)
 NARROWEST = 1.15  # equal hardware differs by 10 to 20 % among publishers: data/plan/evidence.csv
-# The networks of the published trainings: active parameters, and samples as tokens (MLPerf's references).
+# The networks of the published trainings in which all weights learn: active parameters, and samples as tokens (MLPerf's
+# references).
 TRAINED = {"llama31_405b": (405e9, 8192), "llama31_8b": (8.03e9, 8192), "gpt3": (175e9, 1)}
 # Accelerators as the tables of the frameworks' own throughputs name them; they trained in bf16.
 FRAMEWORKS = {"h100_80gb": "NVIDIA H100 SXM", "a100_40gb": "NVIDIA A100 SXM4 40GB"}
+# Accelerators that ResNet-50 was served on, and the catalogue's data sheet of each.
+PICTURES = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
+            "NVIDIA H100-SXM-80GB": "NVIDIA H100 SXM", "NVIDIA H100-PCIe-80GB": "NVIDIA H100 PCIe",
+            "NVIDIA H200-SXM-141GB": "NVIDIA H200 SXM", "NVIDIA L4": "NVIDIA L4"}
 FP4_SINCE = "mlperf_v5.1"  # NVIDIA's submissions with Blackwell trained in fp4 from this round on, it says itself
 TOGETHER = 2  # by which accelerators that work together may fall short of one alone: an assumption
 WRITTEN = {"Llama 2 70B": 70e9}  # served networks whose prompts are chats, about as long as what is written
@@ -129,7 +134,7 @@ def sheet_of(accelerator: str) -> dict[str, str] | None:
     text = accelerator.replace("-", " ").replace("_", " ").upper()
     names = {"GB300": "NVIDIA GB300", "GB200": "NVIDIA GB200", "B300": "NVIDIA B300 SXM", "B200": "NVIDIA B200 SXM",
              "H200": "NVIDIA H200 SXM", "GH200": "NVIDIA GH200 141GB", "MI300X": "AMD MI300X", "MI325X": "AMD MI325X",
-             "MI355X": "AMD MI355X"}
+             "MI355X": "AMD MI355X", "L40S": "NVIDIA L40S"}
     if "PCIE" in text:
         return None
     if "GH200" in text:
@@ -220,13 +225,21 @@ def serving_share() -> Share:
 
 @cache
 def convolution_serving_share() -> Share:
-    """Return the share of its int8 peak that an accelerator reaches in published inference of ResNet-50."""
-    sheets_of = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
-                 "NVIDIA L4": "NVIDIA L4"}
-    return _share(
-        RESNET_50_FLOP * float(row["samples_per_s"]) / float(sheets()[sheets_of[row["accelerator"]]]["int8_op_per_s"])
-        for row in _rows("mlperf-inference")
-        if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"] in sheets_of)
+    """Return the share of its int8 peak that an accelerator reaches in published inference of ResNet-50.
+
+    Each accelerator counts once, by the median of its systems.
+    """
+    systems = [(row["accelerator"], "1", row["samples_per_s"]) for row in _rows("mlperf-inference")
+               if row["model"] == "ResNet-50"]
+    systems += [(row["accelerator"], row["accelerators"], row["offline_samples_per_s"])
+                for row in _rows("mlperf-server") if row["model"] == "ResNet-50"]
+    found: dict[str, list[float]] = {}
+    for accelerator, count, rate in systems:
+        sheet = sheets()[PICTURES[accelerator]] if accelerator in PICTURES else None
+        if sheet and rate:
+            share = RESNET_50_FLOP * float(rate) / (float(count) * float(sheet["int8_op_per_s"]))
+            found.setdefault(accelerator, []).append(share)
+    return _share(map(median, found.values()))
 
 
 @cache
@@ -262,7 +275,7 @@ def derived() -> tuple[Constant, ...]:
         constant("serving_share_transformer", "share of the peak that a dense language model reaches in service",
                  serving_share(), "Llama 2 70B of data/mlperf-server.csv"),
         constant("serving_share_convolutional", "share of the peak that ResNet-50 reaches in service",
-                 convolution_serving_share(), "data/mlperf-inference.csv"),
+                 convolution_serving_share(), "data/mlperf-inference.csv and data/mlperf-server.csv"),
         Constant("bandwidth_share", "share of the memory bandwidth that writing reaches", reading.value,
                  reading.value / TOGETHER, reading.high, "high", "", "published", "2023 to 2025",
                  f"{len(reading.samples)} published figures: data/decoding.csv, one machine each; that accelerators "

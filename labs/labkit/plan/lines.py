@@ -16,6 +16,7 @@ from labkit.predict import streams as shared_device
 from labkit.specs.network import RESNET_50_FLOP
 
 DAY, YEAR_DAYS, MONTH_HOURS = 86400, 365, 730
+LARGEST = 16384  # accelerators of one training: Llama 3.1 405B (Grattafiori et al. 2024, table 4)
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,12 @@ def accelerators_for_state(parameters, state_bytes, memory_bytes, training_fill)
 def accelerators_for_year(runs, training_hours):
     """The accelerator hours of all trainings of a year, one after the other, over the hours of a year, rounded up."""
     return math.ceil(runs * training_hours / (24 * YEAR_DAYS))
+
+
+@_line("Least days of one training", "days", TRAINING, shown=False)
+def least_training_days(training_hours):
+    """The accelerator hours, shared by the most accelerators that are known to have trained together."""
+    return training_hours / LARGEST / 24
 
 
 @_line("Training accelerators", "", TRAINING)
@@ -345,13 +352,13 @@ def site_watts(devices_of_site, device_watts):
     return devices_of_site * device_watts
 
 
-@_line("Traffic of a site", "bit/s", EDGE)
+@_line("Traffic of a site", "bit/s", EDGE, when="site_requests")
 def site_traffic(streams, frame_rate, frame_bytes, cloud_percent):
     """The frames a second times their size, times the share that the cloud answers."""
     return 8 * streams * frame_rate * frame_bytes * cloud_percent / 100
 
 
-@_line("Answer from the cloud at a site", "s", EDGE)
+@_line("Answer from the cloud at a site", "s", EDGE, when="site_requests")
 def cloud_answer_seconds(round_trip_seconds, frame_bytes, link_mbit, first_answer_seconds, device_seconds,
                          cloud_percent):
     """The round trip, the sending of a frame, the cloud's answer, and in a hybrid the device's own before it."""
@@ -476,11 +483,12 @@ def training_is_known(runs, transformer, active_parameters):
     return near or runs == 0
 
 
-@_rule("It would take {training_accelerators} accelerators: the largest published training that the course knows had "
-       "16,384. Give it more time.", stops="training_accelerators")
-def training_is_built(training_accelerators):
+@_rule("It would take {training_accelerators} accelerators, and the largest published training that the course knows "
+       "had 16,384. Allow {least_training_days} days or more for a training, or plan fewer in a year.",
+       stops="training_accelerators")
+def training_is_built(training_accelerators, least_training_days):
     """Whether so many have trained together."""
-    return training_accelerators <= 16384
+    return training_accelerators <= LARGEST
 
 
 @_rule("The weights with a conversation need {replica_accelerators} accelerators together. How fast more than a node "

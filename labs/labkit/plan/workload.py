@@ -17,7 +17,9 @@ from pydantic import Field as _Field
 from labkit.data import data_folder
 
 EXAMPLES = ("hospital", "speech", "retailer", "assistant", "language-model")
-PRINTED = {"USD": "USD", "USD/h": "USD an hour"}
+
+
+LISTED = "blank: the list price in data/plan/accelerators.csv, with its date and source"
 
 
 class Kind(StrEnum):
@@ -35,8 +37,9 @@ class Precision(StrEnum):
     FP4 = "fp4"
 
 
-def _number(default: Any, low: float, high: float, label: str, unit: str = "") -> Any:
-    return _Field(default, ge=low, le=high, title=label, json_schema_extra={"unit": unit}, allow_inf_nan=False)
+def _number(default: Any, low: float, high: float, label: str, unit: str = "", source: str = "") -> Any:
+    return _Field(default, ge=low, le=high, title=label, json_schema_extra={"unit": unit, "source": source},
+                  allow_inf_nan=False)
 
 
 class _Section(BaseModel):
@@ -114,11 +117,16 @@ class Money(_Section):
 
     accelerator: str = _Field("NVIDIA H100 SXM", title="Accelerator")
     horizon_years: float = _number(4, 0.5, 10, "Years until it is written off", "years")
-    rent_usd: float | None = _number(None, 0.01, 1000, "Rent of an accelerator", "USD/h")
-    buy_usd: float | None = _number(None, 1, 1e6, "Price of an accelerator with its share of the node", "USD")
-    device_usd: float = _number(1000, 0, 1e6, "Price of an edge device, installed", "USD")
-    power_usd: float = _number(0.1222, 0, 10, "Price of electricity", "USD/kWh")
-    storage_usd: float = _number(23, 0, 1e4, "Price of storage for a month", "USD/TB")
+    rent_usd: float | None = _number(None, 0.01, 1000, "Rent of an accelerator", "USD/h", LISTED)
+    buy_usd: float | None = _number(None, 1, 1e6, "Price of an accelerator with its share of the node", "USD", LISTED)
+    device_usd: float = _number(1000, 0, 1e6, "Price of an edge device, installed", "USD",
+                                "1,000 stands for your quote: no list price with a source was found")
+    power_usd: float = _number(0.1222, 0, 10, "Price of electricity", "USD/kWh",
+                               "0.1222: commercial users in the East North Central states, January to July 2024, US "
+                               "Energy Information Administration, Electric Power Monthly, table 5.6.B")
+    storage_usd: float = _number(23, 0, 1e4, "Price of storage for a month", "USD/TB",
+                                 "23: Amazon S3 Standard, the first 50 TB, 0.023 USD a GB; https://aws.amazon.com/s3/"
+                                 "pricing, read through a copy, undated: look it up")
     spare_percent: float = _number(10, 0, 200, "Spare replicas and devices", "%")
 
 
@@ -146,7 +154,10 @@ class BadWorkload(ValueError):
 
 
 def fields() -> list[dict]:
-    """Return every field in order: section, name, label, unit, least, most, default; choices have no range."""
+    """Return every field in order: section, name, label, unit, source of the default, least, most and default.
+
+    Choices have no range.
+    """
     found = []
     for section, model in SECTIONS.items():
         for name, field in model.model_fields.items():
@@ -154,6 +165,7 @@ def fields() -> list[dict]:
             found.append({
                 "section": section, "name": name, "label": field.title,
                 "unit": (field.json_schema_extra or {}).get("unit", ""),
+                "source": (field.json_schema_extra or {}).get("source", ""),
                 "low": bounds["Ge"].ge if "Ge" in bounds else None, "high": bounds["Le"].le if "Le" in bounds else None,
                 "default": None if field.is_required() else field.default,
             })

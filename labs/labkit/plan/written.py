@@ -7,7 +7,7 @@ from html import escape
 
 from labkit.display import TextTable
 from labkit.plan import constants
-from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, symbols
+from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, sources, symbols
 from labkit.plan.workload import fields
 from labkit.units import quantity
 
@@ -87,7 +87,8 @@ def as_json(bill: Bill) -> str:
         "workload": bill.workload.model_dump(mode="json"), "met": bill.met, "broken": bill.broken,
         "lines": [{"name": entry.line.name, "label": entry.line.label, "unit": entry.line.unit, "value": entry.value,
                    "low": entry.low, "high": entry.high, "kind": entry.kind, "binds": entry.binds, "why": entry.why,
-                   "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name)}
+                   "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name),
+                   "from": sources(entry.line.name)}
                   for entry in shown(bill)],
         "matters": matters(bill),
         "alternatives": [dict(zip(OTHER_HEADS, row, strict=True)) for row in others(bill)], "unknown": UNKNOWN,
@@ -98,22 +99,23 @@ def as_json(bill: Bill) -> str:
 def html(bill: Bill) -> str:
     """Return the bill as one page to print, with every formula and source."""
     def rows(table) -> str:
-        return "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in table)
+        return "".join("<tr>" + "".join(f"<td>{escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in table)
 
     def table(heads, body) -> str:
         head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows(body)}</tbody></table>"
 
-    stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"])
-              for field in fields()]
-    formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name))) for entry in shown(bill)]
+    stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"],
+               field["source"]) for field in fields()]
+    formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name)),
+                 "; ".join(sources(entry.line.name))) for entry in shown(bill)]
     parts = [
         *(f"<p>{escape(each)}</p>" for each in verdict(bill)), table(HEADS, map(cells, shown(bill))),
         "<h2>What moves the month most</h2>", *(f"<p>{escape(each)}</p>" for each in matters(bill)),
         "<h2>Beside it</h2>", table(OTHER_HEADS, others(bill)), f"<p>{escape(UNKNOWN)}</p>",
         "<h2>What was stated</h2>",
-        table(("field", "value", "unit"), [(a, "by the default" if b is None else b, c) for a, b, c in stated]),
-        "<h2>Formulas</h2>", table(("line", "in words", "in symbols"), formulas),
+        table(("field", "value", "unit", "default"), stated),
+        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "from others"), formulas),
         "<h2>Sources</h2>", table(("figure", "date", "source"), constants.sources()),
     ]
     name = escape(bill.workload.name)
@@ -121,6 +123,10 @@ def html(bill: Bill) -> str:
             "sans-serif;max-width:60rem;margin:2rem auto}table{border-collapse:collapse;width:100%;font-size:.85rem}"
             "td,th{border-bottom:1px solid #ccc;padding:.2rem .5rem;text-align:left;vertical-align:top;overflow-wrap:"
             f'anywhere}}</style></head><body><h1>{name}</h1>{"".join(parts)}</body></html>\n')
+
+
+def _cell(content: object) -> str:
+    return "" if content is None else str(content)
 
 
 FORMS = {"text": text, "json": as_json, "markdown": markdown, "html": html}

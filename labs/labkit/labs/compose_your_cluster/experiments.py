@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import yaml
 
 from labkit.display import TextTable
-from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.experiment import Axis, Experiment, Outcome, Point, Row, Unavailable
 from labkit.labs.common import measured, product_rates
 from labkit.machine import Machine
 from labkit.plan import Bill, checked, compose, constants, example, examples, written
@@ -65,18 +65,34 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     return [(training(machine), [{"batch": batch, "width": width} for width in WIDTHS for batch in BATCHES])]
 
 
-def reached(machine: Machine, outcome: Outcome | Unavailable, point: Point) -> float | None:
+def reached(machine: Machine, row: Row) -> Outcome | Unavailable:
     """Return the share of its peak that this machine reached in a measured training."""
-    if not outcome:
-        return None
-    work = STEPS * network.training_flop(network.cats(point["width"]), point["batch"])
-    return training_time.reached(work, outcome.value, product_rates(machine)["fp32"])
+    if not row.measured:
+        return row.measured
+    peak = product_rates(machine)["fp32"]
+    work = STEPS * network.training_flop(network.cats(row.point["width"]), row.point["batch"])
+    low, value, high = (min(training_time.reached(work, seconds, peak), 1.0)
+                        for seconds in (row.measured.high, row.measured.value, row.measured.low))
+    return Outcome(value, "", low=low, high=high)
 
 
-def bill(name: str, **changes: dict) -> Bill:
-    """Return the plan for an example, with some fields of its sections changed: `training={"deadline_days": 10}`."""
+def here(machine: Machine, share: Outcome | Unavailable) -> dict[str, Outcome]:
+    """Return this machine as figures of a plan, nothing where its share could not be measured."""
+    peak = product_rates(machine)["fp32"]
+    return {"training_peak": Outcome(peak, "FLOP/s"), "training_share": share} if share else {}
+
+
+def bill(name: str, measured: Mapping[str, Outcome] | None = None, **changes: dict) -> Bill:
+    """Return the plan for an example.
+
+    Args:
+        name: of the example.
+        measured: figures of one's own, as in `labkit.plan.compose`.
+        changes: fields of its sections, as in `training={"deadline_days": 10}`.
+    """
     data = yaml.safe_load(example(name))
-    return compose(checked(data | {section: data.get(section, {}) | more for section, more in changes.items()}))
+    changed = {section: data.get(section, {}) | more for section, more in changes.items()}
+    return compose(checked(data | changed), measured)
 
 
 def bill_table(plan: Bill, part: str = "") -> TextTable:

@@ -17,7 +17,7 @@ def beside(rows: Sequence) -> None:
     """
     there = sorted((row for row in rows if row.predicted), key=lambda row: row.predicted.value / row.value)
     with figures.style():
-        _, ax = plt.subplots(figsize=(5.2, 0.16 * len(there) + 1))
+        _, ax = plt.subplots(figsize=(5.6, 0.2 * len(there) + 1))
         for place, row in enumerate(there):
             ends = row.predicted.low, row.predicted.value, row.predicted.high
             low, value, high = (each / row.value for each in ends)
@@ -25,5 +25,5 @@ def beside(rows: Sequence) -> None:
             ax.plot(value, place, "o", markersize=3.5, color="#0072B2")
         ax.axvline(1, color=figures.GREY, linewidth=1)
         ax.set(xscale="log", xlabel="predicted over published", ylim=(-1, len(there)))
-        ax.set_yticks(range(len(there)), [f"{row.system[:28]}, {row.metric[:18]}" for row in there], fontsize=6)
+        ax.set_yticks(range(len(there)), [f"{row.system[:28]}, {row.metric[:18]}" for row in there], fontsize=7)
         plt.show()

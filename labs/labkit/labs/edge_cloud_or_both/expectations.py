@@ -74,6 +74,7 @@ CLOUD_COMES_BACK = Expectation(
 
 LATENCY_IS_SMALL = Expectation(
     "latency-is-small",
-    "Asking the cloud over 5G costs {metres:.1f} m at 130 km/h; a driver who is surprised costs {driver:.0f} m.",
+    "Asking the cloud over 5G costs {metres:.1f} m at 130 km/h; a driver who did not expect to brake costs "
+    "{driver:.0f} m.",
     "Computing or sending takes so long on this machine that it, and not the link, is what the car waits for.",
     lambda metres, driver: 0 < metres < driver / 5)

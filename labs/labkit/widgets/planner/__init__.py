@@ -28,6 +28,7 @@ class Planner(LabWidget):
 
     Args:
         start: the example that it starts with.
+        held: how good its predictions are, a sentence.
 
     Raises:
         ValueError: no such example.
@@ -37,10 +38,10 @@ class Planner(LabWidget):
 
     config = Dict().tag(sync=True)
 
-    def __init__(self, start: str = "hospital"):
+    def __init__(self, start: str = "hospital", held: str = ""):
         if start not in examples():
             raise ValueError(f"There is no example '{start}'. There are {', '.join(examples())}.")
-        super().__init__(config={**configuration(), "start": start})
+        super().__init__(config={**configuration(), "start": start, "held": held})
 
     @classmethod
     def module(cls) -> str:
@@ -88,8 +89,7 @@ def configuration() -> dict:
             "choices": bill.choices(name), "kind": bill.kind(name),
             "from": [each for each in names if each in bill.ancestors(name)],
             "moves": [other for other, more in LINES.items() if name in more.needs and more.shown],
-            "sources": [f"{known[each].label} ({known[each].source}, {known[each].date})"
-                        for each in line.needs if each in known],
+            "sources": bill.sources(name),
         } for name, line in LINES.items()],
         "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "needs": rule.needs}
                   for name, rule in RULES.items()],

@@ -39,6 +39,7 @@ function render({ model, el }) {
     };
     const row = h("div", { class: "labkit-field" }, h("label", { for: id }, label));
     row.append(h("span", { class: "labkit-entry" }, entry, unit), message);
+    if (field.source) row.append(h("small", {}, field.source));
     return row;
   }
   const world = (name) => config.world.prices.includes(name);
@@ -110,7 +111,7 @@ function render({ model, el }) {
       binds,
       line.from.length && `Yours that it depends on: ${line.from.map((name) => labels[name].toLowerCase()).join("; ")}.`,
       line.moves.length && `If it moves, so do: ${line.moves.map((name) => labels[name].toLowerCase()).join("; ")}.`,
-      line.sources.length && `Figures of others: ${line.sources.join("; ")}.`,
+      ...line.sources.map((source) => `From others: ${source}.`),
     ];
     return h("details", {}, h("summary", {}, line.label), ...texts.filter(Boolean).map((text) => h("p", {}, text)));
   }
@@ -224,6 +225,7 @@ function render({ model, el }) {
       h("div", { class: "labkit-presets" }, ...presets),
       ...sections,
       sentence,
+      h("p", { class: "labkit-note", hidden: !config.held }, config.held),
       broken,
       drawing,
       table("The bill", ["line", "value", "low to high", "where from"], bill),
