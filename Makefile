@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
+OTTER := _build/otter/bin/otter
+OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
 .PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse lint clean
@@ -43,8 +45,14 @@ record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
 
 # For instructors: the students' notebooks and the autograders, a table of grades, paper, and an offline room's packages.
-assignments: $(STAMP)
-	$(BIN)/python tools/assignments.py _build/assignments
+assignments: $(STAMP) $(OTTER)
+	@$(BIN)/python tools/assignments.py _build/assignments $(OTTER)
+
+# Otter has an environment of its own: it extends JupyterLab, and only instructors need it.
+$(OTTER): Makefile
+	$(PYTHON) -m venv _build/otter
+	_build/otter/bin/python -m pip install --quiet --disable-pip-version-check $(OTTER_NEEDS)
+	@touch $(OTTER)
 
 grade: $(STAMP)
 	$(BIN)/labkit grade "$(SUBMISSIONS)" $(if $(DUE),--due $(DUE))

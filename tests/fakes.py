@@ -8,8 +8,10 @@ from labkit.loading.samples import KINDS
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS
 from labkit.measure.probes import data_parallel as probe
+from labkit.measure.probes import generation as language_model
 from labkit.measure.probes import instances as counting
 from labkit.measure.probes.feeding import FORMS, READERS, STATES
+from labkit.specs import language_model as specs
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
 
@@ -211,9 +213,25 @@ def instances(missing: dict | None = None) -> Calibration:
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 
+def generation(slower: float = 1.0) -> Calibration:
+    """Return what `probes.generation` finds: weights that come from memory, and attention that reads the cache."""
+    curves = {}
+    for width in language_model.WIDTHS:
+        weights = 4 * specs.own(width).parameters
+        curves["products", width] = [[count, START + max(weights / FAR, count * weights / 2 / RATE)]
+                                     for count in language_model.TOKENS]
+        curves["reading", width] = [[count, START + width * count**2 * 16 / RATE]
+                                    for count in language_model.PROMPTS]
+        for places in language_model.PLACES:
+            curves["looking back", width, places] = [[length, START + places * specs.own_cache(width, length) / FAR]
+                                                     for length in language_model.LENGTHS]
+    return calibration({key: [[work, slower * seconds] for work, seconds in curve] for key, curve in curves.items()})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
-            "serving": serving(), "feeding": feeding(), "instances": instances(), **tour()}
+            "serving": serving(), "feeding": feeding(), "generation": generation(),
+            "instances": instances(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})

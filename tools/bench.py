@@ -29,9 +29,11 @@ from weight import weigh  # noqa: E402
 from labkit import device as devices  # noqa: E402
 from labkit import machine, validate  # noqa: E402
 from labkit.book.serve import serving  # noqa: E402
+from labkit.models import generation  # noqa: E402
 from labkit.models.datasets import cats  # noqa: E402
 from labkit.models.evaluation import evaluate  # noqa: E402
 from labkit.models.networks.cats import CatNet  # noqa: E402
+from labkit.models.networks.transformer import Transformer  # noqa: E402
 from labkit.models.training import train  # noqa: E402
 from labkit.timing import clock  # noqa: E402
 
@@ -79,6 +81,29 @@ def training() -> None:
     timings = clock.interleave({"ours": ours, "plain": plain}, budget=15, tolerance=0.005)
     ratio = timings["plain"].median / timings["ours"].median
     line("throughput of the loop, over the same by hand", f"{ratio:.3f}", "0.97", ratio >= 0.97)
+
+
+def writing() -> None:
+    """Set the course's decode beside the same by hand, and beside what `transformers` generates where it is there."""
+    network, tokens = Transformer(256).eval(), 128
+    prompt = generation.encode("x" * 64)
+    calls = {"ours": lambda: generation.with_cache(network, prompt, tokens),
+             "plain": lambda: hand_written.write(network, prompt, tokens)}
+    try:
+        from transformers import GPT2Config, GPT2LMHeadModel
+
+        other = GPT2LMHeadModel(GPT2Config(vocab_size=256, n_positions=512, n_embd=256, n_layer=4, n_head=4)).eval()
+        calls["theirs"] = lambda: other.generate(prompt[None], do_sample=False, min_new_tokens=tokens,
+                                                 max_new_tokens=tokens, pad_token_id=0)
+    except ImportError:
+        print("skipped: a token of transformers' generate, which is not installed")
+    timings = clock.interleave(calls, budget=8, tolerance=0.005)
+    for name, bar in (("plain", 0.97), ("theirs", 1.0)):
+        if name in timings:
+            ratio = timings[name].median / timings["ours"].median
+            what = {"plain": "tokens a second, over the same by hand",
+                    "theirs": "tokens a second, over transformers' generate"}[name]
+            line(what, f"{ratio:.3f}", f"{bar:g}", ratio >= bar)
 
 
 def predictions() -> None:
@@ -137,7 +162,7 @@ def book() -> None:
 def main() -> None:
     """Measure every bar."""
     print(f"{machine.this().name}, torch {torch.__version__}, {torch.get_num_threads()} threads\n")
-    for bar in (start_up, pictures, training, predictions, against_the_field, pages, book):
+    for bar in (start_up, pictures, training, writing, predictions, against_the_field, pages, book):
         bar()
     if note := machine.this().note:
         print(f"\n{note}")

@@ -18,6 +18,8 @@ from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
+from labkit.labs.language_models import checks as llm
+from labkit.labs.language_models import experiments as language_models
 from labkit.labs.latency import checks as latency
 from labkit.labs.latency import experiments as latencies
 from labkit.labs.more_nodes import checks as more_nodes
@@ -88,6 +90,13 @@ ASKED = {
     "3.2 machines": (lambda a, m: throughput.machines(a, 5_000, 1.25e9), lambda m: 81.4, lambda m: 8),
     "3.3 inside": (lambda a, m: serving.inside(a, 100, 0.02), lambda m: 2, lambda m: 200),
     "3.3 waits": (lambda a, m: serving.waits(a, 0.8), lambda m: 2.0, lambda m: 4.0),
+    "3.6 cache": (lambda a, m: llm.cache_bytes(a, "Llama 70B", 32, 8192, 1), lambda m: 32 * 8192 * 80 * 2048,
+                  lambda m: 32 * 8192 * 2048),
+    "3.6 floor": (lambda a, m: llm.active_floor(a, "gpt-oss-120b", "NVIDIA B200 SXM", "fp8"), lambda m: 8e12 / 5.13e9,
+                  lambda m: 8e12 / 116.8e9),
+    "3.6 steps": (lambda a, m: llm.steps(a, [(16, 3), (16, 12), (16, 6), (16, 9), (16, 10)], 4), lambda m: 11 + 9,
+                  lambda m: 40),
+    "3.6 no gain": (lambda a, m: llm.better(a), lambda m: [(8, 5)] * 4 + [(8, 9)] * 4, lambda m: [(8, 5), (8, 50)] * 4),
     "4.1 file": (lambda a, m: small_machine.file_size(a, 4),
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),
@@ -106,6 +115,8 @@ CHOSEN = {
     "2.1 helpful batch": (lambda a, m: precision.helpful_batch(a, m, 16), (0, *precision.BATCHES)),
     "3.1 threads": (lambda a, m: latency.threads_pay(a, latencies.time(m)), (0, *latencies.WIDTHS)),
     "3.2 in time": (lambda a, m: throughput.in_time(a, Plan(m, "fp32", 64), 0.01), (0, *throughput.BATCHES)),
+    "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),
+                  (0, *language_models.USERS)),
     "4.1 faster": (lambda a, m: small_machine.faster_from(a, small.time(m)), (0, *small.WIDTHS)),
 }
 machines = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)

@@ -21,12 +21,10 @@ template_pdf: false
 tests:
   ok_format: false
 generate:
-  zips: true
   pdf: false
-requirements:
-  - cluster-to-edge
-autograder_files:
-  - {source}"""
+requirements: [{requirements}]
+autograder_files: [{source}, labkit]"""
+REQUIREMENTS = ("filelock", "numpy", "onnxruntime", "platformdirs", "psutil")  # of labkit where it grades: no PyTorch
 _HEAD = """# {title}
 
 Run {labs} first, each to its last cell: this assignment is held to what they found on your machine, not to a speed.
@@ -58,9 +56,9 @@ def master(assignment: Assignment, source: str) -> NotebookNode:
 
     Args:
         assignment: what is asked.
-        source: the name of its source file, which the tests read in the autograder.
+        source: the name of its source file, which lies in the autograder beside labkit itself; the tests read it.
     """
-    cells = [new_raw_cell(_CONFIG.format(source=source)), *_opening(assignment)]
+    cells = [new_raw_cell(_CONFIG.format(source=source, requirements=", ".join(REQUIREMENTS))), *_opening(assignment)]
     for place, question in enumerate(assignment.questions, 1):
         cells += _block("QUESTION", f"\nname: {question.name}\npoints: {question.points}", [
             _prompt(place, question),
