@@ -244,7 +244,8 @@ def test_what_could_not_be_calibrated_is_unavailable_and_the_rest_stays():
 
 def test_points_of_the_lab_lie_on_both_sides_of_the_breaking_point():
     late = lab.late(MACHINE)
-    for points in (lab.always(MACHINE), lab.silent(MACHINE)):
+    room = lab.in_time(MACHINE, FOOT).predict(**lab.START).value
+    for points in (lab.always(room), lab.silent(room)):
         below, beyond = (late.predict(**point).value for point in points)
         assert below < 1 and beyond > 15
 
@@ -268,6 +269,7 @@ def test_tables_say_what_was_measured(compared):
     assert tables.percent_of(Unavailable("No.")) == Unavailable("No.")
     assert tables.served(compared) == f"{compared.rows[0].measured.value:,.0f}"
     assert tables.served(compared, rate=200) == "not measured"
+    assert tables.room(compared) == compared.rows[0].measured.value
     assert tables.process_over_network(FOOT) == pytest.approx(33.8 / 3.8)
     assert tables.process(Unavailable("No.")) == tables.network(Unavailable("No.")) == "No."
     assert len(tables.instances(MACHINE, FOOT).rows) == len(WAYS)
@@ -277,7 +279,7 @@ def test_tables_say_what_was_measured(compared):
 
 def test_figures_are_drawn(compared):
     late = lab.late(MACHINE)
-    rows = [Row(point, late.predict(**point), late.predict(**point)) for point in lab.always(MACHINE)]
+    rows = [Row(point, late.predict(**point), late.predict(**point)) for point in lab.always(400)]
     assert figures.in_time(compared).axes
     assert figures.late(late, [Comparison(late, tuple(rows))], way=SHARED, width=lab.LARGE).axes
 

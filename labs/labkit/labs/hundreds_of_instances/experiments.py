@@ -34,8 +34,7 @@ HUNDREDS = [dict(START, way=way, width=width) for way, width in (
 TENS = [dict(START, way=way, rate=200) for way in (SHARED, OWN, THREADS, PROCESSES)]
 WEIGHED = [dict(way=way, width=width, instances=instances) for way, width, instances in (
     (OWN, SMALL, 200), (OWN, LARGE, 100), (THREADS, LARGE, 100), (PROCESSES, LARGE, 5))]
-BURST = [dict(START, way=way, width=width, arrivals=arrivals) for way, width in ((SHARED, LARGE), (BATCHES, SMALL))
-         for arrivals in ARRIVALS]
+BURST = [dict(START, arrivals=arrivals) for arrivals in ARRIVALS]
 
 
 def picture(calibration: Calibration, way: str, width: int, sources: int, deadline: float) -> float:
@@ -202,19 +201,14 @@ def memory(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
     )
 
 
-def room(machine: Machine) -> float:
-    """Return how many sources that are always active one core has time for at once, at `START`."""
-    return 1 / RATE / picture(machine.calibration("instances"), SHARED, LARGE, 1, DEADLINE)
+def always(room: float) -> list[Point]:
+    """Return points of `late` below and beyond a breaking point, with sources that are always active."""
+    return [dict(sources=nearest(share * room), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.6)]
 
 
-def always(machine: Machine) -> list[Point]:
-    """Return points of `late` below and beyond the breaking point, with sources that are always active."""
-    return [dict(sources=nearest(share * room(machine)), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.6)]
-
-
-def silent(machine: Machine) -> list[Point]:
-    """Return points of `late` with sources that are active for a tenth of their time."""
-    return [dict(sources=nearest(share * room(machine)), active=10, way=SHARED, width=LARGE) for share in (6, 16)]
+def silent(room: float) -> list[Point]:
+    """Return points of `late` with sources that are active for a tenth of their time, by the breaking point."""
+    return [dict(sources=nearest(share * room), active=10, way=SHARED, width=LARGE) for share in (6, 16)]
 
 
 def nearest(sources: float) -> int:

@@ -68,6 +68,12 @@ def late(comparison: Comparison, place: int) -> Outcome | Unavailable:
     return comparison.rows[place].measured
 
 
+def room(comparison: Comparison) -> float:
+    """Return how many sources were answered in time at `experiments.START`, or how many should have been."""
+    row = at(comparison, **lab.START)
+    return max((row.measured or row.predicted or Outcome(1, "sources")).value, 1)
+
+
 def multiplexing(room: float, share: float = 0.01) -> TextTable:
     """Return how many sources share a room, by the time that each is active, if a share of the answers may be late."""
     rows = []
