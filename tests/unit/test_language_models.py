@@ -245,6 +245,12 @@ def test_published_rates_of_dense_models_are_predicted_within_the_goal():
     assert all(row["model"] != at_scale.HELD or row["format"] == "fp8" for row in catalogue.table("llm-serving"))
 
 
+def test_latencies_of_mixtures_are_floors():
+    for comparison in (at_scale.latencies(), at_scale.first_tokens()):
+        assert len(comparison.rows) == 4
+        assert all(row.predicted.value <= row.published.value for row in comparison.rows)
+
+
 def test_published_memory_is_predicted_within_five_percent():
     assert max(at_scale.memories().errors) <= 0.05
 

@@ -335,13 +335,16 @@ CLAIMS = (
             f"Read from a solid-state drive for every answer, those weights take {_of(THROUGHPUT, 'from-ssd')}.",
             "Keeping models ready in memory, one system answered all but one request in a million within 100 ms "
             "{cite}`gujarati2020clockwork`.",
+            "From the bytes of weights and cache, Lab 3.6 predicts 80 published rates of dense language models with a "
+            "median error of a fifth {cite}`nvidia2025trtllm`.",
         ),
         opposes=(
             f"What a language model writes is {_of(THROUGHPUT, 'in-tokens')} for each GPU: any cable carries it.",
             "With a batch of 144, a model of 175 billion parameters ran from the host's memory and a drive, at one "
             "token a second {cite}`sheng2023flexgen`: useless for a person, cheap for an archive.",
         ),
-        machines="Results of MLPerf Inference v3.0 to v5.1; LoadGen on the machine that built this page.",
+        machines="Results of MLPerf Inference v3.0 to v5.1 and of TensorRT-LLM; LoadGen on the machine that built this "
+                 "page.",
         page=THROUGHPUT,
     ),
     Claim(
@@ -371,11 +374,13 @@ CLAIMS = (
             "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`.",
             "DeepSeek-V3 takes eight H200 to hold and serve; its makers ran it on 352 GPUs, later on 176, because "
             "larger is cheaper for each token {cite}`deepseek2024v3,deepseek2025inference,vllm2025recipe`.",
+            "A language model serves a batch and not a stream: in Lab 3.6, a step for 16 users takes a few times as "
+            "long as for one.",
             f"Fifty people who ask twice a minute keep one instance busy for {_of(INSTANCE, 'larger-busy')} of its "
             "time; one stream for each instance is the most expensive rule there is.",
         ),
-        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load on the machine that "
-                 "built this page.",
+        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load and a small language "
+                 "model on the machine that built this page.",
         page=INSTANCE,
     ),
     Claim(

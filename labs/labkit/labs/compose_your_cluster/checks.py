@@ -41,7 +41,7 @@ def cheapest(answer: float | None) -> Verdict:
 
 
 def edge(answer: str | None) -> Verdict:
-    """Check which of three inputs of the retailer makes it buy more devices first: a name of its edge section."""
+    """Check which of three inputs of the retailer, made stricter, lowers the streams that a device serves."""
     right = "less time, fewer streams a device."
     return on_slider(answer, _INPUTS, lambda name: name == "deadline_seconds", right=right, hint=(
         "Halve each in turn, or double it: 'deadline_seconds', 'frame_bytes' or 'round_trip_seconds'. Which changes "

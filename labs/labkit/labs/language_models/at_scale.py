@@ -165,6 +165,18 @@ def latencies() -> PublishedComparison:
     return _experiment(rows, "each_latency_s", "s", predict, "Time of a token")
 
 
+def first_tokens() -> PublishedComparison:
+    """Return published times to the first token of the same systems beside the reading of the prompt alone."""
+    rows = {name: row for name, row in catalogue.by_name("llm-serving").items() if row["first_latency_s"]}
+
+    def predict(row):
+        machines = system(row["machine"], row["format"], int(row["accelerators"]))
+        parts = predicted.reading(PUBLISHED[row["model"]], machines, row["format"], row["prompt_tokens"])
+        return Outcome(sum(parts.values()), "s")
+
+    return _experiment(rows, "first_latency_s", "s", predict, "Time to the first token")
+
+
 def memories() -> PublishedComparison:
     """Return the memory of an accelerator that vLLM had taken before it gave the rest to the cache, and predictions."""
     rows = {name: {**row, "taken_bytes": predicted.USED * row["memory_bytes"] - row["cache_bytes"]}
