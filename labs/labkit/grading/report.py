@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from labkit import assignment as drawing
+from labkit import host
 from labkit.checks import NOT_ATTEMPTED, NOT_HERE, RIGHT, WRONG, Verdict, not_here
 from labkit.grading import answers as notebooks
 from labkit.grading.assignment import Assignment, Question, Written
@@ -109,7 +110,7 @@ def _graded(report: Report, handed_in: Submission, asked: Assignment, room: Path
 def grade_all(paths: Iterable[Path], assignments: Mapping[str, Assignment],
               due: datetime | None = None) -> list[Report]:
     """Grade submissions, as many at a time as there are processors; say which have the same evidence."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(math.ceil(host.cores())) as pool:
         reports = list(pool.map(lambda path: grade(path, assignments, due), paths))
     owners = defaultdict(list)
     for report in reports:
