@@ -56,7 +56,7 @@ class Lab:
     @property
     def slug(self) -> str:
         """The name of the notebook without its number: `"more-nodes"`."""
-        return self.title.split(":")[0].lower().replace(",", "").replace(" ", "-")
+        return self.title.split(":")[0].lower().translate({ord(","): None, ord("/"): None, ord(" "): "-"})
 
     @property
     def module(self) -> str:
