@@ -131,7 +131,7 @@ def _number(value) -> str:
         return f"{value:,}"
     if not isinstance(value, Real):
         return str(value)
-    return f"{float(value):,.0f}" if 1e4 <= abs(value) < 1e15 else f"{float(value):.4g}"
+    return f"{float(value):,.0f}" if 1e4 <= abs(value) < 1e15 else f"{float(value):,.4g}"
 
 
 def _shown(answer) -> str:
