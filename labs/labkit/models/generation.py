@@ -51,6 +51,9 @@ def letters(data: bytes) -> float:
 def train(network: Transformer, data: bytes, *, seconds: float, seed: int = 0) -> list[float]:
     """Train a network in place for some seconds; return the loss in nats a byte of every step.
 
+    On a processor one thread does it: so small a model gains little from more, and threads that wait for each other
+    lose much where something else runs.
+
     Raises:
         ValueError: fewer bytes than an example has, or no time.
     """
@@ -58,6 +61,11 @@ def train(network: Transformer, data: bytes, *, seconds: float, seed: int = 0) -
     if len(data) <= TOKENS:
         raise ValueError(f"Training needs more than {TOKENS} bytes of text, not {len(data)}.")
     devices.settle()
+    with devices.threads(1):
+        return _train(network, data, seconds, seed)
+
+
+def _train(network, data, seconds, seed) -> list[float]:
     device = network.head.weight.device
     tokens, order = encode(data, device), torch.Generator().manual_seed(seed)
     adam, span = training.optimiser(network, LR), torch.arange(TOKENS + 1, device=device)
