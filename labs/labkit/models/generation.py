@@ -21,7 +21,7 @@ from labkit.specs.language_model import CONTEXT, VOCABULARY
 
 TOKENS, BATCH = 128, 8  # of an example, and examples in a step
 HELD = 20_000  # bytes of the text that training does not see
-LR = 3e-3
+LR, WARM_UP = 4e-3, 8  # the learning rate, and the steps until it is reached
 
 
 def text() -> bytes:
@@ -73,7 +73,7 @@ def _train(network, data, seconds, seed) -> list[float]:
     network.train()
     while spent < 1:
         for group in adam.param_groups:
-            group["lr"] = LR * min(1, (len(losses) + 1) / 20) * (1 + math.cos(math.pi * spent)) / 2
+            group["lr"] = LR * min(1, (len(losses) + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
         starts = torch.randint(len(tokens) - TOKENS, (BATCH, 1), generator=order).to(device)
         examples = tokens[starts + span]
         adam.zero_grad()
