@@ -197,6 +197,15 @@ def feeding(missing: dict | None = None) -> Calibration:
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 
+def weights(missing: dict | None = None) -> Calibration:
+    """Return what `probes.weights` finds: memory that gives 10 GB/s, reading at 4 GB/s warm and 1 GB/s cold."""
+    rates = {("fetch", "mapped, warm"): 2e10, ("fetch", "mapped, cold"): 8e8, ("fetch", "read, warm"): 4e9,
+             ("fetch", "read, cold"): 1e9, ("answer", 1): 1e10, ("answer", 64): 2e9}
+    curves = {key: [[layers * 2**20, 1e-4 + layers * 2**20 / rate] for layers in (1, 4, 16, 32)]
+              for key, rate in rates.items() if key not in (missing or {})}
+    return calibration(curves, missing)
+
+
 def generation(slower: float = 1.0) -> Calibration:
     """Return what `probes.generation` finds: weights that come from memory, and attention that reads the cache."""
     curves = {}
@@ -216,5 +225,5 @@ def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
-            "serving": serving(), "feeding": feeding(), "generation": generation(), **tour()}
+            "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})

@@ -1,7 +1,7 @@
 """Makes what a class needs on paper: `python tools/handouts.py FOLDER`, or `make handouts`; print it from a browser.
 
-A sheet of guesses for each lab, a form to vote on each chapter's claims, and the cards with which six students play the
-ring of an all-reduce.
+A sheet of guesses for each lab; a page a chapter, with its labs, its claims and what would count against them; a form
+to vote on the claims; and the cards with which six students play the ring of an all-reduce.
 """
 
 from __future__ import annotations
@@ -80,6 +80,20 @@ def guess_sheets() -> str:
     return _page("Guesses", sheets)
 
 
+def chapters() -> str:
+    """Return a page for each chapter: its labs, its claims, and what would change a verdict."""
+    pages, inline = [], MarkdownIt().renderInline
+    for chapter, folder in CHAPTERS.items():
+        rows = "".join(f"<tr><td>{claim.id}<td>{inline(claim.words)}<td>{inline(claim.reading)}"
+                       f"<td>{inline(claim.overturned)}<td>{inline(claim.narrowed)}" for claim in of_chapter(chapter))
+        here = ", ".join(f"{lab.number} <em>{escape(lab.title)}</em>" for lab in labs() if lab.number[0] == chapter)
+        heads = "".join(f"<th>{head}" for head in ("", "The claim", "We take it as follows", "Overturned if",
+                                                   "Narrowed if"))
+        pages.append(f"<section><h1>Chapter {chapter}, {folder.split('-', 1)[1]}</h1><p>Its labs: {here}.</p>"
+                     f"<table><tr>{heads}</tr>{rows}</table></section>")
+    return _page("Chapters", pages)
+
+
 def votes() -> str:
     """Return a form for each chapter's claims: the verdict, and the number that decides it."""
     forms, markdown = [], MarkdownIt()
@@ -110,7 +124,8 @@ def _page(title: str, parts: list[str]) -> str:
 def main(folder: Path) -> None:
     """Write the pages into a folder, and print their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, page in {"guesses": guess_sheets(), "votes": votes(), "ring-cards": ring_cards()}.items():
+    pages = {"guesses": guess_sheets(), "chapters": chapters(), "votes": votes(), "ring-cards": ring_cards()}
+    for name, page in pages.items():
         (folder / f"{name}.html").write_text(page, "utf-8")
         print(folder / f"{name}.html")
 

@@ -129,7 +129,9 @@ def not_here(reason: str) -> Verdict:
 def _number(value) -> str:
     if isinstance(value, Integral):
         return f"{value:,}"
-    return f"{float(value):,.4g}" if isinstance(value, Real) else str(value)
+    if not isinstance(value, Real):
+        return str(value)
+    return f"{float(value):,.0f}" if 1e4 <= abs(value) < 1e15 else f"{float(value):,.4g}"
 
 
 def _shown(answer) -> str:

@@ -230,6 +230,17 @@ def test_a_student_packs_notebook_and_evidence_and_the_grader_reads_it(tmp_path,
     assert graded.student == "ada" and graded.points == 12 and not graded.doubts
 
 
+def test_the_evidence_of_the_labs_that_were_run_comes_into_this_folder(tmp_path, found, monkeypatch, capsys):
+    monkeypatch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["evidence"]) == 2 and "no evidence of that yet" in capsys.readouterr().err
+    for each in ("1.1", "1.2"):
+        evidence.keep(found[each])
+    assert main(["evidence", "1.2"]) == 0
+    assert capsys.readouterr().out.split() == [f"lab-1.2{evidence.ENDING}"]
+    assert evidence.read(tmp_path / f"lab-1.2{evidence.ENDING}")[0] == found["1.2"]
+
+
 def test_a_zip_cannot_write_outside_its_folder(tmp_path):
     with zipfile.ZipFile(tmp_path / "ada.zip", "w") as packed:
         packed.writestr("../../escaped.ipynb", "{}")

@@ -40,6 +40,8 @@ def test_a_wrong_number_gets_its_side_and_a_hint(answer, side):
 
 def test_numbers_are_shown_with_the_digits_that_matter():
     assert "23,456 is too large" in str(checks.number(23_456, 23_455, tolerance=0, hint=""))
+    assert "65,504 it is" in str(checks.number(65_504.0, 65_504, tolerance=0, hint=""))
+    assert "2.732 it is" in str(checks.number(2.7321, 2.73, tolerance=0.01, hint=""))
 
 
 def test_a_grader_reads_what_was_given_and_what_would_be_right_and_a_reader_does_not_see_it():

@@ -13,6 +13,7 @@ from labkit import evidence, expectation, experiment
 from labkit.evidence import Unusable
 from labkit.expectation import Expectation
 from labkit.experiment import Axis, Experiment, Outcome, Unavailable, compare
+from labkit.labs import lab
 from labkit.labs.your_machine import LAB
 from labkit.widgets.guess import Guess, asked
 
@@ -56,6 +57,7 @@ def test_what_a_run_found_comes_back_whole(tmp_path):
 def test_a_lab_keeps_its_evidence_at_its_end_and_not_for_the_book(probes, capsys, monkeypatch):
     LAB.begin("quick")
     compare(toy(measured), [{"size": 1}])
+    monkeypatch.setattr(lab, "this", lambda *probes: pytest.fail("nothing is calibrated at the end"))
     LAB.end()
     assert "evidence of this run is kept" in capsys.readouterr().out
     (kept,) = evidence.kept()

@@ -10,7 +10,7 @@ from statistics import median
 
 from labkit.evidence import Evidence
 from labkit.grading.submission import opened, submissions
-from labkit.units import quantity
+from labkit.units import percent, quantity
 
 _POINTS = 8  # of an experiment that are shown, of those that most machines measured
 
@@ -39,8 +39,8 @@ def page(by_lab: Mapping[str, Mapping[str, Evidence]], names: bool = False) -> s
         found = {called[name]: evidence for name, evidence in found.items()}
         lines += [f"<h2>Lab {escape(lab)}</h2>", _machines(found), _surprises(found), _guesses(found),
                   *_experiments(found)]
-    style = ("body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto}table{border-collapse:collapse}"
-             "td,th{padding:.2em .7em;text-align:left;border-bottom:1px solid #ccc}")
+    style = ("body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
+             "table{border-collapse:collapse}td,th{padding:.2em .7em;text-align:left;border-bottom:1px solid #ccc}")
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>What the class found</title>'
             f"<style>{style}</style>\n" + "\n".join(filter(None, lines)) + "\n</html>\n")
 
@@ -95,7 +95,7 @@ def _first(guess: dict | None) -> str:
 def _median_error(evidence: Evidence) -> str:
     errors = [abs(point["predicted"]["value"] / point["measured"]["value"] - 1) for point in evidence.measured()
               if "value" in point["predicted"] and point["measured"]["value"]]
-    return f"{median(errors):.0%}" if errors else ""
+    return percent(median(errors)) if errors else ""
 
 
 def _table(title: str, heading: tuple, rows: list[tuple]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from labkit import assignment as drawing
+from labkit import host
 from labkit.checks import NOT_ATTEMPTED, NOT_HERE, RIGHT, WRONG, Verdict, not_here
 from labkit.grading import answers as notebooks
 from labkit.grading.assignment import Assignment, Question, Written
@@ -100,7 +101,7 @@ def _graded(report: Report, handed_in: Submission, asked: Assignment, room: Path
         doubts.append(f"The id in the notebook is '{student}', what was handed in is called '{report.submission}'.")
     verdicts = tuple((question, question.judge(found.values.get(question.name), drawn, handed_in.labs))
                      for question in asked.questions)
-    texts = tuple((written, text if isinstance(text := found.values.get(written.name), str) else "")
+    texts = tuple((written, text.strip() if isinstance(text := found.values.get(written.name), str) else "")
                   for written in asked.written)
     return replace(report, student=student.strip(), assignment=asked.name, verdicts=verdicts, texts=texts,
                    of=asked.points, trouble=tuple(trouble), doubts=tuple(doubts))
@@ -109,7 +110,7 @@ def _graded(report: Report, handed_in: Submission, asked: Assignment, room: Path
 def grade_all(paths: Iterable[Path], assignments: Mapping[str, Assignment],
               due: datetime | None = None) -> list[Report]:
     """Grade submissions, as many at a time as there are processors; say which have the same evidence."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(math.ceil(host.cores())) as pool:
         reports = list(pool.map(lambda path: grade(path, assignments, due), paths))
     owners = defaultdict(list)
     for report in reports:
@@ -168,6 +169,7 @@ def page(report: Report) -> str:
         lines += [f"<h2>{escape(written.name)}: ___ of {written.points} points</h2>",
                   f"<blockquote>{escape(text) or 'Nothing was written.'}</blockquote>",
                   f"<p>All points: {full}. Half: {half}. None: {none}.</p>"]
-    style = "body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto}td,th{padding:.3em .8em;text-align:left}"
+    style = ("body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}"
+             "table{border-collapse:collapse}td,th{padding:.3em .8em;text-align:left;vertical-align:top}")
     return (f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(report.submission)}</title>'
             f"<style>{style}</style>\n" + "\n".join(lines) + "\n</html>\n")

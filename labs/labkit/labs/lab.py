@@ -56,7 +56,7 @@ class Lab:
     @property
     def slug(self) -> str:
         """The name of the notebook without its number: `"more-nodes"`."""
-        return self.title.split(":")[0].lower().replace(",", "").replace(" ", "-")
+        return self.title.split(":")[0].lower().translate({ord(","): None, ord("/"): None, ord(" "): "-"})
 
     @property
     def module(self) -> str:
@@ -89,7 +89,7 @@ class Lab:
         print(effort.begin(level))
         expectation.begin(self.number)
         experiment.begin()
-        machine = this(*self.probes)
+        machine = _begun[self.number] = this(*self.probes)
         expectation.show(_Start(machine))
         for limit in host.limits():
             print(f"{limit.words} {limit.mend}")
@@ -102,8 +102,11 @@ class Lab:
         from labkit.widgets import base, guess
 
         expectation.show_summary()
-        if not base.in_book():
-            print(evidence.keep(evidence.of(self.number, this(*self.probes), self.probes, guess.asked())))
+        if self.number in _begun and not base.in_book():
+            print(evidence.keep(evidence.of(self.number, _begun[self.number], self.probes, guess.asked())))
+
+
+_begun: dict[str, Machine] = {}  # the machine that each lab of this process began with, by the lab's number
 
 
 @dataclass(frozen=True)

@@ -260,28 +260,32 @@ def start_seconds() -> Share:
 @cache
 def derived() -> tuple[Constant, ...]:
     """Return the shares as constants."""
-    def constant(name: str, label: str, share: Share, source: str, better: str = "high", unit: str = "") -> Constant:
-        return Constant(name, label, share.value, share.low, share.high, better, unit, "published", "2020 to 2025",
+    def constant(name: str, label: str, share: Share, date: str, source: str, better: str = "high",
+                 unit: str = "") -> Constant:
+        return Constant(name, label, share.value, share.low, share.high, better, unit, "published", date,
                         f"{len(share.samples)} published figures: {source}")
 
     reading = bandwidth_share()
-
     return (
         constant("training_share_transformer", "share of the bf16 peak that transformers reach in training",
-                 training_shares()["bf16"], "data/training-runs.csv, data/scaling.csv, LLM Foundry in "
-                 "data/published/training-scaling.csv"),
+                 training_shares()["bf16"], "2022 to 2024", "data/training-runs.csv, data/scaling.csv, LLM Foundry in "
+                 "data/published/training-scaling.csv; Megatron-LM, MegaScale, LLM Foundry"),
         constant("training_share_convolutional", "share of the bf16 peak that ResNet-50 reaches in training",
-                 convolution_training_share(), "data/published/training-scaling.csv"),
+                 convolution_training_share(), "2021 to 2024", "data/published/training-scaling.csv, MLPerf Training "
+                 "v1.1 to v4.0"),
         constant("serving_share_transformer", "share of the peak that a dense language model reaches in service",
-                 serving_share(), "Llama 2 70B of data/mlperf-server.csv"),
+                 serving_share(), "2024-08 to 2025-09", "Llama 2 70B of data/mlperf-server.csv, MLPerf Inference v4.1 "
+                 "and v5.1; TensorRT 10.2 to 10.11, vLLM 0.4 to 0.9"),
         constant("serving_share_convolutional", "share of the peak that ResNet-50 reaches in service",
-                 convolution_serving_share(), "data/mlperf-inference.csv and data/mlperf-server.csv"),
+                 convolution_serving_share(), "2023-04 to 2024-08", "data/mlperf-inference.csv and "
+                 "data/mlperf-server.csv, MLPerf Inference v3.0 to v4.1; TensorRT"),
         Constant("bandwidth_share", "share of the memory bandwidth that writing reaches", reading.value,
                  reading.value / TOGETHER, reading.high, "high", "", "published", "2023 to 2025",
-                 f"{len(reading.samples)} published figures: data/decoding.csv, one machine each; that accelerators "
-                 "which work together may reach half of it is assumed"),
-        constant("start_seconds", "time until a network has started", start_seconds(),
-                 "ResNet-50 on GPUs in data/mlperf-inference.csv", "low", "s"),
+                 f"{len(reading.samples)} published figures: data/decoding.csv, one machine each, llama.cpp; that "
+                 "accelerators which work together may reach half of it is assumed"),
+        constant("start_seconds", "time until a network has started", start_seconds(), "2023-04",
+                 "ResNet-50 on GPUs in data/mlperf-inference.csv, MLPerf Inference v3.0; TensorRT 8.5 and 8.6", "low",
+                 "s"),
     )
 
 

@@ -172,6 +172,12 @@ def checkpoint_minutes(save_seconds, hours_between_failures):
     return checkpoints.interval(save_seconds, 3600 * hours_between_failures) / 60
 
 
+@_line("Time lost to failures", "%", TRAINING)
+def lost_percent(save_seconds, hours_between_failures):
+    """One and a half times the time of a save, over that between failures: saves are written while training goes on."""
+    return 100 * checkpoints.lost_beside(save_seconds, 3600 * hours_between_failures)
+
+
 @_line("Reading of training data", "B/s", TRAINING, shown=False)
 def feed_bandwidth(runs, samples, passes, sample_bytes, training_days):
     """The samples a second of a training times their size; none where nothing is trained."""
@@ -535,6 +541,13 @@ def device_is_known(sites, cloud_percent, transformer, operations):
 
 
 # What a plan must keep
+
+
+@_rule("A failure comes every {hours_between_failures} h, and {lost_percent} % of the time is lost to it: more than a "
+       "tenth. Write checkpoints faster, or train on fewer accelerators for longer.")
+def failures_are_rare(lost_percent, runs):
+    """Whether a training gets on between failures."""
+    return lost_percent <= 10 or runs == 0
 
 
 @_rule("The first answer comes after {first_answer_seconds} s at the earliest, and {first_seconds} s are allowed. The "

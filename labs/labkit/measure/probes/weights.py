@@ -1,0 +1,130 @@
+"""What Lab 3.4's predictions stand on: fetching a model's weights in each way, and an answer with them in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from labkit import cache
+from labkit import device as devices
+from labkit.measure.probes.storage import NoColdReads, evict
+from labkit.progress import report
+from labkit.serving import model_store as store
+from labkit.specs.calibration import Calibration
+from labkit.timing.drift import DriftCorrected, thinned
+
+SECONDS = 20  # about how long it takes
+HELD = "held in memory"
+MAPPED_WARM, MAPPED_COLD = "mapped, warm", "mapped, cold"
+READ_WARM, READ_COLD = "read, warm", "read, cold"
+FETCHED = {MAPPED_WARM: store.mapped, MAPPED_COLD: store.mapped, READ_WARM: store.read, READ_COLD: store.read}
+COLD = (MAPPED_COLD, READ_COLD)
+LAYERS = (1, 4, 16, 32)
+BATCHES = (1, 64)
+KEYS = (*(("fetch", way) for way in FETCHED), *(("answer", batch) for batch in BATCHES))
+_BUDGET = 0.2
+_OTHERS = 2**26  # bytes: more than the last cache of most processors
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Yield a folder for models, of the course's cache, that goes with the block; raises `OSError` where it cannot."""
+    place = cache.folder("models")
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as held:
+        yield Path(held)
+
+
+def settle(place: Path) -> None:
+    """Write out what is in a folder: what is not on the device yet cannot be dropped from memory."""
+    if hasattr(os, "sync"):
+        os.sync()
+    evict(place)
+
+
+def forget(path: Path) -> None:
+    """Drop a file that nobody maps from the page cache; `settle` has seen that this works here."""
+    file = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(file)
+
+
+def inputs(batch: int) -> torch.Tensor:
+    """Return inputs for the models of `labkit.serving.model_store`, the same at each call."""
+    return torch.randn(batch, store.SIDE, generator=torch.Generator().manual_seed(1))
+
+
+def answering(path: Path, way: str, batch: int) -> Callable[[], float]:
+    """Return a sampler of the seconds from a request to its answers.
+
+    Args:
+        path: the model; cold ways need `settle` before.
+        way: `HELD`, or one of `FETCHED`.
+        batch: inputs that are answered together.
+    """
+    asked = inputs(batch)
+    if way == HELD:
+        held = store.read(path)
+        return _sampler(path, way, lambda: store.answer(held, asked))
+    return _sampler(path, way, lambda: store.answer(FETCHED[way](path), asked))
+
+
+def fetching(path: Path, way: str) -> Callable[[], float]:
+    """Return a sampler of the seconds until all of a model's weights are there, in one of the ways of `FETCHED`."""
+    return _sampler(path, way, lambda: store.touch(FETCHED[way](path)))
+
+
+def _sampler(path: Path, way: str, call: Callable[[], object]) -> Callable[[], float]:
+    """Time single calls, with other data in the processor's caches before each, as in a service of many models."""
+    others = torch.ones(_OTHERS // 4)
+
+    def sample() -> float:
+        if way in COLD:
+            forget(path)
+        others.sum()
+        begin = perf_counter()
+        call()
+        return perf_counter() - begin
+
+    sample()
+    return sample
+
+
+def calibrate(device: torch.device) -> Calibration:
+    """Time fetching and answering on one thread of the processor, whatever the device.
+
+    Returns:
+        `("fetch", way)`: seconds until the weights are there, `("answer", batch)`: seconds of an answer whose weights
+        are; the work of both is bytes of weights.
+    """
+    report(0, "Calibrating: models in files")
+    try:
+        with folder() as place, devices.threads(1):
+            paths = {layers * store.LAYER: place / f"{layers}.safetensors" for layers in thinned(LAYERS)}
+            for size, path in paths.items():
+                store.write(path, size // store.LAYER)
+            return _calibrate(place, paths)
+    except OSError as trouble:
+        return Calibration.unavailable(KEYS, "The models cannot be written to the cache folder: "
+                                             f"{trouble.strerror or trouble}.")
+
+
+def _calibrate(place: Path, paths: dict[int, Path]) -> Calibration:
+    curves, missing = {}, {}
+    try:
+        settle(place)
+    except NoColdReads as trouble:
+        missing = {("fetch", way): str(trouble) for way in COLD}
+    timed = DriftCorrected(answering(min(paths.items())[1], HELD, 1), budget=_BUDGET, seconds=SECONDS)
+    for done, key in enumerate(key for key in KEYS if key not in missing):
+        report(done / len(KEYS), f"Calibrating: {key[0]} {key[1]}")
+        kind, how = key
+        curves[key] = timed.curve(paths, lambda size, kind=kind, how=how: (
+            fetching(paths[size], how) if kind == "fetch" else answering(paths[size], HELD, how)))
+    return timed.calibration(curves, missing)
