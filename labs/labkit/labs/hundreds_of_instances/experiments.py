@@ -203,7 +203,7 @@ def memory(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
 
 def always(room: float) -> list[Point]:
     """Return points of `late` below and beyond a breaking point, with sources that are always active."""
-    return [dict(sources=nearest(share * room), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.6)]
+    return [dict(sources=nearest(share * room), active=100, way=SHARED, width=LARGE) for share in (0.5, 1.6)]
 
 
 def silent(room: float) -> list[Point]:
