@@ -21,7 +21,7 @@ from labkit.specs.language_model import CONTEXT, VOCABULARY
 
 TOKENS, BATCH = 128, 8  # of an example, and examples in a step
 HELD = 20_000  # bytes of the text that training does not see
-LR = 3e-3
+LR, WARM_UP = 4e-3, 8  # the learning rate, and the steps until it is reached
 
 
 def text() -> bytes:
@@ -51,6 +51,9 @@ def letters(data: bytes) -> float:
 def train(network: Transformer, data: bytes, *, seconds: float, seed: int = 0) -> list[float]:
     """Train a network in place for some seconds; return the loss in nats a byte of every step.
 
+    On a processor one thread does it: so small a model gains little from more, and threads that wait for each other
+    lose much where something else runs.
+
     Raises:
         ValueError: fewer bytes than an example has, or no time.
     """
@@ -58,6 +61,11 @@ def train(network: Transformer, data: bytes, *, seconds: float, seed: int = 0) -
     if len(data) <= TOKENS:
         raise ValueError(f"Training needs more than {TOKENS} bytes of text, not {len(data)}.")
     devices.settle()
+    with devices.threads(1):
+        return _train(network, data, seconds, seed)
+
+
+def _train(network, data, seconds, seed) -> list[float]:
     device = network.head.weight.device
     tokens, order = encode(data, device), torch.Generator().manual_seed(seed)
     adam, span = training.optimiser(network, LR), torch.arange(TOKENS + 1, device=device)
@@ -65,7 +73,7 @@ def train(network: Transformer, data: bytes, *, seconds: float, seed: int = 0) -
     network.train()
     while spent < 1:
         for group in adam.param_groups:
-            group["lr"] = LR * min(1, (len(losses) + 1) / 20) * (1 + math.cos(math.pi * spent)) / 2
+            group["lr"] = LR * min(1, (len(losses) + 1) / WARM_UP) * (1 + math.cos(math.pi * spent)) / 2
         starts = torch.randint(len(tokens) - TOKENS, (BATCH, 1), generator=order).to(device)
         examples = tokens[starts + span]
         adam.zero_grad()
