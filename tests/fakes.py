@@ -6,8 +6,10 @@ from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
+from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes import generation as language_model
+from labkit.measure.probes import instances as counting
 from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
 from labkit.specs import network
@@ -197,6 +199,20 @@ def feeding(missing: dict | None = None) -> Calibration:
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 
+def instances(missing: dict | None = None) -> Calibration:
+    """Return what `probes.instances` finds: a start for each run, weights that no cache holds, and costly switching."""
+    work = {width: 7e-6 + 5e-8 * width**2 for width in counting.WIDTHS}
+    curves = {}
+    for width, seconds in work.items():
+        curves[BATCHES, width] = [[batch, 15e-6 + batch * seconds] for batch in counting.PICTURES]
+        curves[SHARED, width] = [[1, 15e-6 + seconds]]
+        curves[OWN, width] = [[count, (1 + min(count, 16) / 32) * (15e-6 + seconds)] for count in counting.NETWORKS]
+    for way, more in ((THREADS, 2e-5), (PROCESSES, 1e-4)):
+        for width in counting.MIXED:
+            curves[way, width] = [[counting.FEW, curves[OWN, width][1][1] + more]]
+    return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
+
+
 def weights(missing: dict | None = None) -> Calibration:
     """Return what `probes.weights` finds: memory that gives 10 GB/s, reading at 4 GB/s warm and 1 GB/s cold."""
     rates = {("fetch", "mapped, warm"): 2e10, ("fetch", "mapped, cold"): 8e8, ("fetch", "read, warm"): 4e9,
@@ -225,5 +241,6 @@ def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
-            "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(), **tour()}
+            "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
+            "instances": instances(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})

@@ -1,0 +1,236 @@
+"""Lab 4.2: how many sources with deadlines a core answers, what is late beyond, and what memory instances take."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
+from labkit.labs.hundreds_of_instances import measuring
+from labkit.labs.session import Session
+from labkit.machine import Machine
+from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS, WAYS, Footprint, footprint
+from labkit.measure.probes.instances import FEW, MIXED, NETWORKS, PICTURES, WIDTHS
+from labkit.predict import instances as predicted
+from labkit.predict.operators import interpolate
+from labkit.specs.calibration import Calibration
+from labkit.units import quantity
+
+RATES = (1, 2, 5, 10, 20, 50, 100, 200)  # pictures a second of each source
+DEADLINES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # s
+INSTANCES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+SPREAD, TOGETHER = ARRIVALS = ("each at its own moment", "all at the same moment")
+SOURCES = (1, 2, 3, 4, 5, 6, 8,
+           *(step * times for times in (1, 10, 100) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)), 10_000)
+ACTIVE = (1, 5, 10, 20, 50, 100)  # % of its time in which a source has pictures
+RATE, DEADLINE = 10, 0.05  # pictures/s and seconds, where an experiment has no axis for them
+SMALL, LARGE = MIXED
+BAND, MEMORY_BAND = 0.31, 0.2  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
+APART = (OWN, THREADS, PROCESSES)  # ways in which a picture takes the longer, the more sources there are
+# The points that the lab looks at.
+START = dict(way=SHARED, width=LARGE, rate=RATE, deadline=DEADLINE, arrivals=SPREAD)
+HUNDREDS = [dict(START, way=way, width=width) for way, width in (
+    (SHARED, LARGE), (BATCHES, LARGE), (OWN, LARGE), (SHARED, SMALL), (BATCHES, SMALL))]
+TENS = [dict(START, way=way, rate=200) for way in (SHARED, OWN, THREADS, PROCESSES)]
+WEIGHED = [dict(way=way, width=width, instances=instances) for way, width, instances in (
+    (OWN, SMALL, 200), (OWN, LARGE, 100), (THREADS, LARGE, 100), (PROCESSES, LARGE, 5))]
+BURST = [dict(START, arrivals=arrivals) for arrivals in ARRIVALS]
+
+
+def picture(calibration: Calibration, way: str, width: int, sources: int, deadline: float) -> float:
+    """Return the seconds of the core that a picture takes, infinite where no answer can be in time.
+
+    Args:
+        calibration: what the probe `instances` found.
+        way: one of `labkit.measure.instances.WAYS`.
+        width: channels of the network.
+        sources: how many there are.
+        deadline: seconds.
+    """
+    if way == BATCHES:
+        return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))
+    if way == SHARED:
+        seconds = calibration.curve(SHARED, width)[0][1]
+    else:
+        seconds = interpolate(calibration.curve(OWN, width), min(sources, NETWORKS[-1]))  # beyond, no cache holds them
+        seconds += switching(calibration, way, width) if way != OWN else 0.0
+    return seconds if seconds <= deadline else math.inf
+
+
+def switching(calibration: Calibration, way: str, width: int) -> float:
+    """Return the seconds a picture that threads or processes take more than networks in one of them."""
+    small, large = (max(calibration.curve(way, known)[0][1] - interpolate(calibration.curve(OWN, known), FEW), 0.0)
+                    for known in MIXED)
+    return small + (large - small) * (width - SMALL) / (LARGE - SMALL)
+
+
+def bytes_of(foot: Footprint, way: str, width: int, instances: int) -> dict[str, float]:
+    """Return the parts of the bytes of memory that some instances take."""
+    small, large = (foot.networks[known] for known in MIXED)
+    network = small + (large - small) * (width**2 - SMALL**2) / (LARGE**2 - SMALL**2)  # weights grow with its square
+    count = {BATCHES: (1, 0, 1), SHARED: (1, 0, 1), OWN: (1, 0, instances), THREADS: (1, instances, instances),
+             PROCESSES: (instances, 0, instances)}[way]
+    names = {"processes": foot.process, "threads": foot.thread, "networks": network}
+    return {name: number * size for number, (name, size) in zip(count, names.items(), strict=True)}
+
+
+def fitting(machine: Machine, foot: Footprint | Unavailable, way: str, width: int) -> float:
+    """Return how many instances the machine's memory holds, infinite where the number does not matter."""
+    if not foot or way in (BATCHES, SHARED):
+        return math.inf
+    one, two = (sum(bytes_of(foot, way, width, count).values()) for count in (1, 2))
+    return max(math.floor((machine.memory - one) / (two - one)) + 1, 0)
+
+
+def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
+    """Return the experiment on the number of sources that one core answers in time.
+
+    Args:
+        machine: this machine, with what the probe `instances` finds.
+        foot: what `labkit.measure.instances.footprint` found.
+
+    Raises:
+        ValueError: a machine that lacks the probe.
+    """
+    calibration, session = machine.calibration("instances"), Session()
+
+    def predict(way, width, rate, deadline, arrivals):
+        if reason := lacking(calibration, way, width):
+            return Unavailable(reason)
+        window = 1 / rate if arrivals == SPREAD else min(1 / rate, deadline)
+        each = cache(lambda networks: picture(calibration, way, width, networks, deadline))
+        count = predicted.served(lambda sources: each(min(sources, NETWORKS[-1]) if way in APART else 1), window)
+        if not count:
+            return Unavailable(f"Not one source is answered in time: a picture has {quantity(deadline, 's')}, and the "
+                               f"next one comes after {quantity(1 / rate, 's')}.")
+        room, note = fitting(machine, foot, way, width), "The core binds."
+        if room < count:
+            count, note = room, f"Memory binds: {quantity(machine.memory, 'B')} hold no more of them."
+        wide = calibration.widening
+        return Outcome(count, "sources", low=count / (1 + wide * BAND), high=count * (1 + wide * BAND), note=note)
+
+    def measure(way, width, rate, deadline, arrivals):
+        expected = predict(way, width, rate, deadline, arrivals)
+        if not expected:
+            return expected
+        together = arrivals == TOGETHER
+        return measuring.in_time(session, way, width, 1 / rate, deadline, together, int(expected.value),
+                                 calibration.reference_seconds)
+
+    return Experiment(
+        title="Sources that one core answers in time",
+        quantity="Sources",
+        unit="sources",
+        axes=[
+            Axis("way", "Served by", WAYS, start=SHARED),
+            Axis("width", "Width of the network", WIDTHS, start=LARGE, unit="channels", log=True),
+            Axis("rate", "Each source has", RATES, start=RATE, unit="pictures/s", log=True),
+            Axis("deadline", "Deadline of an answer", DEADLINES, start=DEADLINE, unit="s", log=True),
+            Axis("arrivals", "Their pictures come", ARRIVALS),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="Served by {way}, {width} wide, {value} with {rate} each are answered within {deadline}; their "
+                "pictures come {arrivals}.",
+        session=session.open,
+    )
+
+
+def late(machine: Machine) -> Experiment:
+    """Return the experiment on the share of late answers, with sources that are silent at times; as for `in_time`."""
+    calibration, session = machine.calibration("instances"), Session()
+
+    def predict(sources, active, way, width):
+        if reason := lacking(calibration, way, width):
+            return Unavailable(reason)
+        room = 1 / RATE / picture(calibration, way, width, sources, DEADLINE)
+        low, share, high = (100 * predicted.missed(sources, active / 100, room * factor)
+                            for factor in (1 + BAND, 1, 1 / (1 + BAND)))
+        return Outcome(share, "%", low=min(low, share), high=max(high, share), note=(
+            f"There is room for {room:,.0f} at once; {sources * active / 100:,.3g} are active on average."))
+
+    def measure(sources, active, way, width):
+        expected = predict(sources, active, way, width)
+        return measuring.late(session, way, width, sources, active / 100, 1 / RATE, DEADLINE) if expected else expected
+
+    return Experiment(
+        title="Late answers of many sources",
+        quantity="Late answers",
+        unit="%",
+        axes=[
+            Axis("sources", "Sources", SOURCES, start=500, unit="sources", log=True),
+            Axis("active", "Each is active for", ACTIVE, start=100, unit="%", log=True),
+            Axis("way", "Served by", WAYS, start=SHARED),
+            Axis("width", "Width of the network", MIXED, start=LARGE, unit="channels", log=True),
+        ],
+        predict=predict,
+        measure=measure,
+        readout=f"Of {{sources}}, each active for {{active}} of its time and then with {RATE} pictures/s, due within "
+                f"{quantity(DEADLINE, 's')}, served by {{way}}, {{width}} wide: {{value}} of the answers are late.",
+        session=session.open,
+    )
+
+
+def memory(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
+    """Return the experiment on the memory of instances; the arguments are those of `in_time`."""
+    def predict(instances, way, width):
+        if not foot:
+            return foot
+        parts = bytes_of(foot, way, width, instances)
+        if (need := sum(parts.values())) > machine.memory:
+            return Unavailable(f"{instances:,} instances need {quantity(need, 'B')} of memory, and this machine has "
+                               f"{quantity(machine.memory, 'B')}: {fitting(machine, foot, way, width):,.0f} would fit.")
+        return Outcome(need, "B", low=need / (1 + MEMORY_BAND), high=need * (1 + MEMORY_BAND), parts=parts)
+
+    def measure(instances, way, width):
+        expected = predict(instances, way, width)
+        return measuring.memory(way, width, instances) if expected else expected
+
+    return Experiment(
+        title="Memory of many instances",
+        quantity="Memory",
+        unit="B",
+        axes=[
+            Axis("instances", "Instances", INSTANCES, start=100, unit="instances", log=True),
+            Axis("way", "Served by", WAYS, start=PROCESSES),
+            Axis("width", "Width of the network", WIDTHS, start=LARGE, unit="channels", log=True),
+        ],
+        predict=predict,
+        measure=measure,
+        readout="{instances} served by {way}, {width} wide, take {value}.",
+    )
+
+
+def always(room: float) -> list[Point]:
+    """Return points of `late` below and beyond a breaking point, with sources that are always active."""
+    return [dict(sources=nearest(share * room), active=100, way=SHARED, width=LARGE) for share in (0.65, 1.6)]
+
+
+def silent(room: float) -> list[Point]:
+    """Return points of `late` with sources that are active for a tenth of their time, by the breaking point."""
+    return [dict(sources=nearest(share * room), active=10, way=SHARED, width=LARGE) for share in (6, 16)]
+
+
+def nearest(sources: float) -> int:
+    """Return the number of sources of the slider that is nearest."""
+    return min(SOURCES, key=lambda known: abs(math.log(known / sources)))
+
+
+def lacking(calibration: Calibration, way: str, width: int) -> str:
+    """Return why a way cannot be predicted on this machine, or nothing."""
+    return calibration.reason(way, width) or calibration.reason(way, LARGE)
+
+
+def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
+    """Return the experiments with the points that `labkit validate` measures.
+
+    No source was served for the calibration, and of the memory only `labkit.measure.instances.FEW` networks are known.
+    """
+    foot = footprint()
+    wide = [dict(START, way=way, width=width, deadline=deadline) for way in (BATCHES, SHARED, OWN)
+            for width in WIDTHS for deadline in (0.02, 0.1)]
+    fast = [dict(START, way=way, width=width, rate=200) for way in (THREADS, PROCESSES) for width in (32, LARGE)]
+    once = [dict(START, way=way, width=width, arrivals=TOGETHER) for way in (BATCHES, SHARED) for width in WIDTHS]
+    held = [dict(instances=instances, way=way, width=width) for way, counts in (
+        (OWN, (50, 200)), (THREADS, (50, 200)), (PROCESSES, (2, 5, 10))) for instances in counts for width in MIXED]
+    return [(in_time(machine, foot), wide + fast + once), (memory(machine, foot), held)]

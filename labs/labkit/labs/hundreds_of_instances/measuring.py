@@ -1,0 +1,130 @@
+"""What Lab 4.2 measures: real processes on one core answer real pictures, more of them than they can."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+
+from labkit import effort
+from labkit.experiment import Outcome, Unavailable
+from labkit.labs.common import drifted
+from labkit.labs.session import Session
+from labkit.measure.instances import OWN, PROCESSES, THREADS, Device, schedule
+from labkit.measure.probes import sessions
+from labkit.measure.probes.instances import PICTURES, reference
+from labkit.processes import HelperFailed
+from labkit.stats import wilson
+from labkit.timing.drift import speed_of
+
+PROCESSES_MOST, NETWORKS_MOST = 24, 1000  # that are started or opened: more would take long
+_MORE = 1.25  # times as many sources as are predicted: enough for some to be late
+_LATE = (0.03, 0.4)  # shares between which a core has too much, and not far too much
+_TRIES, _KERNELS = 4, 5  # runs until a core has a little too much, and looks at its speed between runs
+_SPARE = 0.5  # of the free memory, which stays free
+
+
+def seconds_a_run() -> float:
+    """Return the seconds for which sources are served, by the effort that holds now."""
+    return effort.pick(quick=0.5, usual=1.0, long=2.0)
+
+
+def in_time(session: Session, way: str, width: int, period: float, deadline: float, together: bool,
+            guess: int, usual: float) -> Outcome | Unavailable:
+    """Measure how many sources are answered in time: a few too many come, and those in time are counted.
+
+    Args:
+        session: keeps the processes.
+        way, width: as in `experiments.picture`.
+        period: seconds between two pictures of a source.
+        deadline: seconds.
+        together: whether the pictures of all come at the same moment.
+        guess: the number to begin near.
+        usual: seconds that the reference kernel took when the machine was calibrated.
+    """
+    def served(device: Device, kernel: Callable[[], float]) -> Outcome | Unavailable:
+        counts, kernels = [], [kernel() for _ in range(_KERNELS)]
+        for seed in range(effort.pick(quick=1, usual=3, long=5)):
+            count = math.ceil(_MORE * guess)
+            for _ in range(_TRIES):
+                answers = _answers(device, way, count, period, deadline, seed, together=together)
+                share = float(np.mean(answers > deadline))
+                if _LATE[0] < share < _LATE[1]:
+                    break
+                count = max(math.ceil(_MORE * count * (1 - share)), 1)
+            counts.append(count * (1 - share))
+            kernels += [kernel() for _ in range(_KERNELS)]
+        if not np.median(counts):
+            return Unavailable("Not one answer was in time: something else has the core. Close it and measure again.")
+        speed = speed_of(usual, float(np.median(kernels)))
+        return Outcome(float(np.median(counts)), "sources", low=min(counts), high=max(counts), note=drifted(speed),
+                       speed=speed)
+
+    return _on(session, way, width, math.ceil(_MORE * guess), served)
+
+
+def late(session: Session, way: str, width: int, sources: int, active: float, period: float,
+         deadline: float) -> Outcome | Unavailable:
+    """Measure the share of late answers in %; `active` is the share of its time in which a source has pictures."""
+    def share(device: Device, _) -> Outcome:
+        answers = np.concatenate([_answers(device, way, sources, period, deadline, seed, active=active)
+                                  for seed in range(effort.pick(quick=2, usual=3, long=5))])
+        if not len(answers):
+            raise HelperFailed("No source had a picture in the time that there was.")
+        value, low, high = wilson(int((answers > deadline).sum()), len(answers))
+        return Outcome(100 * value, "%", low=100 * low, high=100 * high)
+
+    return _on(session, way, width, sources, share)
+
+
+def memory(way: str, width: int, instances: int) -> Outcome | Unavailable:
+    """Measure the bytes that the processes of some instances have for themselves; each is a new one."""
+    if reason := refusal(way, width, instances):
+        return Unavailable(reason)
+    networks, threads = (instances if way in ways else 0 for ways in ((OWN, THREADS), (THREADS,)))
+    try:
+        with tempfile.TemporaryDirectory() as folder, Device(instances if way == PROCESSES else 1) as device:
+            held = device.open(sessions.file("fp32", width, folder), max(networks, 1), threads)
+            return Outcome(float(sum(held)), "B")
+    except (HelperFailed, OSError) as trouble:
+        return Unavailable(str(trouble))
+
+
+def refusal(way: str, width: int, instances: int) -> str:
+    """Return why so many instances are not started here, or nothing."""
+    if way == PROCESSES and not hasattr(os, "sched_setaffinity"):
+        return "This system binds no process to a core: many of them would take them all."
+    most = {PROCESSES: PROCESSES_MOST, OWN: NETWORKS_MOST, THREADS: NETWORKS_MOST}.get(way, math.inf)
+    if instances > most:
+        return f"To start {instances:,} instances takes too long here, where {most:,} are the most. They are predicted."
+    each = {PROCESSES: 6e7, OWN: 1e3 * width**2, THREADS: 1e3 * width**2}.get(way, 0)  # bytes, about
+    if instances * each > _SPARE * (free := psutil.virtual_memory().available):
+        return (f"{instances:,} instances would take more than half of the free memory, where "
+                f"{int(_SPARE * free / each):,} are the most.")
+    return ""
+
+
+def _answers(device: Device, way: str, sources: int, period: float, deadline: float, seed: int, **how) -> np.ndarray:
+    plan = schedule(sources, period, max(seconds_a_run(), 2 * period), deadline=deadline, seed=seed, **how)
+    return device.serve(way, plan, deadline, PICTURES[-1])[0]
+
+
+def _on(session: Session, way: str, width: int, instances: int,
+        work: Callable[[Device, Callable[[], float]], Outcome | Unavailable]) -> Outcome | Unavailable:
+    """Do some work on a core with the instances that a way needs; the session keeps it for what comes next."""
+    if reason := refusal(way, width, instances):
+        return Unavailable(reason)
+    processes = instances if way == PROCESSES else 1
+    try:
+        with session.open():
+            device = session.start(processes, lambda: Device(processes))
+            folder = session.start("networks", tempfile.TemporaryDirectory)
+            device.open(sessions.file("fp32", width, folder), instances if way in (OWN, THREADS) else 1)
+            return work(device, session.start("kernel", lambda: reference(folder)))
+    except (HelperFailed, OSError) as trouble:
+        session.drop(processes)
+        return Unavailable(str(trouble))
