@@ -22,6 +22,7 @@ from labkit.labs.language_models import checks as llm
 from labkit.labs.language_models import experiments as language_models
 from labkit.labs.latency import checks as latency
 from labkit.labs.latency import experiments as latencies
+from labkit.labs.memory_and_io import checks as memory_and_io
 from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
 from labkit.labs.serving_under_load import checks as serving
@@ -97,6 +98,8 @@ ASKED = {
     "3.6 steps": (lambda a, m: llm.steps(a, [(16, 3), (16, 12), (16, 6), (16, 9), (16, 10)], 4), lambda m: 11 + 9,
                   lambda m: 40),
     "3.6 no gain": (lambda a, m: llm.better(a), lambda m: [(8, 5)] * 4 + [(8, 9)] * 4, lambda m: [(8, 5), (8, 50)] * 4),
+    "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
+    "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
     "4.1 file": (lambda a, m: small_machine.file_size(a, 4),
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),

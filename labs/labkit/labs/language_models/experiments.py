@@ -139,9 +139,13 @@ def first(machine: Machine) -> Experiment:
     )
 
 
-@cache
 def requests(answers: str) -> tuple[Request, ...]:
     """Return requests whose answers are of one length, or of many, with prompts of 16 to 64 tokens: always the same."""
+    return _drawn(answers)[:effort.pick(quick=24, usual=_REQUESTS, long=_REQUESTS)]
+
+
+@cache
+def _drawn(answers: str) -> tuple[Request, ...]:
     draw = random.Random(36)
     spread = [min(8 + int(draw.expovariate(1 / 40)), 192) for _ in range(_REQUESTS)]
     return tuple(Request(draw.choice(_PROMPTS), 48 if answers == ALIKE else length) for length in spread)
