@@ -6,7 +6,7 @@ from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
-from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS
+from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes import generation as language_model
 from labkit.measure.probes import instances as counting
@@ -205,11 +205,9 @@ def instances(missing: dict | None = None) -> Calibration:
     curves = {}
     for width, seconds in work.items():
         curves[BATCHES, width] = [[batch, 15e-6 + batch * seconds] for batch in counting.PICTURES]
-        curves[SHARED, width] = [[1, 15e-6 + seconds]]
-        curves[OWN, width] = [[count, (1 + min(count, 16) / 32) * (15e-6 + seconds)] for count in counting.NETWORKS]
+        curves[OWN, width] = [[count, (1 + min(count - 1, 16) / 32) * (15e-6 + seconds)] for count in counting.NETWORKS]
     for way, more in ((THREADS, 2e-5), (PROCESSES, 1e-4)):
-        for width in counting.MIXED:
-            curves[way, width] = [[counting.FEW, curves[OWN, width][1][1] + more]]
+        curves[way,] = [[counting.FEW, curves[OWN, counting.WIDTHS[0]][1][1] + more]]
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 

@@ -97,7 +97,7 @@ def test_the_probe_holds_what_it_promises(calibrated):
     for width in probe.WIDTHS:
         batches = calibration.curve(BATCHES, width)
         assert batches[-1][1] > 3 * batches[0][1]
-    assert calibration.curve(SHARED, 64)[0][1] > calibration.curve(SHARED, 8)[0][1]
+    assert calibration.curve(OWN, 64)[0][1] > calibration.curve(OWN, 8)[0][1]
 
 
 @quiet_machine

@@ -235,7 +235,7 @@ def test_late_answers_rise_with_the_sources_and_fall_with_their_silence():
 
 
 def test_what_could_not_be_calibrated_is_unavailable_and_the_rest_stays():
-    missing = {(PROCESSES, lab.LARGE): "No process may start.", (PROCESSES, lab.SMALL): "No process may start."}
+    missing = {(PROCESSES,): "No process may start."}
     here = fakes.machine(calibrations={"instances": fakes.instances(missing)})
     served = lab.in_time(here, FOOT)
     for half in (served.predict, served.measure):

@@ -10,8 +10,19 @@ from labkit.labs.common import BAND, banded
 from labkit.labs.hundreds_of_instances import measuring
 from labkit.labs.session import Session
 from labkit.machine import Machine
-from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS, WAYS, Footprint, footprint
-from labkit.measure.probes.instances import FEW, MIXED, NETWORKS, PICTURES, WIDTHS
+from labkit.measure.instances import (
+    BATCHES,
+    LARGE,
+    OWN,
+    PROCESSES,
+    SHARED,
+    SMALL,
+    THREADS,
+    WAYS,
+    Footprint,
+    footprint,
+)
+from labkit.measure.probes.instances import FEW, NETWORKS, PICTURES, WIDTHS
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
 from labkit.specs.calibration import Calibration
@@ -25,7 +36,6 @@ SOURCES = (1, 2, 3, 4, 5, 6, 8,
            *(step * times for times in (1, 10, 100) for step in (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)), 10_000)
 ACTIVE = (1, 5, 10, 20, 50, 100)  # % of its time in which a source has pictures
 RATE, DEADLINE = 10, 0.05  # pictures/s and seconds, where an experiment has no axis for them
-SMALL, LARGE = MIXED
 MEMORY_BAND = 0.2  # nine predictions in ten are within it, of those that `labkit validate` measures
 APART = (OWN, THREADS, PROCESSES)  # ways in which a picture takes the longer, the more sources there are
 # The points that the lab looks at.
@@ -50,24 +60,21 @@ def picture(calibration: Calibration, way: str, width: int, sources: int, deadli
     """
     if way == BATCHES:
         return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))
-    if way == SHARED:
-        seconds = calibration.curve(SHARED, width)[0][1]
-    else:
-        seconds = interpolate(calibration.curve(OWN, width), min(sources, NETWORKS[-1]))  # beyond, no cache holds them
-        seconds += switching(calibration, way, width) if way != OWN else 0.0
+    networks = 1 if way == SHARED else min(sources, NETWORKS[-1])  # beyond, no cache holds their weights
+    seconds = interpolate(calibration.curve(OWN, width), networks)
+    if way in (THREADS, PROCESSES):
+        seconds += switching(calibration, way)
     return seconds if seconds <= deadline else math.inf
 
 
-def switching(calibration: Calibration, way: str, width: int) -> float:
-    """Return the seconds a picture that threads or processes take more than networks in one of them."""
-    small, large = (max(calibration.curve(way, known)[0][1] - interpolate(calibration.curve(OWN, known), FEW), 0.0)
-                    for known in MIXED)
-    return small + (large - small) * (width - SMALL) / (LARGE - SMALL)
+def switching(calibration: Calibration, way: str) -> float:
+    """Return the seconds a picture that threads or processes take more than as many networks in one of them."""
+    return max(calibration.curve(way)[0][1] - interpolate(calibration.curve(OWN, SMALL), FEW), 0.0)
 
 
 def bytes_of(foot: Footprint, way: str, width: int, instances: int) -> dict[str, float]:
     """Return the parts of the bytes of memory that some instances take."""
-    small, large = (foot.networks[known] for known in MIXED)
+    small, large = (foot.networks[known] for known in (SMALL, LARGE))
     network = small + (large - small) * (width**2 - SMALL**2) / (LARGE**2 - SMALL**2)  # weights grow with its square
     count = {BATCHES: (1, 0, 1), SHARED: (1, 0, 1), OWN: (1, 0, instances), THREADS: (1, instances, instances),
              PROCESSES: (instances, 0, instances)}[way]
@@ -109,7 +116,7 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
     calibration, session = machine.calibration("instances"), Session()
 
     def predict(way, width, rate, deadline, arrivals):
-        if reason := lacking(calibration, way, width):
+        if reason := calibration.reason(way):
             return Unavailable(reason)
         window = 1 / rate if arrivals == SPREAD else min(1 / rate, deadline)
         each = cache(lambda networks: picture(calibration, way, width, networks, deadline))
@@ -155,7 +162,7 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
     calibration, session = machine.calibration("instances"), Session()
 
     def predict(sources, active, way, width):
-        if reason := lacking(calibration, way, width):
+        if reason := calibration.reason(way):
             return Unavailable(reason)
         if reason := too_many(machine, foot, way, width, sources):
             return Unavailable(reason)
@@ -180,7 +187,7 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             Axis("sources", "Sources", SOURCES, start=500, unit="sources", log=True),
             Axis("active", "Each is active for", ACTIVE, start=100, unit="%", log=True),
             Axis("way", "Served by", WAYS, start=SHARED),
-            Axis("width", "Width of the network", MIXED, start=LARGE, unit="channels", log=True),
+            Axis("width", "Width of the network", (SMALL, LARGE), start=LARGE, unit="channels", log=True),
         ],
         predict=predict,
         measure=measure,
@@ -237,11 +244,6 @@ def nearest(sources: float) -> int:
     return min(SOURCES, key=lambda known: abs(math.log(known / sources)))
 
 
-def lacking(calibration: Calibration, way: str, width: int) -> str:
-    """Return why a way cannot be predicted on this machine, or nothing."""
-    return calibration.reason(way, width) or calibration.reason(way, LARGE)
-
-
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures.
 
@@ -253,5 +255,6 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     fast = [dict(START, way=way, width=width, rate=200) for way in (THREADS, PROCESSES) for width in (32, LARGE)]
     once = [dict(START, way=way, width=width, arrivals=TOGETHER) for way in (BATCHES, SHARED) for width in WIDTHS]
     held = [dict(instances=instances, way=way, width=width) for way, counts in (
-        (OWN, (50, 200)), (THREADS, (50, 200)), (PROCESSES, (2, 5, 10))) for instances in counts for width in MIXED]
+        (OWN, (50, 200)), (THREADS, (50, 200)), (PROCESSES, (2, 5, 10))) for instances in counts
+            for width in (SMALL, LARGE)]
     return [(in_time(machine, foot), wide + fast + once), (memory(machine, foot), held)]

@@ -19,7 +19,7 @@ def instances(machine: Machine, foot: Footprint | Unavailable, width: int = lab.
     """
     calibration, rows = machine.calibration("instances"), []
     for way in WAYS:
-        if reason := lab.lacking(calibration, way, width) or ("" if foot else foot.reason):
+        if reason := calibration.reason(way) or ("" if foot else foot.reason):
             rows.append([way, reason, "", "", ""])
             continue
         seconds = lab.picture(calibration, way, width, 100, lab.DEADLINE)

@@ -18,15 +18,14 @@ from labkit.measure.probes import sessions
 from labkit.processes import HelperFailed
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 14  # about how long it takes
 WIDTHS = (8, 16, 32, 64)
 PICTURES = (1, 4, 16, 64)  # in a batch
 NETWORKS = (1, 4, 16, 64)  # that take turns
-MIXED, FEW = (WIDTHS[0], WIDTHS[-1]), 4  # widths for which so many threads or processes share the core
-KEYS = (*((way, width) for way in (BATCHES, SHARED, OWN) for width in WIDTHS),
-        *((way, width) for way in (THREADS, PROCESSES) for width in MIXED))
+FEW = 4  # threads or processes, each with the narrowest network, share the core
+KEYS = (*((way, width) for way in (BATCHES, OWN) for width in WIDTHS), (THREADS,), (PROCESSES,))
 _REFERENCE = 16  # channels of the network that tells how fast the machine runs
 _PACE = 2.0  # periods of a few threads or processes, in the time that a picture of each takes alone
 _PACED_S, _PATIENCE_S = 0.2, 10.0  # seconds of such a run, and of an answer in it
@@ -37,10 +36,9 @@ def calibrate(device: torch.device) -> Calibration:
 
     Returns:
         `("one network, in batches", 8)`: seconds of a batch, by width; the work is its pictures.
-        `("one network, one by one", 8)`: seconds a picture; the work is 1.
-        `("a network each", 8)`: seconds a picture; the work is the networks that take turns.
-        `("a thread each", 8)` and `("a process each", 8)`: the processor's seconds a picture; the work is how many of
-        them share the core.
+        `("a network each", 8)`: seconds a picture; the work is the networks that take turns, one or more.
+        `("a thread each",)` and `("a process each",)`: the processor's seconds a picture of the narrowest network; the
+        work is how many of them share the core.
     """
     curves, missing = {}, {}
     with tempfile.TemporaryDirectory() as folder, Device() as core, reference(folder) as kernel:
@@ -50,17 +48,15 @@ def calibrate(device: torch.device) -> Calibration:
             path = sessions.file("fp32", width, folder)
             core.open(path, NETWORKS[-1])
             curves[BATCHES, width] = [[batch, batch * timed(partial(core.seconds, BATCHES, 1, batch))]
-                                      for batch in PICTURES]
-            curves[SHARED, width] = [[1, timed(partial(core.seconds, SHARED))]]
-            curves[OWN, width] = [[count, timed(partial(core.seconds, OWN, count))] for count in NETWORKS]
+                                      for batch in thinned(PICTURES)]
+            curves[OWN, width] = [[count, timed(partial(core.seconds, OWN, count))] for count in thinned(NETWORKS)]
         for way in (THREADS, PROCESSES):
             try:
                 with Device(FEW if way == PROCESSES else 1) as shared:
-                    for width in MIXED:
-                        shared.open(sessions.file("fp32", width, folder), FEW if way == THREADS else 1)
-                        curves[way, width] = [[FEW, timed(_paced(shared, way))]]
+                    shared.open(sessions.file("fp32", WIDTHS[0], folder), FEW if way == THREADS else 1)
+                    curves[way,] = [[FEW, timed(_paced(shared, way))]]
             except HelperFailed as trouble:
-                missing.update({(way, width): str(trouble) for width in MIXED if (way, width) not in curves})
+                missing[way,] = str(trouble)
         return timed.calibration(curves, missing)
 
 
