@@ -103,7 +103,8 @@ def test_the_probe_holds_what_it_promises(calibrated):
 @quiet_machine
 def test_points_are_measured(calibrated, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
-    served, late = lab.in_time(calibrated, Unavailable("Not weighed.")), lab.late(calibrated)
+    foot = Unavailable("Not weighed.")
+    served, late = lab.in_time(calibrated, foot), lab.late(calibrated, foot)
     with served.session():
         shared, batches = (served.measure(**{**lab.START, "way": way, "width": 8}) for way in (SHARED, BATCHES))
         processes = served.measure(**{**lab.START, "way": PROCESSES, "rate": 200})

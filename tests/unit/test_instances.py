@@ -218,13 +218,16 @@ def test_ten_thousand_processes_are_refused_with_the_most_that_would_fit():
 
 
 def test_what_would_take_long_to_start_is_not_started():
-    assert "24 are the most" in measuring.refusal(PROCESSES, 8, 25)
-    assert "1,000 are the most" in measuring.refusal(OWN, 8, 1001)
-    assert not measuring.refusal(SHARED, 64, 10_000)
+    assert "24 are the most" in measuring.refusal(PROCESSES, 25, 1e9)
+    assert "1,000 are the most" in measuring.refusal(OWN, 1001, 1e9)
+    assert "more than half" in measuring.refusal(OWN, 100, 1e15)
+    assert not lab.refusal(FOOT, SHARED, lab.LARGE, 10_000)
+    assert "too long" in lab.late(MACHINE, FOOT).measure(sources=100, active=100, way=PROCESSES, width=8).reason
+    assert "would fit" in lab.late(MACHINE, FOOT).predict(sources=10_000, active=100, way=PROCESSES, width=8).reason
 
 
 def test_late_answers_rise_with_the_sources_and_fall_with_their_silence():
-    late = lab.late(MACHINE)
+    late = lab.late(MACHINE, FOOT)
     shares = [late.predict(sources=sources, active=100, way=SHARED, width=lab.LARGE).value for sources in lab.SOURCES]
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] > 80
     silent = [late.predict(sources=2000, active=active, way=SHARED, width=lab.LARGE).value for active in lab.ACTIVE]
@@ -239,11 +242,11 @@ def test_what_could_not_be_calibrated_is_unavailable_and_the_rest_stays():
         assert half(**{**lab.START, "way": PROCESSES, "width": 16}) == Unavailable("No process may start.")
     assert served.predict(**lab.START)
     assert "No process may start." in str(tables.instances(here, FOOT))
-    assert not lab.late(here).measure(sources=10, active=100, way=PROCESSES, width=lab.SMALL)
+    assert not lab.late(here, FOOT).measure(sources=10, active=100, way=PROCESSES, width=lab.SMALL)
 
 
 def test_points_of_the_lab_lie_on_both_sides_of_the_breaking_point():
-    late = lab.late(MACHINE)
+    late = lab.late(MACHINE, FOOT)
     room = lab.in_time(MACHINE, FOOT).predict(**lab.START).value
     for points in (lab.always(room), lab.silent(room)):
         below, beyond = (late.predict(**point).value for point in points)
@@ -278,7 +281,7 @@ def test_tables_say_what_was_measured(compared):
 
 
 def test_figures_are_drawn(compared):
-    late = lab.late(MACHINE)
+    late = lab.late(MACHINE, FOOT)
     rows = [Row(point, late.predict(**point), late.predict(**point)) for point in lab.always(400)]
     assert figures.in_time(compared).axes
     assert figures.late(late, [Comparison(late, tuple(rows))], way=SHARED, width=lab.LARGE).axes

@@ -436,7 +436,7 @@ CLAIMS = (
         number=f"At ten pictures a second within 100 ms, an L4 serves {_of(STREAMS, 'l4-resnet-one')} streams of "
                f"ResNet-50 with shared weights, {_of(STREAMS, 'l4-resnet-own')} with weights of their own. One core of "
                f"a CPU answered {_of(INSTANCES_LAB, 'shared=460')} sources in time with one network for all, and "
-               f"{_of(INSTANCES_LAB, 'own=290')} with one for each.",
+               f"{_of(INSTANCES_LAB, 'own=280')} with one for each.",
         supports=(
             "Models that do not fit a device's memory together are swapped in and out until pictures are dropped "
             "{cite}`padmanabhan2023gemel`.",

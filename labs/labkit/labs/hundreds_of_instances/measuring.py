@@ -20,6 +20,7 @@ from labkit.measure.probes.instances import PICTURES, reference
 from labkit.processes import HelperFailed
 from labkit.stats import wilson
 from labkit.timing.drift import speed_of
+from labkit.units import quantity
 
 PROCESSES_MOST, NETWORKS_MOST = 24, 1000  # that are started or opened: more would take long
 _MORE = 1.25  # times as many sources as are predicted: enough for some to be late
@@ -83,8 +84,6 @@ def late(session: Session, way: str, width: int, sources: int, active: float, pe
 
 def memory(way: str, width: int, instances: int) -> Outcome | Unavailable:
     """Measure the bytes that the processes of some instances have for themselves; each is a new one."""
-    if reason := refusal(way, width, instances):
-        return Unavailable(reason)
     networks, threads = (instances if way in ways else 0 for ways in ((OWN, THREADS), (THREADS,)))
     try:
         with tempfile.TemporaryDirectory() as folder, Device(instances if way == PROCESSES else 1) as device:
@@ -94,17 +93,14 @@ def memory(way: str, width: int, instances: int) -> Outcome | Unavailable:
         return Unavailable(str(trouble))
 
 
-def refusal(way: str, width: int, instances: int) -> str:
-    """Return why so many instances are not started here, or nothing."""
-    if way == PROCESSES and not hasattr(os, "sched_setaffinity"):
-        return "This system binds no process to a core: many of them would take them all."
+def refusal(way: str, instances: int, need: float) -> str:
+    """Return why so many instances, which need so many bytes of memory, are not started here, or nothing."""
     most = {PROCESSES: PROCESSES_MOST, OWN: NETWORKS_MOST, THREADS: NETWORKS_MOST}.get(way, math.inf)
     if instances > most:
         return f"To start {instances:,} instances takes too long here, where {most:,} are the most. They are predicted."
-    each = {PROCESSES: 6e7, OWN: 1e3 * width**2, THREADS: 1e3 * width**2}.get(way, 0)  # bytes, about
-    if instances * each > _SPARE * (free := psutil.virtual_memory().available):
-        return (f"{instances:,} instances would take more than half of the free memory, where "
-                f"{int(_SPARE * free / each):,} are the most.")
+    if need > _SPARE * (free := psutil.virtual_memory().available):
+        return (f"{instances:,} instances take {quantity(need, 'B')}: more than half of the {quantity(free, 'B')} of "
+                "memory that are free now.")
     return ""
 
 
@@ -116,8 +112,8 @@ def _answers(device: Device, way: str, sources: int, period: float, deadline: fl
 def _on(session: Session, way: str, width: int, instances: int,
         work: Callable[[Device, Callable[[], float]], Outcome | Unavailable]) -> Outcome | Unavailable:
     """Do some work on a core with the instances that a way needs; the session keeps it for what comes next."""
-    if reason := refusal(way, width, instances):
-        return Unavailable(reason)
+    if way == PROCESSES and not hasattr(os, "sched_setaffinity"):
+        return Unavailable("This system binds no process to a core: many of them would take them all.")
     processes = instances if way == PROCESSES else 1
     try:
         with session.open():
