@@ -229,6 +229,8 @@ def generation(slower: float = 1.0) -> Calibration:
                                      for count in language_model.TOKENS]
         curves["reading", width] = [[count, START + width * count**2 * 16 / RATE]
                                     for count in language_model.PROMPTS]
+        apart = curves["products", width][0][1] + START + specs.own_cache(width, 16) / FAR
+        curves["step", width] = [[16, apart + 1e-5]]
         for places in language_model.PLACES:
             curves["looking back", width, places] = [[length, START + places * specs.own_cache(width, length) / FAR]
                                                      for length in language_model.LENGTHS]

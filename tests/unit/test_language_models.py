@@ -176,7 +176,8 @@ def test_a_played_schedule_counts_every_prompt_and_step_by_its_length():
 def test_a_step_is_products_and_attention_and_more_users_share_the_weights():
     tokens = lab.each(HERE)
     one, many = (tokens.predict(**{**lab.ONE, "users": users}) for users in (1, 16))
-    assert set(one.parts) == {lab.WEIGHTS, lab.ATTENTION} and one.value < many.value < 16 * one.value
+    assert set(one.parts) == {lab.WEIGHTS, lab.ATTENTION, lab.CHANGING} and one.value < many.value < 16 * one.value
+    assert one.parts[lab.CHANGING] == many.parts[lab.CHANGING] == pytest.approx(1e-5)
     anew = tokens.predict(**{**lab.ONE, "cache": lab.WITHOUT})
     assert anew.value > 5 * one.value
     assert lab.first(HERE).predict(width=1024, prompt=128).value == pytest.approx(anew.value)

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit.measure.probes.generation import one_thread, products, prompt, random_network
+from labkit.measure.probes.generation import one_thread, products, prompt, random_network, step
 from labkit.models import generation
 from labkit.models.networks.transformer import Cache
 from labkit.predict.batching import Request
@@ -47,15 +47,7 @@ def writing(width: int, users: int, context: int, like: Like, *, budget: float) 
         like: a calibrated point that is like this one.
         budget: seconds to spend.
     """
-    device = devices.best()
-    network = random_network(width, device)
-    cache, last = Cache(network, users), torch.zeros(users, dtype=torch.int64, device=device)
-
-    def step():
-        cache.lengths = [context - 1] * users
-        network.write(cache, last).argmax(1).tolist()
-
-    return _timed(step, like, budget)
+    return _timed(step(random_network(width, devices.best()), users, context), like, budget)
 
 
 def recomputing(width: int, users: int, context: int, like: Like, *, budget: float) -> tuple[clock.Timing, float]:
@@ -65,10 +57,10 @@ def recomputing(width: int, users: int, context: int, like: Like, *, budget: flo
     tokens = torch.zeros(users, context, dtype=torch.int64, device=device)
 
     @torch.inference_mode()
-    def step():
+    def anew():
         network(tokens)[:, -1].argmax(1).tolist()
 
-    return _timed(step, like, budget)
+    return _timed(anew, like, budget)
 
 
 def reading(width: int, tokens: int, like: Like, *, budget: float) -> tuple[clock.Timing, float]:

@@ -10,7 +10,7 @@ from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unav
 from labkit.labs.common import at, banded, drifted, like, measured
 from labkit.machine import Machine
 from labkit.measure import generation
-from labkit.measure.probes.generation import LOOKING, PRODUCTS, READING
+from labkit.measure.probes.generation import LENGTHS, LOOKING, PRODUCTS, READING, STEP
 from labkit.predict import batching
 from labkit.predict.batching import CONTINUOUS, STATIC, WAYS, Played, Request
 from labkit.predict.operators import interpolate, layer_time
@@ -19,7 +19,7 @@ from labkit.specs.language_model import own, own_cache
 from labkit.specs.network import FLOAT
 from labkit.units import quantity
 
-WEIGHTS, ATTENTION = "products with the weights", "attention"
+WEIGHTS, ATTENTION, CHANGING = "products with the weights", "attention", "changing between the two"
 PROMPT, ANSWER = "reading prompts", "writing answers"
 WITH, WITHOUT = CACHES = ("with a cache", "without a cache")
 WIDTHS = (128, 256, 512, 1024)
@@ -52,13 +52,22 @@ def _like(calibration: Calibration, width: int, tokens: float) -> generation.Lik
     return generation.Like(*like(calibration.group(PRODUCTS), width, tokens))
 
 
+def looking_back(calibration: Calibration, width: int, users: int, context: float) -> float:
+    """Return the seconds in which a token of each user looks back at `context` tokens in the cache."""
+    curves = calibration.group(LOOKING)
+    seconds = {places: layer_time({known: curve for (known, at), curve in curves.items() if at == places}, width,
+                                  context) for places in sorted({places for _, places in curves})}
+    return interpolate([[places, seconds[places]] for places in seconds], users)
+
+
 def writing(calibration: Calibration, width: int, users: int, context: float) -> dict[str, float]:
     """Return the parts of a step that writes a token for each user, who looks back at `context` tokens in the cache."""
-    curves = calibration.group(LOOKING)
-    looking = {places: layer_time({known: curve for (known, at), curve in curves.items() if at == places}, width,
-                                  context) for places in {places for _, places in curves}}
+    short = LENGTHS[0]
+    whole = layer_time(calibration.group(STEP), width, short)
+    apart = products(calibration, width, 1) + looking_back(calibration, width, 1, short)
     return {WEIGHTS: products(calibration, width, users),
-            ATTENTION: interpolate([[places, looking[places]] for places in sorted(looking)], users)}
+            ATTENTION: looking_back(calibration, width, users, context),
+            CHANGING: max(whole - apart, 0.0)}
 
 
 def reading(calibration: Calibration, width: int, tokens: float, users: int = 1) -> dict[str, float]:

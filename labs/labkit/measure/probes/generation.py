@@ -2,8 +2,9 @@
 
 On a processor, one thread does it. Many short operations follow each other, and threads that wait for each other at the
 end of each would say more of what else runs than of the model. The products are those of all layers one after another,
-so that the weights come from where they do in the model: from memory, where they fit no cache. No probe writes or reads
-a text: putting that together is the prediction's business.
+so that the weights come from where they do in the model: from memory, where they fit no cache. One short step of each
+model is timed whole: what it takes longer than its two parts is the changing between them. All other steps, prompts and
+answers are left to the prediction.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 32  # about how long it takes
-PRODUCTS, LOOKING, READING = "products", "looking back", "reading"
+PRODUCTS, LOOKING, READING, STEP = "products", "looking back", "reading", "step"
 WIDTHS = (128, 256, 1024)
 TOKENS = (1, 2, 4, 8, 16, 32, 128, 448)  # of which a product is made at once
 PLACES, LENGTHS = (1, 16), (16, 128, 448)  # of the cache that a token looks back at
 PROMPTS = (16, 64, 256, 448)
 LARGEST = 1.5e10  # FLOP of a probe: more would take too long on a small machine
 _BUDGET = 0.05
-KEYS = (*((kind, width) for kind in (PRODUCTS, READING) for width in WIDTHS),
+KEYS = (*((kind, width) for kind in (PRODUCTS, READING, STEP) for width in WIDTHS),
         *((LOOKING, width, places) for width in WIDTHS for places in PLACES))
 
 
@@ -43,7 +44,8 @@ def calibrate(device: torch.device) -> Calibration:
         `("products", width)`: seconds of all products with weights; the work is the tokens at once.
         `("looking back", width, places)`: seconds in which a token at each place looks back at what is in the cache, in
         all layers; the work is the tokens there at each place. `("reading", width)`: seconds in which the tokens of a
-        prompt look at each other, in all layers; the work is the tokens.
+        prompt look at each other, in all layers; the work is the tokens. `("step", width)`: seconds of a whole step of
+        one place; the work is the tokens there, the fewest of `LENGTHS`.
     """
     with one_thread():
         return _calibrate(device)
@@ -66,6 +68,7 @@ def _calibrate(device: torch.device) -> Calibration:
         network = random_network(width, device)
         curves[PRODUCTS, width] = timed.curve(some, lambda count, network=network: clock.sampler(
             products(network, count), sync))
+        curves[STEP, width] = [[LENGTHS[0], timed(clock.sampler(step(network, 1, LENGTHS[0]), sync))]]
         curves[READING, width] = timed.curve(thinned(PROMPTS), lambda count, width=width: clock.sampler(
             reading(width, count, device), sync))
         for places in PLACES:
@@ -116,6 +119,17 @@ def looking_back(network: Transformer, places: int, length: int) -> Callable[[],
             cache.keys[layer][every, :, last] = cache.values[layer][every, :, last] = query[:, :, 0]
             scaled_dot_product_attention(query, cache.keys[layer, :, :, :length], cache.values[layer, :, :, :length],
                                          attn_mask=seen)
+
+    return run
+
+
+def step(network: Transformer, places: int, context: int) -> Callable[[], None]:
+    """Return a call of one step: each place has so many tokens, of which the last is read now."""
+    cache, last = Cache(network, places), torch.zeros(places, dtype=torch.int64, device=network.head.weight.device)
+
+    def run():
+        cache.lengths = [context - 1] * places
+        network.write(cache, last).argmax(1).tolist()
 
     return run
 
