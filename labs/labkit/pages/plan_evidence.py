@@ -128,7 +128,7 @@ class Score:
 
     def __str__(self) -> str:
         return (f"{self.predicted} of {self.rows} figures are predicted: half within a factor of {self.median:.2f}, "
-                f"nine in ten within {self.p90:.2f}; {self.inside:.0%} lie in the printed interval.")
+                f"nine in ten within {self.p90:.2f}; {100 * self.inside:.0f} % lie in the printed interval.")
 
 
 def score(rows: Sequence[Row]) -> Score:

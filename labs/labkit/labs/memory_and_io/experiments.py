@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labkit import effort
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
@@ -60,9 +60,10 @@ def answers(machine: Machine, budget: float | None = None) -> Experiment:
         if not (expected := predict(way, size, batch)):
             return expected
         try:
-            return measured(*measuring.answer(way, size, batch, calibration.reference_seconds, budget))
+            timing, speed = measuring.answer(way, size, batch, calibration.reference_seconds, budget)
         except OSError as trouble:
             return Unavailable(f"The model cannot be written or read: {trouble.strerror or trouble}.")
+        return replace(measured(timing, speed), speed={ANSWERING: speed})  # storage does not keep the processor's speed
 
     return Experiment(
         title="An answer, by where its weights lie",

@@ -214,7 +214,7 @@ function render({ model, el }) {
   const head = (...names) => h("thead", {}, h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name))));
   const table = (caption, heads, body) => {
     const inside = h("table", {}, h("caption", {}, caption), head(...heads), body);
-    return h("div", { class: "labkit-wide", tabIndex: 0, role: "group", "aria-label": caption }, inside);
+    return h("div", { class: body === bill ? "labkit-wide labkit-bill" : "labkit-wide", tabIndex: 0, role: "group", "aria-label": caption }, inside);
   };
   const heading = uniqueId();
   el.replaceChildren(
