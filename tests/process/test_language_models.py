@@ -8,7 +8,7 @@ from labkit import device, effort
 from labkit.labs.language_models import experiments as lab
 from labkit.machine import Machine
 from labkit.measure.probes import generation as probe
-from labkit.predict.batching import CONTINUOUS, STATIC
+from labkit.specs.batching import CONTINUOUS, STATIC
 from labkit.specs.language_model import own_cache
 
 

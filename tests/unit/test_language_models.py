@@ -22,7 +22,7 @@ from labkit.models import generation
 from labkit.models.networks.transformer import Cache, Transformer
 from labkit.predict import batching
 from labkit.predict import language_model as predicted
-from labkit.predict.batching import CONTINUOUS, STATIC, WAYS, Read, Request, Write, schedule
+from labkit.specs.batching import CONTINUOUS, STATIC, WAYS, Read, Request, Write, schedule
 from labkit.specs.language_model import CONTEXT, own, own_cache
 
 HERE = fakes.machine()

@@ -63,6 +63,10 @@ def test_no_import_runs_back_up():
             assert FLOOR[other] < FLOOR[room] or FLOOR[room] == FLOOR[other] == 0, f"{path} imports {other}"
 
 
+def test_measuring_knows_no_prediction():
+    assert [path for room, other, path in arrows() if (room, other) == ("measure", "predict")] == []
+
+
 def test_predictions_know_no_torch_and_do_no_input_or_output():
     for path in (PACKAGE / "predict").rglob("*.py"):
         text = path.read_text("utf-8")

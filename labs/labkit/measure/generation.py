@@ -17,7 +17,7 @@ from labkit import device as devices
 from labkit.measure.probes.generation import one_thread, products, prompt, random_network, step
 from labkit.models import generation
 from labkit.models.networks.transformer import Cache
-from labkit.predict.batching import Request
+from labkit.specs.batching import Request
 from labkit.timing import clock
 from labkit.timing.drift import speed_of, timed
 

@@ -15,8 +15,8 @@ from labkit import device as devices
 from labkit.inputs import above_zero, whole
 from labkit.models import training
 from labkit.models.networks.transformer import Cache, Transformer
-from labkit.predict.batching import Read, Request, schedule
 from labkit.progress import report
+from labkit.specs.batching import Read, Request, schedule
 from labkit.specs.language_model import CONTEXT, VOCABULARY
 
 TOKENS, BATCH = 128, 8  # of an example, and examples in a step

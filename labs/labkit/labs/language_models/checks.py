@@ -6,7 +6,7 @@ from labkit.checks import SLACK, Verdict, holds, number, on_slider
 from labkit.experiment import Experiment
 from labkit.labs.language_models.at_scale import system
 from labkit.predict import language_model as predicted
-from labkit.predict.batching import WAYS, Request, Write, schedule
+from labkit.specs.batching import WAYS, Request, Write, schedule
 from labkit.specs.language_model import PUBLISHED
 
 

@@ -12,8 +12,9 @@ from labkit.machine import Machine
 from labkit.measure import generation
 from labkit.measure.probes.generation import LENGTHS, LOOKING, PRODUCTS, READING, STEP
 from labkit.predict import batching
-from labkit.predict.batching import CONTINUOUS, STATIC, WAYS, Played, Request
+from labkit.predict.batching import Played
 from labkit.predict.operators import interpolate, layer_time
+from labkit.specs.batching import CONTINUOUS, STATIC, WAYS, Request
 from labkit.specs.calibration import Calibration
 from labkit.specs.language_model import own, own_cache
 from labkit.specs.network import FLOAT

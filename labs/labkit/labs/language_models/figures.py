@@ -11,7 +11,7 @@ from labkit.experiment import Comparison, Experiment, PublishedComparison
 from labkit.figures import GREY, drawing, plain
 from labkit.labs.language_models import experiments as lab
 from labkit.palette import COLOURS
-from labkit.predict.batching import WAYS, Read, Request, schedule
+from labkit.specs.batching import WAYS, Read, Request, schedule
 
 
 def learning(losses: Sequence[float], letters: float) -> Figure:
