@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,13 +64,13 @@ def _run(arguments: list[str] | None) -> int:
         chosen = [options.workload, options.example, options.schema or None, options.validate]
         if sum(each is not None for each in chosen) != 1:
             parser.error("plan takes one of: a FILE, --example NAME, --schema, --validate TABLE")
-        return make_plan(options)
+        return reading(lambda: make_plan(options))
     if options.command == "record":
         return record_machine(options)
     if options.published:
         if options.labs or options.again or options.record or options.profile:
             parser.error("--published reads a table and measures nothing: give it no lab and no other option")
-        return published_scaling(options.published)
+        return reading(lambda: published_scaling(options.published))
     try:
         labs = validate.chosen(options.labs)
         if options.record and options.record.is_file():
@@ -100,30 +101,23 @@ def _run(arguments: list[str] | None) -> int:
 
 
 def make_plan(options: argparse.Namespace) -> int:
-    """Print what `labkit plan` was asked for; returns 0, 1 for a plan that cannot be met, 2 for bad input."""
-    try:
-        if options.example is not None:
-            print(plan.example(options.example), end="")
-        elif options.schema:
-            print(json.dumps(plan.Workload.model_json_schema(), indent=1))
-        elif options.validate:
+    """Print what `labkit plan` was asked for; returns 0, or 1 for a plan that cannot be met."""
+    if options.example is not None:
+        print(plan.example(options.example), end="")
+    elif options.schema:
+        print(json.dumps(plan.Workload.model_json_schema(), indent=1))
+    elif options.validate:
+        from labkit.pages import plan_evidence
+
+        print("\n".join(plan_evidence.report(options.validate)))
+    else:
+        bill = plan.compose(plan.read(options.workload))
+        print(written.FORMS[options.form](bill))
+        if options.form == "text":
             from labkit.pages import plan_evidence
 
-            print("\n".join(plan_evidence.report(options.validate)))
-        else:
-            bill = plan.compose(plan.read(options.workload))
-            print(written.FORMS[options.form](bill))
-            if options.form == "text":
-                from labkit.pages import plan_evidence
-
-                print(plan_evidence.held())
-            return 0 if bill.met else 1
-    except OSError as trouble:
-        print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
-        return 2
-    except ValueError as refusal:
-        print(refusal, file=sys.stderr)
-        return 2
+            print(plan_evidence.held())
+        return 0 if bill.met else 1
     return 0
 
 
@@ -161,19 +155,24 @@ def examine(for_a_program: bool) -> int:
 
 
 def published_scaling(path: Path) -> int:
-    """Print how well published scaling is predicted; returns the exit status as `main` does."""
+    """Print how well published scaling is predicted; returns 0."""
     from labkit.pages import published_scaling
 
+    print("\n".join(published_scaling.report(path)))
+    return 0
+
+
+def reading(command: Callable[[], int]) -> int:
+    """Run a command that reads a file; returns its exit status, or 2 with a sentence for what it cannot read."""
     try:
-        lines = list(published_scaling.report(path))
+        return command()
+    except BrokenPipeError:  # `main` knows
+        raise
     except OSError as trouble:
-        print(f"{path} cannot be read: {trouble.strerror}.", file=sys.stderr)
-        return 2
+        print(f"{trouble.filename} cannot be read: {trouble.strerror}.", file=sys.stderr)
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
-        return 2
-    print("\n".join(lines))
-    return 0
+    return 2
 
 
 if __name__ == "__main__":

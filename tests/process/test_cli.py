@@ -13,7 +13,8 @@ from labkit.data import data_folder
 TABLE = data_folder() / "published" / "training-scaling.csv"
 
 
-@pytest.mark.parametrize("arguments", [("validate", "--published", str(TABLE)), ("doctor",)], ids=lambda each: each[0])
+@pytest.mark.parametrize("arguments", [
+    ("validate", "--published", str(TABLE)), ("doctor",), ("plan", "--example", "assistant")], ids=lambda each: each[0])
 def test_a_reader_who_has_seen_enough_is_no_error(arguments):
     """As in `labkit validate --published FILE | head -1`."""
     process = subprocess.Popen([sys.executable, "-m", "labkit", *arguments], stdout=subprocess.PIPE,
