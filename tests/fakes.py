@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
@@ -244,3 +246,12 @@ def machine(**changes) -> Machine:
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
             "instances": instances(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
+
+
+def slower(times: float):
+    """Return a machine on which all takes some times as long."""
+    here = machine(identity={"cores": 4})
+    return dataclasses.replace(here, calibrations={
+        probe: dataclasses.replace(found, curves={key: [[work, times * seconds] for work, seconds in curve]
+                                                  for key, curve in found.curves.items()})
+        for probe, found in here.calibrations.items()})

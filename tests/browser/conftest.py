@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 from chromium import launch
 from lab_server import lab_server
+from widget_pages import alive
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,6 +44,31 @@ def browser():
             _missing("There is no Chromium on this machine: install one, or run 'playwright install chromium'.")
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open an address; at the end no script may have failed and no other host may have been asked."""
+    contexts, trouble = [], []
+
+    def open_page(address: str, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        host = address.split("/pages/")[0]
+        page.on("request", lambda r: r.url.startswith((host, "data:", "blob:")) or trouble.append(r.url))
+        page.on("response", lambda r: r.status < 400 or trouble.append(f"{r.status} {r.url}"))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("console", lambda m: m.type not in ("error", "warning") or trouble.append(m.text))
+        page.goto(address)
+        alive(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not trouble
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from widget_pages import alive, in_the_book, widget_pages
+from widget_pages import in_the_book, widget_pages
 
 from labkit.plan import bill, compose, examples, written
 from labkit.units import quantity
@@ -15,25 +15,6 @@ from labkit.widgets.planner import Planner
 def address():
     with widget_pages() as add, in_the_book():
         yield add("planner", Planner("assistant").html())
-
-
-@pytest.fixture
-def visit(browser):
-    contexts, trouble = [], []
-
-    def open_page(address, **options):
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: m.type not in ("error", "warning") or trouble.append(m.text))
-        page.goto(address)
-        alive(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not trouble
 
 
 def said(page):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from widget_pages import alive, in_the_book, widget_pages
+from widget_pages import in_the_book, widget_pages
 
 from labkit import catalogue
 from labkit.widgets.table import BLANK, Column, Table, shown
@@ -35,31 +35,8 @@ def site():
 
 
 @pytest.fixture
-def visit(browser, site):
-    """Open a page; at the end no script may have failed and no other host may have been asked."""
-    contexts, trouble = [], []
-
-    def open_page(name: str, **options):
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        host = site[name].split("/pages/")[0]
-        page.on("request", lambda r: r.url.startswith((host, "data:", "blob:")) or trouble.append(r.url))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: m.type not in ("error", "warning") or trouble.append(m.text))
-        page.goto(site[name])
-        alive(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not trouble
-
-
-@pytest.fixture
-def page(visit):
-    return visit("small")
+def page(visit, site):
+    return visit(site["small"])
 
 
 def names(page) -> list[str]:
@@ -180,8 +157,8 @@ def test_a_row_opens_and_shows_its_source_and_moves_with_it(page):
 # What is shown
 
 
-def test_the_browser_shows_what_python_says(visit):
-    page = visit("large")
+def test_the_browser_shows_what_python_says(visit, site):
+    page = visit(site["large"])
     for row, cells in zip(catalogue.table("hardware"), page.locator("tbody tr:not(.labkit-opened)").all(), strict=True):
         texts = cells.locator("th, td").all_inner_texts()
         assert texts == [shown(row[each.key], each.unit) for each in WIDE]
@@ -210,8 +187,8 @@ def test_without_scripts_the_whole_table_stands_in_the_page(browser, site):
 
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("mode", ["light", "dark"])
-def test_no_serious_accessibility_finding_and_nothing_cut_off(visit, mode, width):
-    page = visit("large", viewport={"width": width, "height": 900}, color_scheme=mode)
+def test_no_serious_accessibility_finding_and_nothing_cut_off(visit, site, mode, width):
+    page = visit(site["large"], viewport={"width": width, "height": 900}, color_scheme=mode)
     sort(page, "Peak bf16")
     page.get_by_role("button", name="NVIDIA GB200").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -224,8 +201,8 @@ def test_no_serious_accessibility_finding_and_nothing_cut_off(visit, mode, width
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_the_head_and_the_names_stay_in_sight(visit, width):
-    page = visit("large", viewport={"width": width, "height": 900})
+def test_the_head_and_the_names_stay_in_sight(visit, site, width):
+    page = visit(site["large"], viewport={"width": width, "height": 900})
     scroll = page.locator(".labkit-scroll")
     before = scroll.bounding_box()
     scroll.evaluate("e => e.scrollTo(200, 600)")
@@ -236,8 +213,8 @@ def test_the_head_and_the_names_stay_in_sight(visit, width):
     assert name["width"] < 0.5 * before["width"]
 
 
-def test_the_source_of_an_open_row_fits_the_box(visit):
-    page = visit("large", viewport={"width": 320, "height": 900})
+def test_the_source_of_an_open_row_fits_the_box(visit, site):
+    page = visit(site["large"], viewport={"width": 320, "height": 900})
     page.get_by_role("button", name="NVIDIA H100 SXM").click()
     box = page.locator(".labkit-scroll").bounding_box()
     for part in page.locator(".labkit-opened:not([hidden]) dd").all():

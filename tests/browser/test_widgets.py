@@ -86,31 +86,6 @@ def everything(site):
 
 
 @pytest.fixture
-def visit(browser):
-    """Open an address; at the end no script may have failed and no other host may have been asked."""
-    contexts, trouble = [], []
-
-    def open_page(address: str, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
-        context.set_default_timeout(10_000)
-        page = context.new_page()
-        host = address.split("/pages/")[0]
-        page.on("request", lambda r: r.url.startswith((host, "data:", "blob:")) or trouble.append(r.url))
-        page.on("response", lambda r: r.status < 400 or trouble.append(f"{r.status} {r.url}"))
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: m.type not in ("error", "warning") or trouble.append(m.text))
-        page.goto(address)
-        alive(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not trouble
-
-
-@pytest.fixture
 def page(visit, everything):
     return visit(everything[0])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -21,14 +20,6 @@ ASSIGNMENTS = {name: load(path) for name, path in sources(ROOT / "assignments").
 every = pytest.mark.parametrize("asked", ASSIGNMENTS.values(), ids=ASSIGNMENTS)
 
 
-def slower(times: float):
-    here = fakes.machine(identity={"cores": 4})
-    return dataclasses.replace(here, calibrations={
-        probe: dataclasses.replace(found, curves={key: [[work, times * seconds] for work, seconds in curve]
-                                                  for key, curve in found.curves.items()})
-        for probe, found in here.calibrations.items()})
-
-
 def solved(asked, student, labs):
     """Return what was drawn for a student, and the answers of the solutions."""
     drawn = drawing.draw(student, asked.name, **asked.choices)
@@ -43,7 +34,7 @@ def solved(asked, student, labs):
 @every
 @pytest.mark.parametrize("times", [0.1, 1, 10])
 def test_every_solution_is_right_on_any_machine_and_for_any_student(asked, times):
-    labs = {lab: evidence_of(lab, slower(times)) for lab in asked.labs}
+    labs = {lab: evidence_of(lab, fakes.slower(times)) for lab in asked.labs}
     for student in ("ada", "grace@example.org", "b.liskov-7"):
         drawn, answers = solved(asked, student, labs)
         for question in asked.questions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import subprocess
 import sys
@@ -34,16 +33,7 @@ NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, mat
 MIB = 2**20
 
 
-def slower(times: float):
-    """Return the machine of the tests, on which all takes some times as long."""
-    here = fakes.machine(identity={"cores": 4})
-    return dataclasses.replace(here, calibrations={
-        probe: dataclasses.replace(found, curves={key: [[work, times * seconds] for work, seconds in curve]
-                                                  for key, curve in found.curves.items()})
-        for probe, found in here.calibrations.items()})
-
-
-MACHINES = {"as it is": slower(1), "ten times as fast": slower(0.1), "ten times as slow": slower(10)}
+MACHINES = {"as it is": fakes.slower(1), "ten times as fast": fakes.slower(0.1), "ten times as slow": fakes.slower(10)}
 
 
 def bandwidth(machine) -> float:
