@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
-from labkit.experiment import Comparison, Outcome, Row, Unavailable
+from labkit import stats
+from labkit.experiment import Comparison, Outcome, Point, Row, Unavailable, ratio
 from labkit.machine import Machine
 from labkit.specs.calibration import CostCurve, best_rate
 from labkit.timing.clock import Timing
@@ -48,6 +50,46 @@ def within(seconds: float, measure: Callable[..., Outcome | Unavailable]) -> Cal
 def at(comparison: Comparison, **point) -> Row | None:
     """Return the row of a comparison whose point has some values, None where there is none."""
     return next((row for row in comparison.rows if point.items() <= row.point.items()), None)
+
+
+def times(comparison: Comparison, more: Point, less: Point, half: str = "measured") -> Outcome | Unavailable:
+    """Return how many times the outcome at one point of a comparison is that at another.
+
+    Args:
+        comparison: of any experiment.
+        more, less: what their rows are found by, as in `at`.
+        half: `"measured"` or `"predicted"`.
+    """
+    rows = [at(comparison, **point) for point in (more, less)]
+    if None in rows:
+        return Unavailable("This run did not come to that point.")
+    return ratio(*(getattr(row, half) for row in rows))
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The seconds of many answers, one by one."""
+
+    seconds: Sequence[float]
+
+    def at(self, percentile: float) -> Outcome | Unavailable:
+        """Return a percentile with its interval, or how many answers it would need.
+
+        Raises:
+            ValueError: a percentile that is not above 0 and below 100.
+        """
+        try:
+            value, low, high = stats.percentile(self.seconds, percentile)
+        except stats.TooFew as trouble:
+            return Unavailable(str(trouble))
+        return Outcome(value, "s", low=low, high=high)
+
+    def ratio(self, percentile: float) -> Outcome | Unavailable:
+        """Return how many medians a percentile takes."""
+        slow, median = self.at(percentile), self.at(50)
+        if not (slow and median):
+            return slow if median else median
+        return Outcome(slow.value / median.value, "times", low=slow.low / median.high, high=slow.high / median.low)
 
 
 def banded(parts: Mapping[str, float], unit: str = "s", note: str = "", *, widening: float = 1.0) -> Outcome:

@@ -92,6 +92,11 @@ class ModelCache:
         self.budget, self.held, self._load = budget, 0, load
         self._models: OrderedDict[Path, tuple[int, Weights]] = OrderedDict()
 
+    @property
+    def paths(self) -> list[Path]:
+        """The models that are held, the least recently used first."""
+        return list(self._models)
+
     def get(self, path: Path) -> tuple[Weights, bool]:
         """Return a model, and whether it was held; what was not asked for longest makes room for it.
 

@@ -7,7 +7,7 @@ from statistics import median
 
 from labkit.display import TextTable, written
 from labkit.experiment import Comparison, Experiment, Outcome, Unavailable, ratio
-from labkit.labs.common import at
+from labkit.labs.common import times
 from labkit.labs.feeding_the_cluster import experiments as lab
 from labkit.labs.feeding_the_cluster.measuring import kept
 from labkit.loading import formats
@@ -130,10 +130,7 @@ def gain(comparison: Comparison, more: Mapping, less: Mapping, half: str = "meas
         more, less: what differs from `experiments.FAR`.
         half: `"measured"` or `"predicted"`.
     """
-    rows = [at(comparison, **{**lab.FAR, **point}) for point in (more, less)]
-    if None in rows:
-        return Unavailable("This run did not come to that point.")
-    return ratio(*(getattr(row, half) for row in rows))
+    return times(comparison, {**lab.FAR, **more}, {**lab.FAR, **less}, half)
 
 
 def over_link(comparison: Comparison) -> TextTable:

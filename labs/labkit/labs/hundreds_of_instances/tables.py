@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from labkit.display import TextTable
-from labkit.experiment import Comparison, Outcome, Point, Unavailable, ratio
+from labkit.experiment import Comparison, Outcome, Point, Unavailable
+from labkit.labs import common
 from labkit.labs.common import at
 from labkit.labs.hundreds_of_instances import experiments as lab
 from labkit.machine import Machine
@@ -39,10 +40,7 @@ def times(comparison: Comparison, more: Point, less: Point, half: str = "measure
         more, less: what differs from `experiments.START`.
         half: `"measured"` or `"predicted"`.
     """
-    rows = [at(comparison, **{**lab.START, **point}) for point in (more, less)]
-    if None in rows:
-        return Unavailable("This run did not come to that point.")
-    return ratio(*(getattr(row, half) for row in rows))
+    return common.times(comparison, {**lab.START, **more}, {**lab.START, **less}, half)
 
 
 def percent_of(share: Outcome | Unavailable) -> Outcome | Unavailable:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from labkit import catalogue, effort, stats
 from labkit.display import TextTable, written
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable, ratio
-from labkit.labs.common import at, banded, measured, most_threads
+from labkit.labs.common import Tail, at, banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import latency as predicted
 from labkit.predict import power, roofline, tail_at_scale
@@ -86,32 +86,6 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
 def floor(machine: Machine, width: int, batch: int = 1) -> float:
     """Return the least seconds of a run on all of this machine's processors."""
     return predicted.floor(machine.calibration("latency"), width, batch)
-
-
-@dataclass(frozen=True)
-class Tail:
-    """The seconds of many answers, one by one."""
-
-    seconds: Sequence[float]
-
-    def at(self, percentile: float) -> Outcome | Unavailable:
-        """Return a percentile with its interval, or how many answers it would need.
-
-        Raises:
-            ValueError: a percentile that is not above 0 and below 100.
-        """
-        try:
-            value, low, high = stats.percentile(self.seconds, percentile)
-        except stats.TooFew as trouble:
-            return Unavailable(str(trouble))
-        return Outcome(value, "s", low=low, high=high)
-
-    def ratio(self, percentile: float) -> Outcome | Unavailable:
-        """Return how many medians a percentile takes."""
-        slow, median = self.at(percentile), self.at(50)
-        if not (slow and median):
-            return slow if median else median
-        return Outcome(slow.value / median.value, "times", low=slow.low / median.high, high=slow.high / median.low)
 
 
 def answers(way: str, width: int, threads: int = 1, share: float = 1.0) -> Tail:

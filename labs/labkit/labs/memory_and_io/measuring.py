@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -15,6 +14,7 @@ from time import perf_counter
 from labkit import device as devices
 from labkit import effort, stats
 from labkit.experiment import Outcome, Unavailable
+from labkit.labs.common import Tail
 from labkit.measure.probes import weights as probe
 from labkit.measure.probes.storage import NoColdReads
 from labkit.predict import model_cache
@@ -71,11 +71,7 @@ class Run:
 
     def at(self, percent: float) -> Outcome | Unavailable:
         """A percentile of the seconds with its interval, or how many requests it would need."""
-        try:
-            value, low, high = stats.percentile(self.seconds, percent)
-        except stats.TooFew as trouble:
-            return Unavailable(str(trouble))
-        return Outcome(value, "s", low=low, high=high)
+        return Tail(self.seconds).at(percent)
 
 
 class Served:
@@ -119,11 +115,12 @@ class Served:
         shares, dice = model_cache.zipf(len(paths), skew), random.Random(f"{len(paths)} {held} {skew}")
         budget, draw = held * paths[0].stat().st_size, partial(dice.choices, paths, shares)
         before, asked = draw(k=_COUNTED), draw(k=_COUNTED)
-        counted = store.ModelCache(budget, lambda path: [])
-        found = [counted.get(path)[1] for path in (*before, *asked)][_COUNTED:]
-        kept = store.ModelCache(budget, probe.FETCHED[self._way])
-        for path in _last(before, held):
+        counted, kept = store.ModelCache(budget, lambda path: []), store.ModelCache(budget, probe.FETCHED[self._way])
+        for path in before:
+            counted.get(path)
+        for path in counted.paths:
             kept.get(path)
+        found = [counted.get(path)[1] for path in asked]
         seconds, missed, question = [], 0, probe.inputs(1)
         for path in asked[:effort.pick(quick=400, usual=1500, long=5000)]:
             begin = perf_counter()
@@ -133,18 +130,5 @@ class Served:
             missed += not was_there
             if self._way in probe.COLD and not was_there:
                 probe.forget(path)  # so that it is cold when it is missed again
-        share = mean(found)
-        around = stats.Z * (share * (1 - share) / len(found)) ** 0.5  # Wald's interval of a share
-        hits = Outcome(100 * share, "%", low=100 * max(share - around, 0), high=100 * min(share + around, 1))
-        return Run(hits, 100 * missed / len(seconds), seconds)
-
-
-def _last(asked: Sequence[Path], held: int) -> list[Path]:
-    """Return what a cache holds after some requests, the least recently used first."""
-    kept: OrderedDict[Path, None] = OrderedDict()
-    for path in asked:
-        kept[path] = None
-        kept.move_to_end(path)
-        if len(kept) > held:
-            kept.popitem(last=False)
-    return list(kept)
+        share, low, high = (100 * part for part in stats.wilson(sum(found), len(found)))
+        return Run(Outcome(share, "%", low=low, high=high), 100 * missed / len(seconds), seconds)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labkit.display import TextTable, written
-from labkit.experiment import Comparison, Experiment, Outcome, Point, Unavailable, ratio
-from labkit.labs.common import at
+from labkit.experiment import Comparison, Experiment, Outcome, Point, Unavailable
+from labkit.labs.common import times
 from labkit.labs.memory_and_io import experiments as lab
 from labkit.machine import Machine
 from labkit.measure.probes.weights import HELD, MAPPED_WARM, READ_WARM
@@ -20,19 +20,12 @@ LINKS = {"this machine's storage": ("storage", "random"), "its page cache": ("pa
 
 def over_memory(answers: Comparison, way: str, batch: int = 1) -> Outcome | Unavailable:
     """Return how many times as long a measured answer takes in one way as with its weights in memory."""
-    return _ratio(answers, way, HELD, batch)
+    return times(answers, dict(way=way, batch=batch), dict(way=HELD, batch=batch))
 
 
 def read_over_mapped(answers: Comparison) -> Outcome | Unavailable:
     """Return how many times as long a measured answer takes with its model read as with its model mapped, warm."""
-    return _ratio(answers, READ_WARM, MAPPED_WARM, 1)
-
-
-def _ratio(answers: Comparison, more: str, less: str, batch: int) -> Outcome | Unavailable:
-    rows = [at(answers, way=way, batch=batch) for way in (more, less)]
-    if None in rows:
-        return Unavailable("This run did not come to that point.")
-    return ratio(*(row.measured for row in rows))
+    return times(answers, dict(way=READ_WARM, batch=1), dict(way=MAPPED_WARM, batch=1))
 
 
 def tails(machine: Machine, asked: lab.Requests, points: Sequence[Point]) -> TextTable:
