@@ -14,6 +14,7 @@ LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
 INSTANCES_LAB = "labs/4-edge/2-hundreds-of-instances"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
+DISTANCE_LAB = "labs/4-edge/3-distance-to-memory"
 
 
 def _of(page: str, key: str) -> str:
@@ -468,12 +469,17 @@ CLAIMS = (
         narrowed="distance mattered only for what is fetched for every answer, or if there were a remedy besides the "
                  "two.",
         form=HOLDS_WHEN,
-        sentence="something has to be fetched for every answer.",
-        more="What fits the device is fetched once, and then distance matters only at the start. Making the network "
-             "fit is a third remedy, and usually the cheapest.",
-        number=f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
-               f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
+        sentence="something has to be fetched for every answer, and what is fetched are weights.",
+        more="What fits the device is fetched once, and inputs of some kilobytes feel nothing but the way to another "
+             "machine. *And/or* is *or*: with an accelerator and its weights near, no network is needed for the "
+             "answer; with a round trip shorter than the near answer, no accelerator. Making the network fit is a "
+             "third remedy, and usually the cheapest.",
+        number=f"Asking an L4 is worth it for a Raspberry Pi up to a round trip of {_of(MEMORY, 'pi-trip')}, and for "
+               f"an AGX Orin over no link below {_of(MEMORY, 'agx-rate')}. In the lab, weights from another machine "
+               f"made an answer take {_of(DISTANCE_LAB, 'far-times=many times')} as long as from memory.",
         supports=(
+            f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
+            f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
             "Spread over four Edge TPUs so that each part fits its chip, networks ran up to 46 times as fast; four "
             "chips alone explain a factor of four {cite}`villarrubia2025improving`.",
             "Reading a word from memory beside the chip took 130 to 260 times the energy of reading it from a small "
@@ -482,10 +488,13 @@ CLAIMS = (
         opposes=(
             "Weights in 8-bit numbers, a network that was designed small, or layers that several networks share move "
             "the same bound without a new machine.",
+            f"With 128 KiB of inputs on a cold drive, an answer took {_of(DISTANCE_LAB, 'drive-inputs=little more')}, "
+            f"against {_of(DISTANCE_LAB, 'memory-inputs=an answer')} from memory (Lab 4.3).",
             f"A network fast enough to stand in for memory exists ({_of(MEMORY, 'hdr-speed')} for a port of HDR "
             "InfiniBand), but rarely at the edge.",
         ),
-        machines="Computed from published bandwidths; the Edge TPUs by their authors.",
+        machines="Computed from published bandwidths and times; the Edge TPUs by their authors; in the lab, the "
+                 "machine that built this book, with an emulated link.",
         page=MEMORY,
     ),
     Claim(
