@@ -165,7 +165,7 @@ def test_tables_and_figures_show_a_run():
     tail, circuit = Tail([7e-6] * 3980 + [1e-4] * 20), lab.answer_of(None, lab.HERE)
     assert "100 µs" in str(tables.percentiles(tail, circuit)) and tables.late_share(tail) == pytest.approx(0.5)
     assert "150" in str(tables.fleet(tail)) and "53 times the room" in str(tables.boards())
-    assert tables.told(tail, circuit)["tail"] == "14.3 times"
+    assert tables.times(tail.ratio(99.9)) == "14.3 times" and tables.times(Unavailable("None.")) == "None."
     assert "fits" in str(tables.fits([dict(side=8, hidden=64, lanes=16)]))
     assert "Memories" in str(tables.errors(BENCH))
     figures.steady(tail, {"4 lanes": circuit.value})

@@ -15,11 +15,11 @@ SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16_384, 1))
 _IN_A_ROW = 32  # bits of whole bytes in a row of the widest shape
 
 # With nextpnr's seed 1, on these parts.
-FITTED = {Circuit(192, 64, 2): "ECP5-25", Circuit(192, 64, 16): "ECP5-25", Circuit(192, 64, 64): "ECP5-45"}
+FITTED = {Circuit(192, 64, 2): "ECP5-25", Circuit(192, 64, 16): "ECP5-25", Circuit(192, 64, 32): "ECP5-45"}
 BASE_CELLS, LANE_CELLS = 255, 75.9  # what steps, rounds and compares; and a lane
 NEAR = 16  # lanes that lie close together
 PERIOD = 8.0e-9  # s of the slowest path among them
-CHOICE, WIRE = 0.838e-9, 0.106e-9  # s more for each choice between two words, and for each lane that lies further away
+CHOICE, WIRE = 0.838e-9, 0.1065e-9  # s more for each choice between two words, and for each lane that lies further away
 
 
 

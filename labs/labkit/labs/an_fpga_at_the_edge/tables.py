@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from labkit import catalogue
 from labkit.display import TextTable, written
-from labkit.experiment import Outcome, Point, compare_published
+from labkit.experiment import Outcome, Point, Unavailable, compare_published
 from labkit.fpga import toolchain
 from labkit.labs.an_fpga_at_the_edge import experiments as lab
 from labkit.labs.an_fpga_at_the_edge.measuring import Bench, Trained
@@ -109,9 +109,7 @@ def boards() -> TextTable:
     return TextTable(["network", "weights of 8 bits", f"in the {LARGEST}", "least time there", "Jetson AGX Orin"], rows)
 
 
-def told(answers: Tail, circuit: Outcome) -> dict[str, str]:
-    """Return what the page on E3 shows of this run, by the key under which it finds it."""
-    tail = answers.ratio(99.9)
-    return {"circuit": written(circuit), "cpu": written(answers.at(50)),
-            "tail": f"{tail.value:.1f} times" if tail else tail.reason}
+def times(ratio: Outcome | Unavailable) -> str:
+    """Return a ratio as the page on E3 shows it, or why there is none."""
+    return f"{ratio.value:.1f} times" if ratio else ratio.reason
 
