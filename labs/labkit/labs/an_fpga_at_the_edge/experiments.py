@@ -102,8 +102,8 @@ def answer() -> Experiment:
         clock, parts = fpga.clock(one), fpga.cycles(one)
         value = sum(parts.values()) / clock
         note = (f"{sum(parts.values()):,} cycles at {quantity(float(f'{clock:.3g}'), 'Hz')}: {1 / value:,.0f} pictures "
-                f"a second. It takes about {fpga.cells(one):,.0f} cells, {lanes} multipliers and {fpga.blocks(one)} "
-                "memories.")
+                f"a second. It takes about {fpga.cells(one):,.0f} cells, {quantity(lanes, 'multipliers')} and "
+                f"{fpga.blocks(one)} memories.")
         return Outcome(value, "s", low=value / (1 + BAND["clock"]), high=value / (1 - BAND["clock"]),
                        parts={name: count / clock for name, count in parts.items()}, note=note)
 
