@@ -32,7 +32,8 @@ def placed(bench: Bench, point: Point) -> TextTable:
     for kind, name in lab.NAMES.items():
         experiment = lab.use(kind, bench)
         recorded = lab.recorded_at(kind, point)
-        rows.append([name, written(experiment.predict(**point)), written(experiment.measure(**point)),
+        here = experiment.measure(**point)
+        rows.append([name, written(experiment.predict(**point)), written(here) if here else "not placed",
                      quantity(recorded, lab.USES[kind]) if recorded else "never placed"])
     return TextTable(["", "predicted", "placed here", "placed by the project"], rows)
 
@@ -44,8 +45,8 @@ def tools() -> str:
         return f"{reason} The circuits below were placed by {then}."
     named = ", ".join(f"{name} {version}" for name, version in here.items())
     if then.endswith(named):
-        return f"Placed with {named}, as the record was."
-    return f"Placed with {named}. The record was made by {then}: cells and clock may differ."
+        return f"The tools here are those of the record: {named}."
+    return f"The tools here are {named}. The record was made by {then}: cells and clock may differ."
 
 
 def errors(bench: Bench) -> TextTable:
