@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ def launched(path: str) -> Iterator:
     """Start a headless Firefox, and end it; yields Mozilla's `Marionette`."""
     from marionette_driver.marionette import Marionette
 
-    firefox = Marionette(bin=path, headless=True)
+    firefox = Marionette(bin=path, headless=True, gecko_log=os.devnull)
     try:
         firefox.start_session()
         firefox.timeout.implicit = 20  # seconds that it waits for an element
