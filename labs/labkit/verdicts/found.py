@@ -490,7 +490,7 @@ CLAIMS = (
         opposes=(
             "Weights in 8-bit numbers, a network that was designed small, or layers that several networks share move "
             "the same bound without a new machine.",
-            f"With 128 KiB of inputs on a cold drive, an answer took {_of(DISTANCE_LAB, 'drive-inputs=little more')}, "
+            f"With its inputs alone on a cold drive, an answer took {_of(DISTANCE_LAB, 'drive-inputs=little more')}, "
             f"against {_of(DISTANCE_LAB, 'memory-inputs=an answer')} from memory (Lab 4.3).",
             f"A network fast enough to stand in for memory exists ({_of(MEMORY, 'hdr-speed')} for a port of HDR "
             "InfiniBand), but rarely at the edge.",
