@@ -127,6 +127,18 @@ def _clean_data() -> str:
     return validation.missing()
 
 
+def _amaranth() -> str:
+    from labkit.fpga import toolchain
+
+    return toolchain.missing(("amaranth",))
+
+
+def _toolchain() -> str:
+    from labkit.fpga import toolchain
+
+    return toolchain.missing()
+
+
 def _reason(outcome) -> str:
     return "" if outcome else outcome.reason
 
@@ -144,4 +156,6 @@ CHECKS: dict[str, Callable[[], str]] = {
     "cold reads": _cold_reads,
     "tar shards and Parquet": _formats,
     "pandera and cleanlab": _clean_data,
+    "Amaranth": _amaranth,
+    "tools that place circuits": _toolchain,
 }

@@ -12,6 +12,8 @@ import pytest
 from labkit.checks import NOT_ATTEMPTED, RIGHT, WRONG
 from labkit.labs.a_smaller_machine import checks as small_machine
 from labkit.labs.a_smaller_machine import experiments as small
+from labkit.labs.an_fpga_at_the_edge import checks as fpga
+from labkit.labs.an_fpga_at_the_edge import experiments as circuits
 from labkit.labs.cats import checks as cats
 from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
@@ -103,6 +105,9 @@ ASKED = {
                   lambda m: small.largest(small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB), lambda m: 1),
     "4.4 payload": (lambda a, m: offload.payload(a, 16, 2), lambda m: 8_192, lambda m: 2_048),
     "4.4 widest": (lambda a, m: offload.widest(a), lambda m: 3, lambda m: 4),
+    "4.5 cycles": (lambda a, m: fpga.cycles(a, 256, 32, 8), lambda m: 1_028, lambda m: 8_192),
+    "4.5 pictures": (lambda a, m: fpga.pictures(a, 125e6, 1_042), lambda m: 119_962, lambda m: 1_042),
+    "4.5 neurons": (lambda a, m: fpga.most_neurons(a, 192, "ECP5-45"), lambda m: 1_088, lambda m: 64),
     "5.1 hours": (lambda a, m: cluster.hours(a), lambda m: 6 * 8.03e9 * 15e12 / (989e12 * 0.4) / 3600, lambda m: 1e5),
     "5.1 deadline": (lambda a, m: cluster.cheapest(a), lambda m: 100, lambda m: 10),
     "5.1 edge": (lambda a, m: cluster.edge(a), lambda m: "deadline_seconds", lambda m: "frame_bytes"),
@@ -118,6 +123,8 @@ CHOSEN = {
     "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),
                   (0, *language_models.USERS)),
     "4.1 faster": (lambda a, m: small_machine.faster_from(a, small.time(m)), (0, *small.WIDTHS)),
+    "4.5 lanes": (lambda a, m: fpga.fewest_lanes(a, circuits.answer(), 200e-6, side=16, hidden=64, part="ECP5-25"),
+                  (0, *circuits.LANES)),
 }
 machines = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
 

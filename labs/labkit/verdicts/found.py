@@ -13,7 +13,7 @@ SHARING, FEEDING, SCALING = f"{TRAINING}/dedicated", f"{TRAINING}/feeding", f"{T
 LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput", f"{INFERENCE}/instance"
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
 CLEAN_LAB = "labs/2-training/5-growing-clean-data"
-INSTANCES_LAB = "labs/4-edge/2-hundreds-of-instances"
+INSTANCES_LAB, FPGA_LAB = "labs/4-edge/2-hundreds-of-instances", "labs/4-edge/5-an-fpga-at-the-edge"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
 
 
@@ -487,6 +487,8 @@ CLAIMS = (
             "chips alone explain a factor of four {cite}`villarrubia2025improving`.",
             "Reading a word from memory beside the chip took 130 to 260 times the energy of reading it from a small "
             "memory on the chip {cite}`horowitz2014computing`.",
+            f"A circuit with all weights on its FPGA answers each picture in {_of(FPGA_LAB, 'circuit=the same time')}; "
+            f"of a CPU's answers, one in a thousand took {_of(FPGA_LAB, 'tail=many times')} the median (Lab 4.5).",
         ),
         opposes=(
             "Weights in 8-bit numbers, a network that was designed small, or layers that several networks share move "
