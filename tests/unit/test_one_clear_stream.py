@@ -17,6 +17,7 @@ from labkit.data import data_folder
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.labs.one_clear_stream import checks, figures, listening, tables
 from labkit.labs.one_clear_stream import experiments as lab
+from labkit.labs.one_clear_stream.players import Players
 from labkit.measure.instances import BATCHES, OWN, SHARED
 from labkit.measure.probes.hearing import recogniser
 from labkit.models import sound
@@ -219,7 +220,7 @@ def test_the_tables_say_what_a_clip_takes_and_what_limits():
 
 
 def test_clips_are_played_from_the_page_itself(unheard):
-    page = figures.Players({"<one>": unheard.sound[0]})._repr_html_()
+    page = Players({"<one>": unheard.sound[0]})._repr_html_()
     assert "&lt;one&gt;" in page and "<one>" not in page and "http" not in page
     stored = base64.b64decode(re.search(r"data:audio/wav;base64,([^\"]+)", page)[1])
     with wave.open(io.BytesIO(stored)) as heard:
