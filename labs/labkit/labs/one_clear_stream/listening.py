@@ -96,7 +96,7 @@ def two_voices(clips: Clips) -> Recogniser:
     one, two = (nn.functional.one_hot(torch.from_numpy(some.digits), len(DIGITS)).float() for some in (clips, other))
     sound = np.concatenate([clips.sound, digits.mixed(clips.sound, other.sound, ratio)])
     return learned(Clips(sound, clips.digits, clips.voices), torch.cat([one, (one + two) / 2]),
-                   effort.pick(quick=15, usual=45, long=180))
+                   effort.pick(quick=25, usual=60, long=180))
 
 
 def pairs() -> tuple[Clips, Clips]:
