@@ -6,7 +6,6 @@ import math
 
 from labkit.checks import Verdict, not_here, number, on_slider
 from labkit.experiment import Experiment
-from labkit.labs.one_clear_stream.experiments import ONE, RATIOS
 from labkit.predict import instances as predicted
 
 
@@ -35,10 +34,11 @@ def softer(answer: float | None, ratio: float, apart: float) -> Verdict:
 
 def enough(answer: float | None, voices: Experiment, wanted: float) -> Verdict:
     """Check the least ratio on the slider at which a share of digits in % should be recognised, by one microphone."""
-    shares = {ratio: voices.predict(ratio=ratio, microphones=ONE) for ratio in RATIOS}
+    one = voices.axis("microphones").values[0]
+    shares = {ratio: voices.predict(ratio=ratio, microphones=one) for ratio in voices.axis("ratio").values}
     if missing := [share for share in shares.values() if not share]:
         return not_here(missing[0].reason)
     fits = [ratio for ratio, share in shares.items() if share.value >= wanted]
-    return on_slider(answer, RATIOS, lambda ratio: ratio == min(fits, default=None),
+    return on_slider(answer, tuple(shares), lambda ratio: ratio == min(fits, default=None),
                      right="below it, the loudness of the other voice decides.", hint=(
         f"Set one microphone for both, and step the slider up until {wanted:g} % are predicted."))
