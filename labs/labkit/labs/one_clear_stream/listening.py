@@ -80,7 +80,7 @@ def learned(clips: Clips, targets: Tensor, seconds: float) -> Recogniser:
 
 def heard() -> Clips:
     """Return what a recogniser learns from, as many clips as the effort that holds now has time for."""
-    return digits.heard(effort.pick(quick=6, usual=10, long=20))
+    return digits.heard(effort.pick(quick=8, usual=10, long=20))
 
 
 def one_voice(clips: Clips) -> Recogniser:
