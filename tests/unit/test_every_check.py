@@ -27,6 +27,7 @@ from labkit.labs.latency import experiments as latencies
 from labkit.labs.memory_and_io import checks as memory_and_io
 from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
+from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
@@ -98,6 +99,9 @@ ASKED = {
     "3.6 no gain": (lambda a, m: llm.better(a), lambda m: [(8, 5)] * 4 + [(8, 9)] * 4, lambda m: [(8, 5), (8, 50)] * 4),
     "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
     "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
+    "3.5 streams": (lambda a, m: one_clear_stream.streams(a, 0.25e-3, 0.04), lambda m: 160, lambda m: 161),
+    "3.5 cores": (lambda a, m: one_clear_stream.cores(a, 1000, 0.25e-3, 0.04), lambda m: 7, lambda m: 6),
+    "3.5 softer": (lambda a, m: one_clear_stream.softer(a, -6, 20), lambda m: 14, lambda m: 26),
     "4.1 file": (lambda a, m: small_machine.file_size(a, 4),
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),

@@ -46,6 +46,9 @@ OPERATIONS = {
         for inputs, neurons in ((640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640))),
 }
 
+# Weights of the same layers, each of which is one byte in int8; without biases.
+WEIGHTS = {CLOSEST: 77_360, "visual wake words": 208_112, "keyword spotting": 22_016, "anomaly detection": 264_192}
+
 
 def seconds(published: float, operations: float, of: float = OPERATIONS[CLOSEST]) -> float:
     """Return the seconds of `operations` on a board that takes `published` seconds for `of` operations.
@@ -133,3 +136,23 @@ def by_clock(board: Board, peers: Iterable[Board]) -> dict[str, float]:
 def error(ratios: Iterable[float]) -> float:
     """Return the median error of predictions, as a fraction of what was published, from published over predicted."""
     return median(abs(1 / ratio - 1) for ratio in ratios)
+
+
+def two_clocks(slow: tuple[float, float], fast: tuple[float, float]) -> tuple[float, float]:
+    """Return the cycles of an answer, and the seconds that no clock shortens, from its seconds at two clocks.
+
+    seconds = cycles / clock + rest. Two times give two numbers, so that nothing is left over by which to tell whether
+    the sum is right.
+
+    Args:
+        slow, fast: clock in Hz and seconds of an answer.
+
+    Raises:
+        ValueError: numbers that are not above 0, or a clock that is not faster.
+    """
+    (low, long), (high, short) = slow, fast
+    if not (0 < low < high and 0 < short <= long):
+        raise ValueError(f"Two clocks must be above 0 and differ, and the faster one may not take longer, not {slow} "
+                         f"and {fast}.")
+    cycles = (long - short) / (1 / low - 1 / high)
+    return cycles, long - cycles / low

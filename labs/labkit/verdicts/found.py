@@ -15,6 +15,7 @@ DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
 CLEAN_LAB = "labs/2-training/5-growing-clean-data"
 INSTANCES_LAB, FPGA_LAB = "labs/4-edge/2-hundreds-of-instances", "labs/4-edge/5-an-fpga-at-the-edge"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
+DISTANCE_LAB = "labs/4-edge/3-distance-to-memory"
 
 
 def _of(page: str, key: str) -> str:
@@ -379,12 +380,15 @@ CLAIMS = (
                f"voices overlap for 40 % of the time; with one clear voice in each stream, one GPU follows "
                f"{_of(INSTANCE, 'riva-most')} streams.",
         supports=(
-            "A recogniser trained on single voices fails on two at once {cite}`chen2020continuous,espnet2020libricss`.",
+            "A recogniser trained on single voices fails on two at once {cite}`chen2020continuous,espnet2020libricss`. "
+            "In Lab 3.5 an equally loud voice costs more digits than noise as loud.",
             "ResNet-50 was trained on eight GPUs, and answers on a board of 25 W "
             "{cite}`mlcommons2022training,mlcommons2023inference`.",
         ),
         opposes=(
-            "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`.",
+            "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`. In Lab 3.5, "
+            "the same small network names both of two digits about twice as often after learning from two at once.",
+            "One core of the machine that built this page follows hundreds of clear streams (Lab 3.5).",
             "DeepSeek-V3 takes eight H200 to hold and serve; its makers ran it on 352 GPUs, later on 176, because "
             "larger is cheaper for each token {cite}`deepseek2024v3,deepseek2025inference,vllm2025recipe`.",
             "A language model serves a batch and not a stream: in Lab 3.6, a step for 16 users takes a few times as "
@@ -392,8 +396,8 @@ CLAIMS = (
             f"Fifty people who ask twice a minute keep one instance busy for {_of(INSTANCE, 'larger-busy')} of its "
             "time; one stream for each instance is the most expensive rule there is.",
         ),
-        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load and a small language "
-                 "model on the machine that built this page.",
+        machines="Published results on speech, MLPerf and DeepSeek's own; a recogniser of digits, a server under load "
+                 "and a small language model on the machine that built this page.",
         page=INSTANCE,
     ),
     Claim(
@@ -477,12 +481,17 @@ CLAIMS = (
         narrowed="distance mattered only for what is fetched for every answer, or if there were a remedy besides the "
                  "two.",
         form=HOLDS_WHEN,
-        sentence="something has to be fetched for every answer.",
-        more="What fits the device is fetched once, and then distance matters only at the start. Making the network "
-             "fit is a third remedy, and usually the cheapest.",
-        number=f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
-               f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
+        sentence="something has to be fetched for every answer, and what is fetched are weights.",
+        more="What fits the device is fetched once, and inputs of some kilobytes feel nothing but the way to another "
+             "machine. *And/or* is *or*: with an accelerator and its weights near, no network is needed for the "
+             "answer; with a round trip shorter than the near answer, no accelerator. Making the network fit is a "
+             "third remedy, and usually the cheapest.",
+        number=f"Asking an L4 is worth it for a Raspberry Pi up to a round trip of {_of(MEMORY, 'pi-trip')}, and for "
+               f"an AGX Orin over no link below {_of(MEMORY, 'agx-rate')}. In the lab, weights from another machine "
+               f"made an answer take {_of(DISTANCE_LAB, 'far-times=many times')} as long as from memory.",
         supports=(
+            f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
+            f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
             "Spread over four Edge TPUs so that each part fits its chip, networks ran up to 46 times as fast; four "
             "chips alone explain a factor of four {cite}`villarrubia2025improving`.",
             "Reading a word from memory beside the chip took 130 to 260 times the energy of reading it from a small "
@@ -493,10 +502,13 @@ CLAIMS = (
         opposes=(
             "Weights in 8-bit numbers, a network that was designed small, or layers that several networks share move "
             "the same bound without a new machine.",
+            f"With its inputs alone on a cold drive, an answer took {_of(DISTANCE_LAB, 'drive-inputs=little more')}, "
+            f"against {_of(DISTANCE_LAB, 'memory-inputs=an answer')} from memory (Lab 4.3).",
             f"A network fast enough to stand in for memory exists ({_of(MEMORY, 'hdr-speed')} for a port of HDR "
             "InfiniBand), but rarely at the edge.",
         ),
-        machines="Computed from published bandwidths; the Edge TPUs by their authors.",
+        machines="Computed from published bandwidths and times; the Edge TPUs by their authors; in the lab, the "
+                 "machine that built this book, with an emulated link.",
         page=MEMORY,
     ),
     Claim(
