@@ -25,6 +25,7 @@ H100 = "NVIDIA H100 SXM"
 # 3.3.2): the first two rows, each copy of the model on 8 × 16 of them, one sequence of 8,192 tokens at once.
 LLAMA_405B = [dict(START, model="Llama 405B", accelerators=count, cut="8 by tensor, 16 stages", zero="ZeRO-2",
                    recomputed=NONE) for count in (8192, 16384)]
+ALONE = dict(cut="not at all", zero="ZeRO-3")
 # Rows of data/training-memory.csv whose activations are computed again in the same way
 _RECOMPUTED = {"some": SOME, "all": ALL}
 
@@ -90,29 +91,30 @@ def filled(model: str) -> Outcome:
 
 
 def layouts() -> TextTable:
-    """Return Llama 405B as it was trained, and cut otherwise: the memory of each accelerator, and what it sends."""
-    trained = LLAMA_405B[1]
+    """Return Llama 405B as it was trained, and cut otherwise: what each holds, and sends for a token that it works on.
+    """
     changes = {"as it was trained": {}, "with ZeRO-1": dict(zero="ZeRO-1"), "with ZeRO-3": dict(zero="ZeRO-3"),
                "with 8 stages": dict(cut="8 by tensor, 8 stages"), "without stages": dict(cut="8 by tensor"),
-               "ZeRO-3 alone": dict(cut="not at all", zero="ZeRO-3"),
-               "ZeRO-3 alone, layers computed again": dict(cut="not at all", zero="ZeRO-3", recomputed=ALL)}
+               "ZeRO-3 alone": ALONE, "ZeRO-3 alone, layers computed again": dict(ALONE, recomputed=ALL)}
     rows, experiment = [], plan()
     for name, change in changes.items():
-        point = {**trained, **change}
-        held = experiment.predict(**point)
-        layout = layout_of(point["accelerators"], point["cut"], point["zero"])
-        data = large_models.sent(PUBLISHED[point["model"]], layout, MIXED, point["tokens"])
-        rows.append([name, quantity(held.value, "B"), "yes" if held.value <= room() else "no",
-                     quantity(sum(data.values()), "B"), quantity(data["data parallel"], "B")])
-    return TextTable(["Llama 405B on 16,384 H100", "each holds", "fits", "sends in a step", "of it between copies"],
+        held = experiment.predict(**{**LLAMA_405B[1], **change}).value
+        each = sent_for_a_token(**change)
+        rows.append([name, quantity(held, "B"), "yes" if held <= room() else "no", quantity(sum(each.values()), "B"),
+                     quantity(each["data parallel"], "B")])
+    return TextTable(["Llama 405B on 16,384 H100", "each holds", "fits", "sends for a token", "of it between copies"],
                      rows)
 
 
-def sends(cut: str, zero: str) -> str:
-    """Return what each of the H100 that trained Llama 405B sends between copies in a step, if it is cut otherwise."""
-    point = LLAMA_405B[1]
-    layout = layout_of(point["accelerators"], cut, zero)
-    return quantity(large_models.sent(PUBLISHED[point["model"]], layout, MIXED, point["tokens"])["data parallel"], "B")
+def sent_for_a_token(**change) -> dict[str, float]:
+    """Return the bytes that each of the H100 of Llama 405B sends for a token that it works on, if cut otherwise.
+
+    In a step it works on the tokens of as many micro-batches as there are stages, and shares each with its whole copy.
+    """
+    point = {**LLAMA_405B[1], **change}
+    layout = layout_of(point["accelerators"], point["cut"], point["zero"])
+    sent = large_models.sent(PUBLISHED[point["model"]], layout, point["format"], point["tokens"])
+    return {way: size * layout.tensor / point["tokens"] for way, size in sent.items()}
 
 
 def least(model: str, **change) -> int | None:
