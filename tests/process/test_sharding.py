@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -55,7 +57,7 @@ def test_they_hold_and_send_what_is_counted(runs):
     assert runs[OFFLOADED][0]["held"] < runs[ZERO_3][0]["held"]
 
 
-def test_exchanges_are_timed_and_what_cannot_be_is_refused(pair):
+def test_exchanges_are_timed_and_what_cannot_be_is_refused(pair, monkeypatch):
     for kind in (sharding.ALL_REDUCE, sharding.ALL_GATHER, sharding.REDUCE_SCATTER, sharding.SEND):
         assert all(seconds > 0 for seconds in pair.exchange(kind, 2**16, 2))
     for ask, kind, words in (
@@ -65,6 +67,9 @@ def test_exchanges_are_timed_and_what_cannot_be_is_refused(pair):
             (lambda: pair.sharded(ShardedJob(width=64 * 2**10, layers=16), 1), MemoryError, "are free")):
         with pytest.raises(kind, match=words):
             ask()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
+    with pytest.raises(MemoryError, match="has 100 B free"):
+        pair.sharded(ShardedJob(OFFLOADED, **SMALL), 1)
     assert pair.exchange(sharding.ALL_REDUCE, 16)  # none of it ended the pool
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -121,12 +122,16 @@ class WorkerPool:
 
         Raises:
             ValueError: processes that cannot share the model in this way, or no step.
-            MemoryError: all together need more memory than is free.
+            MemoryError: all together need more memory than is free, or more disk for what goes into a file.
             WorkerFailed: a process failed.
         """
         whole(steps=steps)
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if (moments := sharding.in_files(job)) > free:
+            raise MemoryError(f"Adam's moments take {quantity(moments, 'B')} of disk, and {tempfile.gettempdir()} has "
+                              f"{quantity(free, 'B')} free: choose a smaller model, or keep them in memory.")
         needed = self.processes * sum(sharding.memory(job, self.processes).values())
-        _fits(needed, f"The model in {self.processes} processes, by {job.way},")
+        _fits(needed, f"{self.processes} processes that cut the model by {job.way}")
         return self._do("sharded", job=job.as_dict(), steps=int(steps))
 
     def exchange(self, kind: str, size: int, times: int = 1) -> list[float]:

@@ -129,7 +129,7 @@ class Run:
             loss = _loss(self.network(self._tokens), self._next)
             loss.backward()
         self.adam.step()
-        return None if loss is None else float(loss)
+        return None if loss is None else float(loss.detach())
 
 
 def run(job: ShardedJob, rank: int, processes: int, steps: int, tell: Callable[[float], None]) -> dict:
@@ -140,30 +140,31 @@ def run(job: ShardedJob, rank: int, processes: int, steps: int, tell: Callable[[
         `held`, bytes of parameters, gradients and optimiser's state between steps; `sent`, bytes of TCP in one step, or
         None; `seconds` of the steps that nobody looked into.
     """
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, footprint.returned_at_once() as able:
-        before = footprint.resident()
-        with footprint.LiveTensors() as live:
-            training_run = Run(job, rank, processes)
-            losses = [training_run.step() for _ in range(_UNCOUNTED)]
-            tell(0.3)
-            if job.way == OFFLOADED:
-                live.leave_out(put_in_file(training_run.adam, Path(folder) / "moments"))
-            live.begin()
-            group.barrier()
-            begin = footprint.sent()
-            losses.append(training_run.step())
-            group.barrier()
-            end = footprint.sent()
-            peak, held = live.peak, live.now()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with footprint.returned_at_once() as able:
+            before = footprint.resident()
+            with footprint.LiveTensors() as live:
+                model = Run(job, rank, processes)
+                losses = [model.step() for _ in range(_UNCOUNTED)]
+                tell(0.3)
+                if job.way == OFFLOADED:
+                    live.leave_out(put_in_file(model.adam, Path(folder) / "moments"))
+                live.begin()
+                group.barrier()
+                begin = footprint.sent()
+                losses.append(model.step())
+                group.barrier()
+                end = footprint.sent()
+                found = {"peak": live.peak, "held": live.now()}
         known = able and before is not None and live.resident is not None
-        found = {"peak": peak, "held": held, "resident": live.resident - before if known else None,
-                 "sent": None if begin is None else sum(value - begin.get(ends, 0) for ends, value in end.items())}
+        found["resident"] = live.resident - before if known else None
+        found["sent"] = None if begin is None else sum(value - begin.get(ends, 0) for ends, value in end.items())
         tell(0.6)
         seconds = []
         for _ in range(steps):
             group.barrier()
             start = perf_counter()
-            losses.append(training_run.step())
+            losses.append(model.step())
             seconds.append(perf_counter() - start)
         return {**found, "losses": losses, "seconds": seconds}
 

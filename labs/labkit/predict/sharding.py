@@ -86,6 +86,11 @@ def memory(job: ShardedJob, processes: int) -> dict[str, float]:
     return max(_moments(job, processes), key=lambda parts: sum(parts.values()))
 
 
+def in_files(job: ShardedJob) -> float:
+    """Return the bytes of moments that all processes together put into files."""
+    return 2 * FLOAT * own(job.width, job.layers).parameters if job.way == OFFLOADED else 0.0
+
+
 def exchanges(job: ShardedJob, processes: int) -> list[Exchange]:
     """Return what the processes send each other in a step; nothing where there is only one."""
     job.check(processes)

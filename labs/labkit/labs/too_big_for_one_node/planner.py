@@ -13,13 +13,12 @@ from labkit.specs.language_model import PUBLISHED
 from labkit.units import quantity
 
 MODELS = ("Llama 8B", "Llama 70B", "Llama 405B")
-ACCELERATORS = (1, 8, 64, 128, 256, 512, 1024, 8192, 16384)
+ACCELERATORS = (8, 64, 128, 256, 512, 8192, 16384)
 CUTS = {"not at all": (1, 1), "8 by tensor": (8, 1), "8 by tensor, 8 stages": (8, 8), "8 by tensor, 16 stages": (8, 16)}
 ZERO = {"ZeRO-0": 0, "ZeRO-1": 1, "ZeRO-2": 2, "ZeRO-3": 3}
-TOKENS = (2048, 8192, 16384, 32768, 131072)  # of a micro-batch of one copy of the model
+TOKENS = (8192, 16384, 32768, 131072)  # of a micro-batch of one copy of the model
 MIXED = "bf16 with fp32"
-START = dict(model="Llama 70B", accelerators=256, cut="not at all", zero="ZeRO-3", format=MIXED, tokens=8192,
-             recomputed=ALL)
+START = dict(model="Llama 70B", accelerators=256, cut="not at all", zero="ZeRO-3", tokens=8192, recomputed=ALL)
 H100 = "NVIDIA H100 SXM"
 # Of the runs without activations computed again, on 8,192 and 16,384 H100 (Grattafiori et al. 2024, table 4 and section
 # 3.3.2): the first two rows, each copy of the model on 8 × 16 of them, one sequence of 8,192 tokens at once.
@@ -36,12 +35,12 @@ def room() -> float:
 
 
 def plan() -> Experiment:
-    """Return the experiment on the memory of one accelerator, with published peaks."""
+    """Return the experiment on the memory of one accelerator, in bf16 with fp32 master weights, with published peaks."""
 
-    def predict(model, accelerators, cut, zero, format, tokens, recomputed):
+    def predict(model, accelerators, cut, zero, tokens, recomputed):
         if not (layout := layout_of(accelerators, cut, zero)):
             return layout
-        what, arguments = PUBLISHED[model], (layout, format, tokens)
+        what, arguments = PUBLISHED[model], (layout, MIXED, tokens)
         parts = large_models.memory(what, *arguments, recomputed)
         value, sent = sum(parts.values()), large_models.sent(what, *arguments)
         note = (f"{'Fits' if value <= room() else 'Does not fit'} the {quantity(room(), 'B')} of an H100. Each sends "
@@ -54,12 +53,11 @@ def plan() -> Experiment:
               Axis("accelerators", "Accelerators", ACCELERATORS, start=256, log=True),
               Axis("cut", "A copy is cut", tuple(CUTS)),
               Axis("zero", "Copies share", tuple(ZERO), start="ZeRO-3"),
-              Axis("format", "Numbers", tuple(STATES), start=MIXED),
               Axis("tokens", "Tokens at once", TOKENS, start=8192, unit="tokens", log=True),
               Axis("recomputed", "Computed again", RECOMPUTED, start=ALL)],
         predict=predict, published=_published(),
-        readout="{model} on {accelerators} accelerators, a copy cut {cut}, {zero} among copies, in {format}, {tokens} "
-                "at once, {recomputed} computed again: each holds {value}.")
+        readout="{model} on {accelerators} accelerators, a copy cut {cut}, {zero} among copies, {tokens} at once, "
+                "{recomputed} computed again: each holds {value}.")
 
 
 def layout_of(accelerators: int, cut: str, zero: str) -> Layout | Unavailable:
@@ -113,7 +111,7 @@ def sent_for_a_token(**change) -> dict[str, float]:
     """
     point = {**LLAMA_405B[1], **change}
     layout = layout_of(point["accelerators"], point["cut"], point["zero"])
-    sent = large_models.sent(PUBLISHED[point["model"]], layout, point["format"], point["tokens"])
+    sent = large_models.sent(PUBLISHED[point["model"]], layout, MIXED, point["tokens"])
     return {way: size * layout.tensor / point["tokens"] for way, size in sent.items()}
 
 
@@ -127,7 +125,7 @@ def least(model: str, **change) -> int | None:
 
 def _published() -> list[Published]:
     return [Published(dict(
-        model=row["model"], accelerators=int(row["accelerators"]), zero=row["zero"], format=MIXED,
+        model=row["model"], accelerators=int(row["accelerators"]), zero=row["zero"],
         cut=next(name for name, cut in CUTS.items() if cut == (row["tensor"], row["stages"])),
         tokens=int(row["tokens"]), recomputed=_RECOMPUTED[row["recomputed"]]), row["held_bytes"],
         row["name"], row["source"]) for row in catalogue.table("training-memory")]
