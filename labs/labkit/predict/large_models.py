@@ -89,16 +89,11 @@ def memory(model: LanguageModel, layout: Layout, format: str, tokens: int, recom
                             for size, stage in zip(STATES[format], (3, 2, 1), strict=True)), strict=False))
     if layout.zero == 3:
         here[WEIGHTS] += 2 * STATES[format][0] * model.parameters / model.layers / layout.tensor  # this layer, the next
-    number, each = NUMBER[format], tokens / layout.tensor
-    layers = model.layers / layout.stages * kept(model, recomputed)
-    again = kept(model, NONE) - kept(model, recomputed)  # of one layer, on its way back
-    scores = LOSS * VOCABULARY * each
-    first = number * each * (layout.stages * layers + again)
-    last = number * each * layers + max(scores, number * each * again)
-    if layout.stages > 1 and first >= last:
-        return {**here, ACTIVATIONS: first, SCORES: 0.0}
-    return {**here, ACTIVATIONS: last - scores if scores >= number * each * again else last,
-            SCORES: scores if scores >= number * each * again else 0.0}
+    each = tokens / layout.tensor
+    layers = NUMBER[format] * each * model.layers / layout.stages * kept(model, recomputed)
+    again = NUMBER[format] * each * (kept(model, NONE) - kept(model, recomputed))  # of the layer on its way back
+    moments = [(layers, LOSS * VOCABULARY * each), (layout.stages * layers + again, 0.0)]
+    return here | dict(zip((ACTIVATIONS, SCORES), max(moments, key=sum), strict=True))
 
 
 def sent(model: LanguageModel, layout: Layout, format: str, tokens: int) -> dict[str, float]:

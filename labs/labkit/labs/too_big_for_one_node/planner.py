@@ -35,7 +35,7 @@ def room() -> float:
 
 
 def plan() -> Experiment:
-    """Return the experiment on the memory of one accelerator, in bf16 with fp32 master weights, with published peaks."""
+    """Return the experiment on the memory of one accelerator, with fp32 master weights, beside published peaks."""
 
     def predict(model, accelerators, cut, zero, tokens, recomputed):
         if not (layout := layout_of(accelerators, cut, zero)):
