@@ -15,7 +15,7 @@ from labkit.labs.too_big_for_one_node import experiments as lab
 from labkit.labs.too_big_for_one_node import measuring
 from labkit.predict import sharding
 from labkit.processes import HelperFailed
-from labkit.specs.sharding import DATA_PARALLEL, OFFLOADED, PIPELINE, WAYS, ZERO_3, ShardedJob
+from labkit.specs.sharding import DATA_PARALLEL, KINDS, OFFLOADED, PIPELINE, WAYS, ZERO_3, ShardedJob
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 SMALL = dict(width=64, layers=4)
@@ -58,10 +58,10 @@ def test_they_hold_and_send_what_is_counted(runs):
 
 
 def test_exchanges_are_timed_and_what_cannot_be_is_refused(pair, monkeypatch):
-    for kind in (sharding.ALL_REDUCE, sharding.ALL_GATHER, sharding.REDUCE_SCATTER, sharding.SEND):
+    for kind in KINDS:
         assert all(seconds > 0 for seconds in pair.exchange(kind, 2**16, 2))
     for ask, kind, words in (
-            (lambda: pair.exchange(sharding.SEND, 0), ValueError, "size"),
+            (lambda: pair.exchange(KINDS[0], 0), ValueError, "size"),
             (lambda: pair.sharded(ShardedJob(), 0), ValueError, "steps"),
             (lambda: pair.sharded(ShardedJob(PIPELINE, layers=3), 1), ValueError, "equal stages"),
             (lambda: pair.sharded(ShardedJob(width=64 * 2**10, layers=16), 1), MemoryError, "are free")):
@@ -70,7 +70,7 @@ def test_exchanges_are_timed_and_what_cannot_be_is_refused(pair, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(MemoryError, match="has 100 B free"):
         pair.sharded(ShardedJob(OFFLOADED, **SMALL), 1)
-    assert pair.exchange(sharding.ALL_REDUCE, 16)  # none of it ended the pool
+    assert pair.exchange(KINDS[0], 16)  # none of it ended the pool
 
 
 def test_where_no_process_may_start_a_point_says_so(monkeypatch):

@@ -9,8 +9,8 @@ import socket
 import stat
 import struct
 import weakref
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 _STATUS, _SOCKETS = Path("/proc/self/status"), Path("/proc/self/fd")
 _MMAP_THRESHOLD = -3  # glibc's name of the size from which each block is a mapping of its own: mallopt(3)
-_SMALL, _LARGE = 2**16, 2**25  # bytes: from here on freed memory goes back at once; what glibc takes at most
+_SMALL = 2**16  # bytes
 _TCP_INFO, _ACKED = 232, 120  # bytes of Linux's struct tcp_info, and where in it tcpi_bytes_acked is
 
 
@@ -77,20 +77,22 @@ def resident() -> int | None:
     return None
 
 
-@contextmanager
-def returned_at_once() -> Iterator[bool]:
-    """Have freed memory go back to the system at once, so that it shows; yield whether this C library can."""
+def return_at_once() -> bool:
+    """Have memory that is freed go back to the system at once, from now on, so that it shows.
+
+    Every larger block becomes a mapping of its own, and takes longer to make. There is no way back: what the C library
+    kept for later in between, it would use first.
+
+    Returns:
+        Whether this C library can.
+    """
     library = ctypes.CDLL(None) if os.name == "posix" else None
-    able = hasattr(library, "mallopt") and hasattr(library, "malloc_trim")
     gc.collect()
-    if able:
-        library.mallopt(_MMAP_THRESHOLD, _SMALL)
-        library.malloc_trim(0)
-    try:
-        yield able
-    finally:
-        if able:
-            library.mallopt(_MMAP_THRESHOLD, _LARGE)
+    if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
+        return False
+    library.mallopt(_MMAP_THRESHOLD, _SMALL)
+    library.malloc_trim(0)
+    return True
 
 
 def sent() -> dict[str, int] | None:

@@ -138,7 +138,7 @@ class WorkerPool:
         """Return the seconds of each of some messages of one kind, back to back, in the mean of the ranks.
 
         Args:
-            kind: one of those of `labkit.predict.sharding`.
+            kind: of `labkit.specs.sharding.KINDS`.
             size: bytes of the whole tensor.
             times: how many.
 

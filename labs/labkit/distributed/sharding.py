@@ -21,13 +21,15 @@ from torch.utils.checkpoint import checkpoint
 from labkit.distributed import footprint
 from labkit.models import training
 from labkit.models.networks.transformer import Transformer, causal
-from labkit.predict.sharding import ALL_GATHER, ALL_REDUCE, SEND
 from labkit.specs.language_model import VOCABULARY
 from labkit.specs.sharding import (
     DATA_PARALLEL,
+    GATHERED,
     MICRO_BATCHES,
     OFFLOADED,
     PIPELINE,
+    REDUCED,
+    SENT,
     TOKENS,
     ZERO_2,
     ShardedJob,
@@ -141,21 +143,20 @@ def run(job: ShardedJob, rank: int, processes: int, steps: int, tell: Callable[[
         None; `seconds` of the steps that nobody looked into.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        with footprint.returned_at_once() as able:
-            before = footprint.resident()
-            with footprint.LiveTensors() as live:
-                model = Run(job, rank, processes)
-                losses = [model.step() for _ in range(_UNCOUNTED)]
-                tell(0.3)
-                if job.way == OFFLOADED:
-                    live.leave_out(put_in_file(model.adam, Path(folder) / "moments"))
-                live.begin()
-                group.barrier()
-                begin = footprint.sent()
-                losses.append(model.step())
-                group.barrier()
-                end = footprint.sent()
-                found = {"peak": live.peak, "held": live.now()}
+        able, before = footprint.return_at_once(), footprint.resident()
+        with footprint.LiveTensors() as live:
+            model = Run(job, rank, processes)
+            losses = [model.step() for _ in range(_UNCOUNTED)]
+            tell(0.3)
+            if job.way == OFFLOADED:
+                live.leave_out(put_in_file(model.adam, Path(folder) / "moments"))
+            live.begin()
+            group.barrier()
+            begin = footprint.sent()
+            losses.append(model.step())
+            group.barrier()
+            end = footprint.sent()
+            found = {"peak": live.peak, "held": live.now()}
         known = able and before is not None and live.resident is not None
         found["resident"] = live.resident - before if known else None
         found["sent"] = None if begin is None else sum(value - begin.get(ends, 0) for ends, value in end.items())
@@ -170,25 +171,25 @@ def run(job: ShardedJob, rank: int, processes: int, steps: int, tell: Callable[[
 
 
 def exchange(kind: str, size: int, times: int, rank: int, processes: int) -> list[float]:
-    """Send messages of one kind (`labkit.predict.sharding`) back to back; return the seconds of each.
+    """Send messages of one kind back to back; return the seconds of each.
 
     Args:
-        kind: one of `ALL_REDUCE`, `ALL_GATHER`, `REDUCE_SCATTER` and `SEND`, which sends round the ring.
+        kind: of `labkit.specs.sharding.KINDS`; what is sent goes round the ring.
         size: bytes of the whole tensor.
         times: how often.
         rank, processes: who this is, of how many.
     """
     part = torch.zeros(max(size // 4 // processes, 1))
     everything = torch.zeros(processes * len(part))
-    message = torch.zeros(max(size // 4, 1)) if kind == SEND else part
+    message = torch.zeros(max(size // 4, 1)) if kind == SENT else part
     other = torch.zeros_like(message)
 
     def once() -> None:
-        if kind == ALL_REDUCE:
+        if kind == REDUCED:
             group.all_reduce(everything)
-        elif kind == ALL_GATHER:
+        elif kind == GATHERED:
             group.all_gather_into_tensor(everything, part)
-        elif kind == SEND:
+        elif kind == SENT:
             requests = [group.isend(message, (rank + 1) % processes), group.irecv(other, (rank - 1) % processes)]
             for request in requests:
                 request.wait()

@@ -13,7 +13,7 @@ what shrinks faster, what is kept for the way back, or grows, the gradients: so 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labkit.predict import links
@@ -21,13 +21,24 @@ from labkit.predict.data_parallel import BUCKET, FIRST
 from labkit.specs.calibration import CostCurve
 from labkit.specs.language_model import CONTEXT, HEAD, VOCABULARY, own, own_layer
 from labkit.specs.network import FLOAT
-from labkit.specs.sharding import DATA_PARALLEL, MICRO_BATCHES, OFFLOADED, PIPELINE, TOKENS, ZERO_2, ShardedJob
+from labkit.specs.sharding import (
+    DATA_PARALLEL,
+    GATHERED,
+    MICRO_BATCHES,
+    OFFLOADED,
+    PIPELINE,
+    REDUCED,
+    SCATTERED,
+    SENT,
+    TOKENS,
+    ZERO_2,
+    ShardedJob,
+)
 
 SAVED = 16  # layer inputs that a layer keeps for the way back
 WORKING = 5  # layer inputs that the way back of a layer holds at once: gradients of its output and of its middle
-WEIGHTS, GATHERED, GRADIENTS, OPTIMISER, ACTIVATIONS = PARTS = (
+WEIGHTS, WHOLE, GRADIENTS, OPTIMISER, ACTIVATIONS = PARTS = (
     "parameters", "gathered parameters", "gradients", "optimiser", "activations")
-ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, SEND = "all-reduce", "all-gather", "reduce-scatter", "send"
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class Exchange:
     """One kind of message of a step.
 
     Args:
-        kind: one of the four above.
+        kind: of `labkit.specs.sharding.KINDS`.
         size: bytes of the whole tensor, of which each process has a share before or after.
         times: in a step.
     """
@@ -53,25 +64,16 @@ class Exchange:
                 all, as an all-reduce does (PyTorch 2.13, seen at the sockets in Lab 2.7).
         """
         once = processes - 1
-        twice = self.kind == ALL_REDUCE or (self.kind == REDUCE_SCATTER and not direct)
-        return 1 if self.kind == SEND else 2 * once if twice else once
+        twice = self.kind == REDUCED or (self.kind == SCATTERED and not direct)
+        return 1 if self.kind == SENT else 2 * once if twice else once
 
     def chunk(self, processes: int) -> float:
         """Return the bytes of each of these messages."""
-        return self.size if self.kind == SEND else self.size / processes
+        return self.size if self.kind == SENT else self.size / processes
 
     def sent(self, processes: int, direct: bool = False) -> float:
         """Return the bytes that a process sends."""
         return self.times * self.rounds(processes, direct) * self.chunk(processes)
-
-    def seconds(self, curve: CostCurve, processes: int) -> float:
-        """Return the seconds that it takes, from those of an all-reduce of two processes: two rounds of half the bytes.
-
-        Args:
-            curve: `[[bytes, seconds], …]`.
-            processes: how many.
-        """
-        return self.times * self.rounds(processes) * links.seconds(curve, 2 * self.chunk(processes)) / 2
 
 
 def memory(job: ShardedJob, processes: int) -> dict[str, float]:
@@ -100,14 +102,14 @@ def exchanges(job: ShardedJob, processes: int) -> list[Exchange]:
     if job.way == PIPELINE:
         middle = processes > 2  # a stage with two neighbours sends to both
         count = MICRO_BATCHES * processes * (2 if middle else 1)
-        return [Exchange(SEND, _input(job) / MICRO_BATCHES, count)]
+        return [Exchange(SENT, _input(job) / MICRO_BATCHES, count)]
     if job.way == DATA_PARALLEL:
         first = min(FIRST, whole_model)
         left, most = whole_model - first, max(BUCKET, block / 3)
         count = max(1, math.ceil(left / most))
-        return [Exchange(ALL_REDUCE, first), Exchange(ALL_REDUCE, left / count, count)]
+        return [Exchange(REDUCED, first), Exchange(REDUCED, left / count, count)]
     gathers = 1 if job.way == ZERO_2 else 2
-    return [Exchange(kind, size, count * times) for kind, times in ((ALL_GATHER, gathers), (REDUCE_SCATTER, 1))
+    return [Exchange(kind, size, count * times) for kind, times in ((GATHERED, gathers), (SCATTERED, 1))
             for size, count in ((block, job.layers), (rest, 1))]
 
 
@@ -119,11 +121,16 @@ def traffic(job: ShardedJob, processes: int, direct: bool = False) -> dict[str, 
     return sent
 
 
-def seconds(job: ShardedJob, processes: int, curve: CostCurve) -> dict[str, float]:
-    """Return the seconds of a step's exchanges back to back, by kind of message; `curve` as in `Exchange.seconds`."""
+def seconds(job: ShardedJob, processes: int, curves: Mapping[str, CostCurve]) -> dict[str, float]:
+    """Return the seconds of a step's exchanges back to back, by kind of message.
+
+    Args:
+        job, processes: what is trained, by how many.
+        curves: seconds of one message among so many processes by its bytes, for each kind.
+    """
     taken: dict[str, float] = {}
     for one in exchanges(job, processes):
-        taken[one.kind] = taken.get(one.kind, 0.0) + one.seconds(curve, processes)
+        taken[one.kind] = taken.get(one.kind, 0.0) + one.times * links.seconds(curves[one.kind], one.size)
     return taken
 
 

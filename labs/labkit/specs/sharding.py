@@ -10,6 +10,7 @@ from labkit.specs.language_model import own
 DATA_PARALLEL, ZERO_2, ZERO_3, OFFLOADED, PIPELINE = WAYS = (
     "data parallel", "ZeRO-2", "ZeRO-3", "ZeRO-3, moments in a file", "pipeline")
 SHARDED = (ZERO_2, ZERO_3, OFFLOADED)
+KINDS = REDUCED, GATHERED, SCATTERED, SENT = "all-reduce", "all-gather", "reduce-scatter", "send"  # of messages
 TOKENS = 64  # of a sequence
 MICRO_BATCHES = 2  # for each stage of a pipeline
 

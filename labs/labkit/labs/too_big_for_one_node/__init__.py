@@ -3,7 +3,7 @@
 from labkit.labs.lab import Goal, Lab
 
 LAB = Lab("2.7", "Too big for one node", claims=("T1", "T6"),
-          probes=("all_reduce",),
+          probes=("exchanges",),
           uses=("a second core",),
           goals=(("What one process holds", Goal(0.05, 0.10, 0.05, 0.10)),
                  ("What one process sends", Goal(0.02, 0.05, 0.02, 0.05))))

@@ -9,7 +9,7 @@ from labkit.labs.common import banded
 from labkit.labs.too_big_for_one_node.measuring import PAIR, Runs, most_processes
 from labkit.machine import Machine
 from labkit.predict import sharding
-from labkit.specs.sharding import DATA_PARALLEL, OFFLOADED, PIPELINE, WAYS, ZERO_2, ZERO_3, ShardedJob
+from labkit.specs.sharding import DATA_PARALLEL, KINDS, OFFLOADED, PIPELINE, WAYS, ZERO_2, ZERO_3, ShardedJob
 
 PROCESSES = (1, 2, 4, 8, 16, 32, 64)
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -48,8 +48,8 @@ def job(way: str, width: int, batch: int, activations: str, **_) -> ShardedJob:
 
 
 def sharded(machine: Machine) -> Sharded:
-    """Return the experiments; raises `ValueError` for a machine that lacks the probe `all_reduce`."""
-    calibration, runs = machine.calibration("all_reduce"), Runs()
+    """Return the experiments; raises `ValueError` for a machine that lacks the probe `exchanges`."""
+    calibration, runs = machine.calibration("exchanges"), Runs()
 
     def refused(**point) -> Unavailable | None:
         try:
@@ -76,10 +76,9 @@ def sharded(machine: Machine) -> Sharded:
         return Outcome(sum(parts.values()), "B", parts=parts)
 
     def exchange(way, width):
-        if reason := calibration.reason("sum"):
+        if reason := calibration.reason(KINDS[0]):
             return Unavailable(reason)
-        return banded(sharding.seconds(_pair(way, width), PAIR, calibration.curve("sum")),
-                      widening=calibration.widening)
+        return banded(sharding.seconds(_pair(way, width), PAIR, calibration.group()), widening=calibration.widening)
 
     def measure(part: str):
         def measured(**point):
@@ -139,7 +138,7 @@ def ways() -> list[Point]:
 
 def changes() -> list[Point]:
     """Return the points at which the lab changes one thing: the batch, what is kept, the model, the processes."""
-    return [dict(START, batch=16), dict(START, batch=16, activations=RECOMPUTE), dict(START, width=512),
+    return [dict(START, batch=8), dict(START, batch=8, activations=RECOMPUTE), dict(START, width=128),
             dict(START, processes=4)]
 
 

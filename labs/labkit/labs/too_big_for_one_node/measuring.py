@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 from labkit import effort
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.experiment import Outcome, Unavailable
-from labkit.labs.common import measured, nearest
+from labkit.labs.common import measured
 from labkit.labs.session import Session
+from labkit.measure.probes import exchanges as probe
 from labkit.predict.sharding import Exchange
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.specs.sharding import PIPELINE, ShardedJob
+from labkit.specs.sharding import PIPELINE, REDUCED, ShardedJob
 from labkit.timing.drift import timed
 
-PAIR = 2  # processes, between which all-reduces were calibrated
-_BLOCK = 4  # messages back to back, of which the fastest counts, as in the calibration
+PAIR = 2  # processes, between which exchanges were calibrated
 _BUDGET = 0.3  # seconds for the exchanges of a point, at usual effort
 
 
@@ -44,16 +44,18 @@ class Runs:
         return self._found[job, processes]
 
     def exchange(self, exchanges: Sequence[Exchange], calibration: Calibration) -> Outcome | Unavailable:
-        """Time the exchanges of a step back to back, between two processes, in turn with a calibrated all-reduce."""
+        """Time the exchanges of a step back to back, between two processes, in turn with the reference of the probe.
+
+        Before the first run: afterwards these processes give all memory back, and take it anew for every message.
+        """
         if not (there := room(PAIR)):
             return there
-        size, usual = nearest(calibration.curve("sum"), max(one.size for one in exchanges))
 
         def timed_by(pool: WorkerPool) -> Outcome:
-            return measured(*timed(
-                lambda: sum(one.times * min(pool.exchange(one.kind, int(one.size), _BLOCK)) for one in exchanges),
-                lambda: min(pool.all_reduce(int(size), _BLOCK)), usual,
-                effort.pick(quick=_BUDGET / 3, usual=_BUDGET, long=4 * _BUDGET)))
+            samples = [(one.times, probe.sampler(pool, one.kind, int(one.size))) for one in exchanges]
+            return measured(*timed(lambda: sum(times * sample() for times, sample in samples),
+                                   probe.sampler(pool, REDUCED, probe.REFERENCE), calibration.reference_seconds,
+                                   effort.pick(quick=_BUDGET / 3, usual=_BUDGET, long=4 * _BUDGET)))
 
         return self._with(PAIR, timed_by)
 
