@@ -62,11 +62,16 @@ class LiveTensors(TorchDispatchMode):
         result = function(*arguments, **(keywords or {}))
         for tensor in tree_leaves((arguments, keywords, result)):
             if isinstance(tensor, torch.Tensor):
-                storage = (tensor._local_tensor if isinstance(tensor, DTensor) else tensor).untyped_storage()
+                storage = local(tensor).untyped_storage()
                 self._storages[storage._cdata] = weakref.ref(storage)
         if self._begun and (held := self.now()) > self.peak:
             self.peak, self.resident = held, resident()
         return result
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """Return what this process holds of a tensor that several share."""
+    return tensor._local_tensor if isinstance(tensor, DTensor) else tensor
 
 
 def resident() -> int | None:

@@ -81,10 +81,10 @@ class Stage(nn.Module):
 
 def put_in_file(adam: torch.optim.Optimizer, path: Path) -> list[Tensor]:
     """Put Adam's moments into a file that is mapped as memory: the system may write their pages out at any time."""
-    moments = [(state, name) for state in adam.state.values() for name in ("exp_avg", "exp_avg_sq")]
-    local = [getattr(state[name], "_local_tensor", state[name]) for state, name in moments]
-    mapped = torch.from_file(str(path), shared=True, size=sum(moment.numel() for moment in local))
-    for moment, place in zip(local, mapped.split([moment.numel() for moment in local]), strict=True):
+    moments = [footprint.local(state[name]) for state in adam.state.values() for name in ("exp_avg", "exp_avg_sq")]
+    counts = [moment.numel() for moment in moments]
+    mapped = torch.from_file(str(path), shared=True, size=sum(counts))
+    for moment, place in zip(moments, mapped.split(counts), strict=True):
         moment.set_(place.view_as(moment).copy_(moment))
     return [mapped]
 

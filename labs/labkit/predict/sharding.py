@@ -55,25 +55,18 @@ class Exchange:
     size: float
     times: int = 1
 
-    def rounds(self, processes: int, direct: bool = False) -> int:
-        """Return in how many messages, one after the other, a process of a ring sends its part.
+    def sent(self, processes: int, direct: bool = False) -> float:
+        """Return the bytes that a process of a ring sends.
 
         Args:
             processes: how many.
             direct: whether a reduce-scatter stops when its sums are there. That of gloo goes on and hands all sums to
                 all, as an all-reduce does (PyTorch 2.13, seen at the sockets in Lab 2.7).
         """
-        once = processes - 1
+        if self.kind == SENT:
+            return self.times * self.size
         twice = self.kind == REDUCED or (self.kind == SCATTERED and not direct)
-        return 1 if self.kind == SENT else 2 * once if twice else once
-
-    def chunk(self, processes: int) -> float:
-        """Return the bytes of each of these messages."""
-        return self.size if self.kind == SENT else self.size / processes
-
-    def sent(self, processes: int, direct: bool = False) -> float:
-        """Return the bytes that a process sends."""
-        return self.times * self.rounds(processes, direct) * self.chunk(processes)
+        return self.times * (2 if twice else 1) * (processes - 1) / processes * self.size
 
 
 def memory(job: ShardedJob, processes: int) -> dict[str, float]:
@@ -100,9 +93,8 @@ def exchanges(job: ShardedJob, processes: int) -> list[Exchange]:
         return []
     block, rest, whole_model = _sizes(job)
     if job.way == PIPELINE:
-        middle = processes > 2  # a stage with two neighbours sends to both
-        count = MICRO_BATCHES * processes * (2 if middle else 1)
-        return [Exchange(SENT, _input(job) / MICRO_BATCHES, count)]
+        neighbours = min(processes - 1, 2)  # of the stage that has most
+        return [Exchange(SENT, _input(job) / MICRO_BATCHES, MICRO_BATCHES * processes * neighbours)]
     if job.way == DATA_PARALLEL:
         first = min(FIRST, whole_model)
         left, most = whole_model - first, max(BUCKET, block / 3)
@@ -114,7 +106,7 @@ def exchanges(job: ShardedJob, processes: int) -> list[Exchange]:
 
 
 def traffic(job: ShardedJob, processes: int, direct: bool = False) -> dict[str, float]:
-    """Return the bytes that a process sends in a step, by kind of message; `direct` as in `Exchange.rounds`."""
+    """Return the bytes that a process sends in a step, by kind of message; `direct` as in `Exchange.sent`."""
     sent: dict[str, float] = {}
     for one in exchanges(job, processes):
         sent[one.kind] = sent.get(one.kind, 0.0) + one.sent(processes, direct)
