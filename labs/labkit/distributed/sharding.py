@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 
@@ -35,6 +35,7 @@ from labkit.specs.sharding import (
     ShardedJob,
 )
 
+_returning = cache(footprint.return_at_once)
 _UNCOUNTED = 2  # steps before the one that is looked at: buckets and the optimiser's state are there afterwards
 
 
@@ -179,6 +180,7 @@ def exchange(kind: str, size: int, times: int, rank: int, processes: int) -> lis
         times: how often.
         rank, processes: who this is, of how many.
     """
+    _returning()  # as in `run`, whose memory would else be mixed with what messages have left
     part = torch.zeros(max(size // 4 // processes, 1))
     everything = torch.zeros(processes * len(part))
     message = torch.zeros(max(size // 4, 1)) if kind == SENT else part

@@ -44,10 +44,7 @@ class Runs:
         return self._found[job, processes]
 
     def exchange(self, exchanges: Sequence[Exchange], calibration: Calibration) -> Outcome | Unavailable:
-        """Time the exchanges of a step back to back, between two processes, in turn with the reference of the probe.
-
-        Before the first run: afterwards these processes give all memory back, and take it anew for every message.
-        """
+        """Time the exchanges of a step back to back, between two processes, in turn with the probe's reference."""
         if not (there := room(PAIR)):
             return there
 
