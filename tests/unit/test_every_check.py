@@ -34,7 +34,6 @@ from labkit.labs.throughput.experiments import Plan
 from labkit.labs.too_big_for_one_node import checks as too_big
 from labkit.labs.too_big_for_one_node import planner
 from labkit.labs.your_machine import checks as your_machine
-from labkit.predict.learning_curve import PowerLaw
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
 MIB = 2**20
@@ -80,7 +79,7 @@ ASKED = {
     "2.3 readers": (lambda a, m: feeding.readers_to_fill(a, 0.01, 12.5e6, 5e3), lambda m: 26, lambda m: 25),
     "2.3 shard": (lambda a, m: feeding.shard(a, 0.01, 12.5e6, 0.1), lambda m: 1.125e6, lambda m: 1.25e5),
     "2.5 half": (lambda a, m: clean.half(a, 0.25), lambda m: 16, lambda m: 4),
-    "2.5 floor": (lambda a, m: clean.with_floor(a, PowerLaw(500, 0.5, 5), 1e4, 7), lambda m: 6.25, lambda m: 2.04),
+    "2.5 floor": (lambda a, m: clean.with_floor(a, 10, 7, 0.5, 5), lambda m: 6.25, lambda m: 2.04),
     "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),
     "2.5 test": (lambda a, m: clean.test_floor(a, 5, 0.04), lambda m: 8.7, lambda m: 9),
     "2.5 unseen": (lambda a, m: clean.unseen(a), lambda m: "labels wrong at random", lambda m: "pictures sent twice"),
