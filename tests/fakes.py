@@ -17,6 +17,7 @@ from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
+from labkit.specs.sharding import KINDS as MESSAGES
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -89,6 +90,12 @@ def tour() -> dict[str, Calibration]:
         "all_reduce": calibration({"sum": link(2e-4, 1e9, sizes)}),
         "copies": calibration({}, missing=none),
     }
+
+
+def exchanges() -> Calibration:
+    """Return what `probes.exchanges` finds: a ring's two rounds for what is added up, and one for the rest."""
+    return calibration({kind: link(1e-4 * rounds, 2e9 / rounds, [4**k for k in range(6, 13)])
+                        for kind, rounds in zip(MESSAGES, (2, 1, 2, 1), strict=True)})
 
 
 def sessions() -> Calibration:
@@ -253,7 +260,7 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), "hearing": hearing(), **tour()}
+            "instances": instances(), "hearing": hearing(), "exchanges": exchanges(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 
