@@ -216,8 +216,8 @@ CLAIMS = (
             "{cite}`narayanan2020heterogeneity`.",
             f"Trained beside busy neighbours with the same seeds, the weights came out "
             f"{_of(SHARING_LAB, 'bits=equal')} (Lab 2.4).",
-            "With a core for everybody, a training beside neighbours that compute takes about as long as alone, and both "
-            f"get {_of(SHARING_LAB, 'pair=nearly twice')} of the work of one done (Lab 2.4).",
+            "With a core for everybody, a training beside neighbours that compute takes about as long as alone, and "
+            f"both get {_of(SHARING_LAB, 'pair=nearly twice')} of the work of one done (Lab 2.4).",
         ),
         machines="V100, P100 and K80 by the authors of Gavel; in the lab, the machine that built this book.",
         page=SHARING,
