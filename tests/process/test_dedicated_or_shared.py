@@ -28,6 +28,14 @@ from labkit.processes import HelperFailed
 one_core = pytest.mark.skipif(not noisy.processors(), reason="this system binds no process to a core")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_file():
+    """A file that is written at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(noisy, "FILE", 2**24)
+        yield
+
+
 @pytest.fixture(scope="module")
 def party():
     with Party() as started:
@@ -106,7 +114,8 @@ def test_a_neighbour_that_is_killed_in_the_middle_ends_the_measurement_in_words(
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals on Windows")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_neighbours_and_their_file_leave_with_a_lab_that_is_killed_or_stopped(how, tmp_path):
-    code = ("import psutil, time\nfrom labkit.measure.noisy_neighbour import *\nwith Party() as party:\n"
+    code = ("import psutil, time\nfrom labkit.measure import noisy_neighbour as noisy\n"
+            "from labkit.measure.noisy_neighbour import *\nnoisy.FILE = 2**22\nwith Party() as party:\n"
             "    orders = [Order(PROCESSOR), Order(MEMORY), Order(DISK)]\n"
             "    try: party.prepare(orders)\n    except Exception: orders = orders[:2]\n"
             "    party.tell(orders, 60)\n"

@@ -18,6 +18,7 @@ from labkit.inputs import above_zero, whole
 from labkit.processes import Helper, HelperFailed
 from labkit.stats import SURE, student
 
+FILE = 2**26  # bytes of the file that who works on the disk reads
 LIFETIME_S = 120  # seconds after which a neighbour of `busy` leaves by itself, whatever happens
 PROCESSOR, MEMORY, DISK, NETWORK = RESOURCES = ("the processor", "memory", "the disk", "the network")
 SMALL, LARGE, READING = TRAININGS = ("a small network", "a large network", "a small network that reads its input")
@@ -122,7 +123,7 @@ class Party:
         from labkit.measure.probes import storage
 
         if self._file is None:
-            self._file = str(self._stack.enter_context(storage.scratch()))
+            self._file = str(self._stack.enter_context(storage.scratch(size=FILE)))
         return self._file
 
 

@@ -63,14 +63,6 @@ def of(comparison: Comparison, half: str = "measured", **point) -> Outcome | Una
     return getattr(row, half) if row else Unavailable("This run did not come to that point.")
 
 
-def idle(machine: Machine) -> float | Unavailable:
-    """Return the share of its time in which the training that reads its input leaves its core idle, in %."""
-    calibration = machine.calibration("neighbours")
-    if reason := lab.lacking(calibration, lab.READING, lab.READING):
-        return Unavailable(reason)
-    return 100 * lab.load(calibration, lab.READING).parts[DISK]
-
-
 def learned(alone: Runs, beside: Runs, halved: Runs, hurried: Runs) -> TextTable:
     """Return what trainings came to by how they were run, with how far their weights lie from those alone."""
     rows = []
@@ -94,13 +86,6 @@ def distance(alone: Runs, runs: Runs) -> float | Unavailable:
 def spread(alone: Runs) -> float | Unavailable:
     """Return by how much of their length the weights of two seeds differ."""
     return moved(alone[:1], alone[1:2]) if alone else alone
-
-
-def lost(alone: Runs, runs: Runs) -> float | Unavailable:
-    """Return the percentage points of accuracy that trainings lost against those alone, in the mean of their seeds."""
-    if not (alone and runs):
-        return runs if alone else alone
-    return mean(run.accuracy for run in alone) - mean(run.accuracy for run in runs)
 
 
 def said(outcome: Outcome | Unavailable) -> str:
