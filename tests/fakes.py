@@ -13,11 +13,13 @@ from labkit.measure import noisy_neighbour as noisy
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes import generation as language_model
+from labkit.measure.probes import hearing as hearing_probe
 from labkit.measure.probes import instances as counting
 from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
+from labkit.specs.sharding import KINDS as MESSAGES
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -90,6 +92,12 @@ def tour() -> dict[str, Calibration]:
         "all_reduce": calibration({"sum": link(2e-4, 1e9, sizes)}),
         "copies": calibration({}, missing=none),
     }
+
+
+def exchanges() -> Calibration:
+    """Return what `probes.exchanges` finds: a ring's two rounds for what is added up, and one for the rest."""
+    return calibration({kind: link(1e-4 * rounds, 2e9 / rounds, [4**k for k in range(6, 13)])
+                        for kind, rounds in zip(MESSAGES, (2, 1, 2, 1), strict=True)})
 
 
 def sessions() -> Calibration:
@@ -215,6 +223,14 @@ def instances(missing: dict | None = None) -> Calibration:
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 
+def hearing() -> Calibration:
+    """Return what `probes.hearing` finds: half of a clip's time makes its picture, and caches lose many networks."""
+    network = [[clips, 2e-5 + clips * 1e-4] for clips in counting.PICTURES]
+    return calibration({(hearing_probe.NETWORK,): network,
+                        (BATCHES,): [[clips, seconds + clips * 1.2e-4] for clips, seconds in network],
+                        (OWN,): [[count, 2.4e-4 * (1 + min(count - 1, 16) / 32)] for count in counting.NETWORKS]})
+
+
 def weights(missing: dict | None = None) -> Calibration:
     """Return what `probes.weights` finds: memory that gives 10 GB/s, reading at 4 GB/s warm and 1 GB/s cold."""
     rates = {("fetch", "mapped, warm"): 2e10, ("fetch", "mapped, cold"): 8e8, ("fetch", "read, warm"): 4e9,
@@ -259,8 +275,14 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), "neighbours": neighbours(), **tour()}
+            "instances": instances(), "neighbours": neighbours(), "hearing": hearing(), "exchanges": exchanges(),
+            **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
+
+
+def with_offload() -> Machine:
+    """Return the machine with what the probe `offload` finds, too."""
+    return machine(calibrations={**machine().calibrations, "offload": offload()})
 
 
 def slower(times: float):

@@ -15,7 +15,7 @@ from statistics import mean, stdev
 from time import perf_counter
 
 from labkit.inputs import above_zero, whole
-from labkit.processes import Helper, HelperFailed
+from labkit.processes import ONE_THREAD, Helper, HelperFailed
 from labkit.stats import SURE, student
 
 FILE = 2**26  # bytes of the file that who works on the disk reads
@@ -27,8 +27,6 @@ SETTLE_S = 0.01  # seconds before and after each block in which everybody works 
 _AHEAD_S = 0.01  # from the order to the moment at which all begin
 _STARTING_S, _ANSWER_S = 60, 30  # for a process to get ready, and to answer after its work is over
 _MODULE = "labkit.measure.noisy_neighbour_process"
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Party:
             HelperFailed: one could not start, or not get ready.
             OSError: the file that they are to read cannot be written: no room, or no right.
         """
-        new = [self._stack.enter_context(Helper(_MODULE, environment=_ONE_THREAD))
+        new = [self._stack.enter_context(Helper(_MODULE, environment=ONE_THREAD))
                for _ in range(len(orders) - len(self._helpers))]
         for helper in new:
             helper.answer(_STARTING_S, new)
