@@ -29,7 +29,7 @@ from labkit.progress import report
 from labkit.specs.calibration import Calibration, now
 from labkit.timing.clock import Contention
 
-SECONDS = 22  # about how long it takes
+SECONDS = 50  # about how long it takes
 PAIRS = ((PROCESSOR, PROCESSOR), (PROCESSOR, MEMORY), (MEMORY, MEMORY), (DISK, DISK))
 TURNS = (SMALL, LARGE)
 KEYS = (*((what, work) for work in RESOURCES + TRAININGS for what in ("alone", "busy")),
@@ -105,7 +105,7 @@ def _words(trouble: Exception) -> str:
 
 
 def _rounds() -> int:
-    return effort.pick(quick=3, usual=10, long=24)
+    return effort.pick(quick=3, usual=8, long=24)
 
 
 def _seconds() -> float:
