@@ -176,7 +176,7 @@ CLAIMS = (
         supports=(
             "Networks learn errors that have a cause as well as they learn anything else {cite}`drory2018resistance`.",
             f"A schema stops whatever is malformed, repeated or leaked in Lab 2.5; with what it and a second opinion "
-            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=fewer')} points less often.",
+            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=some')} points less often.",
             "Repeated passages made language models recite them, and leaked into their tests "
             "{cite}`lee2022deduplicating`.",
             "Of 53 people who build such systems, 92 % had lived through failures that began in the data "
