@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+from labkit.distributed.sharded import WAYS
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
+from labkit.measure.probes import failures as surviving
 from labkit.measure.probes import generation as language_model
 from labkit.measure.probes import instances as counting
 from labkit.measure.probes.feeding import FORMS, READERS, STATES
@@ -239,12 +241,21 @@ def generation(slower: float = 1.0) -> Calibration:
     return calibration({key: [[work, slower * seconds] for work, seconds in curve] for key, curve in curves.items()})
 
 
+def failures() -> Calibration:
+    """Return the calibration as `probes.failures` finds it where a start takes seconds, and disks write 500 MB/s."""
+    once = {("starting", surviving.FIRST): 4.0, ("starting", surviving.AGAIN): 3.0, ("step",): 0.01}
+    slower = dict(zip(WAYS, (2.0, 1.0, 0.3), strict=True))
+    saving = {("saving", way): [[size, factor * (0.005 + size / 5e8)] for size in map(surviving.size, surviving.WIDTHS)]
+              for way, factor in slower.items()}
+    return calibration({**{key: [[1, seconds]] for key, seconds in once.items()}, **saving})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), **tour()}
+            "instances": instances(), "failures": failures(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 
