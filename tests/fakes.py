@@ -259,6 +259,11 @@ def machine(**changes) -> Machine:
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 
+def with_offload() -> Machine:
+    """Return the machine with what the probe `offload` finds, too."""
+    return machine(calibrations={**machine().calibrations, "offload": offload()})
+
+
 def slower(times: float):
     """Return a machine on which all takes some times as long."""
     here = machine(identity={"cores": 4})

@@ -32,6 +32,12 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
+def missing():
+    """What a test calls that lacks something: it is skipped, and in CI (`CI` is set) it fails."""
+    return _missing
+
+
+@pytest.fixture(scope="session")
 def browser():
     """A headless Chromium; without one the test is skipped, in CI (`CI` is set) it fails."""
     try:

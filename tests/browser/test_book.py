@@ -162,6 +162,33 @@ def test_page_is_readable(visit, name, mode, width):
     assert not grave, "\n".join(f"{rule}: {node['html'][:200]}\n{node['failureSummary']}" for rule, node in grave[:5])
 
 
+# A4 with the margins that browsers leave, at 96 pixels an inch.
+PAPER = {"width": 718, "height": 1000}
+
+
+@on_each(PAGES)
+def test_page_is_whole_on_paper(visit, name):
+    page = visit(name)
+    window = page.viewport_size
+    page.emulate_media(media="print")
+    page.set_viewport_size(PAPER)
+    cut = page.evaluate("""() => [...document.querySelectorAll("article :is(table, pre, img, svg, math)")]
+        .filter((e) => e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
+        .map((e) => e.outerHTML.slice(0, 120))""")
+    page.emulate_media(media="screen")
+    page.set_viewport_size(window)
+    assert cut == []
+
+
+@on_each(PAGES)
+def test_page_bears_text_of_twice_the_size(visit, name):
+    page = visit(name)
+    page.evaluate("document.documentElement.style.fontSize = '200%'")
+    width, cut = page.evaluate("document.documentElement.scrollWidth"), page.evaluate(CUT_OFF)
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    assert width <= 1280 and cut == []
+
+
 @on_each(PAGES)
 def test_pictures_say_what_they_show(visit, name):
     for picture in visit(name).locator("article img").all():

@@ -21,7 +21,7 @@ from labkit.widgets.quiz import Choice, Question, Quiz
 # A kernel's side for the browser: it keeps the state, and records what the widget sends.
 _LIVE = """<div id="here"></div><script type="application/json" id="state">%s</script>
 <script type="module">
-const { default: widget } = await import("../_static/labkit/%s.js");
+const { default: widget } = await import("../modules/%s.js");
 const state = JSON.parse(document.getElementById("state").textContent), listeners = {};
 window.sent = [];
 window.model = {
@@ -108,8 +108,7 @@ def test_numbers_read_the_same_in_python_and_javascript(page, site):
     values += [10.0**e for e in range(-15, 25)] + [2.0**e for e in range(-5, 70)]
     values += [float(f"{rng.uniform(-1, 1) * 10 ** rng.uniform(-12, 22):.4g}") for _ in range(1500)]
     values += [rng.randrange(1, 2000) / 2 ** rng.randrange(1, 8) for _ in range(500)]
-    shared = page.request.get(page.url.split("/pages/")[0] + "/_static/labkit/quiz.js").text()
-    module = shared.replace("export default { render };", "export { quantity };")
+    module = Quiz.module().replace("export default { render };", "export { quantity };")
     javascript = page.evaluate(
         """async ([source, values, units]) => {
             const { quantity } = await import(URL.createObjectURL(new Blob([source], { type: "text/javascript" })));

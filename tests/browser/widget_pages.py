@@ -11,10 +11,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from labkit.widgets.base import write_static
+from labkit.widgets.base import files, kinds, write_static
 
 _PAGE = """<!doctype html>
-<html lang="en" data-content_root="../">
+<html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Widgets</title>
 <link rel="icon" href="data:,">
 <style>
@@ -23,7 +23,9 @@ _PAGE = """<!doctype html>
   [data-theme=dark] { color-scheme: dark; }
   [data-theme=dark] body { background: #14181e; color: #ced6dd; }
   @media (prefers-color-scheme: dark) { body { background: #14181e; color: #ced6dd; } }
-</style></head>
+</style>
+%s
+</head>
 <body><main><h1>Widgets</h1>
 %s
 </main></body></html>"""
@@ -49,20 +51,34 @@ def in_the_book() -> Iterator[None]:
 
 @contextmanager
 def widget_pages() -> Iterator[Callable[[str, str], str]]:
-    """Serve a folder with the widgets' files; yields `add(name, body)`, which returns the new page's address."""
+    """Serve a folder with the widgets' files, as the book and as Jupyter load them.
+
+    Yields:
+        `add(name, body)`, which returns the new page's address.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_static(folder / "_static" / "labkit")
         (folder / "pages").mkdir()
+        (folder / "modules").mkdir()
+        for kind, widget in kinds().items():
+            (folder / "modules" / f"{kind}.js").write_text(widget.module(), "utf-8")
         with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
 
             def add(name: str, body: str) -> str:
-                (folder / "pages" / f"{name}.html").write_text(_PAGE % body, "utf-8")
+                (folder / "pages" / f"{name}.html").write_text(_PAGE % (_head(body), body), "utf-8")
                 return f"http://127.0.0.1:{server.server_port}/pages/{name}.html"
 
             yield add
             server.shutdown()
+
+
+def _head(body: str) -> str:
+    """Return the lines of a page's head that load what its widgets need, as the book's extension has Sphinx write."""
+    return "\n".join(
+        f'<link rel="stylesheet" href="../_static/labkit/{name}">' if name.endswith(".css")
+        else f'<script defer src="../_static/labkit/{name}"></script>' for name in files(body))
 
 
 def alive(page) -> None:

@@ -220,6 +220,15 @@ def test_kills_are_spread_over_the_training_and_hit_real_ranks():
     assert lab.kills(0, 160, 2) == []
 
 
+def test_the_numbers_of_the_verdict_on_t1_are_what_the_formula_says():
+    def worth(nodes: float) -> float:
+        between = predict.between(nodes, planner.LLAMA_NODE * planner.DAY)
+        return nodes * predict.effective(planner.LLAMA_SAVE, between, 600, predict.best(planner.LLAMA_SAVE, between))
+
+    assert worth(16_384) == pytest.approx(10_000, rel=0.01)
+    assert max(range(20_000, 60_000, 500), key=worth) == pytest.approx(37_000, abs=600)
+
+
 # What is said of the runs
 
 

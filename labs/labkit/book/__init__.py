@@ -2,7 +2,7 @@
 
 - A lab's page shows the run of it that is kept (`labkit.book.runs`); Sphinx itself runs the code of prose pages alone.
 - Kernels that the build starts draw their widgets for a page without a kernel.
-- The widgets' scripts are written once into the built book.
+- The widgets' scripts are written once into the built book, and each page loads those of its own widgets.
 - Formulas become MathML (`labkit.book.formulas`), and numbers keep their units (`labkit.book.spaces`).
 - The sidebar's folding arrows and the bibliography get the names and roles that a screen reader needs.
 - Only labs have buttons for Colab and Binder: neither can open a page of prose, even one that runs code.
@@ -26,6 +26,7 @@ from sphinx.util.docutils import SphinxDirective
 from labkit.book import formulas, lab_pages, runs, spaces, surprises
 from labkit.data import data_folder, package_folder
 from labkit.labs.lab import Lab, labs
+from labkit.widgets import base
 
 RUNS = "runs"  # the folder of the labs' runs, beside the built pages
 # In the metadata of a page: a digest of what was read in place of its source; whether it lists the surprises.
@@ -55,8 +56,8 @@ def pages_cache(base: Path) -> Path:
 
 
 def _on_config(app: Sphinx, config: Config) -> None:
-    base = Path(config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache")
-    config.nb_execution_cache_path = str(pages_cache(base))
+    folder = Path(config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache")
+    config.nb_execution_cache_path = str(pages_cache(folder))
 
 
 def _shown(app: Sphinx, lab: Lab) -> str:
@@ -97,6 +98,11 @@ def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: node
     if "body" in context:
         # docutils calls the bibliography a list, which axe refuses: its entries have a role of their own.
         context["body"] = context["body"].replace('<div role="list" class="citation-list">', "<div>")
+        for name in base.files(context["body"]):
+            if name.endswith(".css"):
+                app.add_css_file(f"labkit/{name}")
+            else:
+                app.add_js_file(f"labkit/{name}", loading_method="defer")
     if not page.startswith("labs/"):
         buttons = context.get("header_buttons", [])
         context["header_buttons"] = [button for button in buttons if button.get("label") != "launch-buttons"]
@@ -106,11 +112,9 @@ def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: node
         context["generate_toctree_html"] = lambda *a, **k: str(contents(*a, **k)).replace("<summary>", label)
 
 
-def _on_build_finished(app: Sphinx, exception: Exception | None) -> None:
-    if exception is None and app.builder.format == "html":
-        from labkit.widgets.base import write_static
-
-        write_static(Path(app.outdir) / "_static" / "labkit")
+def _on_builder(app: Sphinx) -> None:
+    if app.builder.format == "html":
+        base.write_static(Path(app.outdir) / "_static" / "labkit")  # before the pages, which carry its files' checksums
 
 
 def setup(app: Sphinx) -> dict:
@@ -126,6 +130,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-get-outdated", _on_outdated)
     app.connect("source-read", _on_source)
     app.connect("html-page-context", _on_page, priority=900)  # after the theme has added its functions
-    app.connect("build-finished", _on_build_finished)
+    app.connect("builder-inited", _on_builder)
     # With another labkit every page is read again.
     return {"env_version": source_digest(), "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
 """Serves the built book on this computer.
 
-A browser opens no modules from `file://`, so the widgets need a server, and it must say that a `.js` file is one.
+The built book also opens from a disk. Served, a page that waits for its lab sees when it has been written anew.
 """
 
 from __future__ import annotations

@@ -27,14 +27,14 @@ class Untranslatable(ValueError):
 
 
 @cache
-def module() -> str:
-    """Return an ES module that exports `formulas` and `conditions`: by name, a function of what it needs, in order."""
+def source() -> str:
+    """Return a script that declares `formulas` and `conditions`: by name, a function of what it needs, in order."""
     writer = _Writer()
     tables = []
     for kind, table in (("formulas", LINES), ("conditions", RULES)):
         names = {name: writer.function(each.formula) for name, each in table.items()}
         pairs = ", ".join(f"{name}: {function}" for name, function in names.items())
-        tables.append(f"export const {kind} = {{ {pairs} }};")
+        tables.append(f"const {kind} = {{ {pairs} }};")
     return "\n".join([*writer.written.values(), *tables]) + "\n"
 
 

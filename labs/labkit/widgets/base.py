@@ -1,10 +1,11 @@
 """What the widgets have in common: they live with a kernel and, in the published page, without one.
 
 With a kernel a `LabWidget` is an ordinary anywidget. While the book is built (`CLUSTER_TO_EDGE_BOOK` is set) it
-opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: its state,
-compressed, and three lines of script that fetch the shared module and render it into the page. Where scripts may not
-run, in a sandboxed frame or under a strict policy, a picture and words stay, and a line that says how to get the live
-page. Of a notebook with a kernel, what is exported or opened later holds the same picture and words.
+opens no connection to a front end, so that the notebook stores no widget state, and shows itself as HTML: a picture,
+words and its state, compressed. The page's head loads a script for each kind of widget on it, which renders them: plain
+scripts and no modules, because those also run from `file://`, in a sandboxed frame and under `script-src 'self'`. Where
+no script may run, the picture and the words stay, and a line that says how to get the live page. Of a notebook with a
+kernel, what is exported or opened later holds the same picture and words.
 """
 
 from __future__ import annotations
@@ -30,17 +31,11 @@ from traitlets import Bool, Unicode, default
 _HERE = Path(__file__).parent
 _numbers = itertools.count(1)
 
-# `data-content_root` is how Sphinx tells a page where the book's root is.
 _PAGE = """<div class="labkit-host" id="{id}" data-module="{module}">
 {fallback}
 <p class="labkit-still">This is a still: it comes alive where scripts may run.
 <a href="#{id}" target="_blank" rel="noopener">Open this page in a tab of its own</a>.</p>
 <script type="text/plain">{state}</script>
-<script type="module">
-const root = document.documentElement.dataset.content_root ?? "";
-const { mount } = await import(new URL(root + "_static/labkit/static.js", document.baseURI));
-mount(document.getElementById("{id}"));
-</script>
 </div>"""
 
 
@@ -62,7 +57,7 @@ def _no_front_end() -> Iterator[None]:
 class LabWidget(anywidget.AnyWidget):
     """A widget that needs no kernel once it is in the book.
 
-    A subclass names its ES module in `script` and keeps in synced traits all that the module needs.
+    A subclass names its JavaScript in `script`, which defines `render`, and keeps in synced traits all that it needs.
     """
 
     script: ClassVar[Path]
@@ -77,8 +72,18 @@ class LabWidget(anywidget.AnyWidget):
 
     @classmethod
     def module(cls) -> str:
-        """Return the source of the ES module that a browser loads."""
-        return (_HERE / "shared.js").read_text("utf-8") + cls.script.read_text("utf-8")
+        """Return the source of the ES module that Jupyter loads."""
+        return cls._source("export default { render };\n")
+
+    @classmethod
+    def plain_script(cls) -> str:
+        """Return the source of the script that a page without a kernel loads after static.js."""
+        return f'(() => {{\n{cls._source(f"""labkitMount("{cls.script.stem}", render);""")}\n}})();\n'
+
+    @classmethod
+    def _source(cls, last: str) -> str:
+        """Return JavaScript that defines `render` and ends with the line `last`, which uses it."""
+        return (_HERE / "shared.js").read_text("utf-8") + cls.script.read_text("utf-8") + last
 
     @default("live")
     def _default_live(self) -> bool:
@@ -147,21 +152,32 @@ def packed(state: dict) -> str:
     return base64.b64encode(zlib.compress(text.encode(), level=9)).decode()
 
 
-def write_static(folder: Path) -> None:
-    """Write what the widgets of a page without a kernel load: one module for each kind, and what they share.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
+def kinds() -> dict[str, type[LabWidget]]:
+    """Return every kind of widget by the name that its place in a page carries in `data-module`."""
     from labkit.widgets.explorer import Explorer
     from labkit.widgets.guess import Beside, Guess
     from labkit.widgets.planner import Planner
     from labkit.widgets.quiz import Quiz
     from labkit.widgets.table import Table
 
+    return {kind.script.stem: kind for kind in (Explorer, Guess, Beside, Planner, Quiz, Table)}
+
+
+def files(page: str) -> list[str]:
+    """Return the files of `write_static` that a page of HTML loads, in this order."""
+    used = [f"{name}.js" for name in kinds() if f'data-module="{name}"' in page]
+    return ["style.css", "static.js", *used] if used else []
+
+
+def write_static(folder: Path) -> None:
+    """Write what the widgets of a page without a kernel load: a style, a script for each kind, and what mounts them.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in (Explorer, Guess, Beside, Planner, Quiz, Table):
-        (folder / kind.script.name).write_text(kind.module(), "utf-8")
+    for name, kind in kinds().items():
+        (folder / f"{name}.js").write_text(kind.plain_script(), "utf-8")
     for name in ("static.js", "style.css"):
         (folder / name).write_bytes((_HERE / name).read_bytes())

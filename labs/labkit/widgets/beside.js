@@ -72,5 +72,3 @@ function render({ model, el }) {
     window.removeEventListener("storage", show);
   };
 }
-
-export default { render };

@@ -112,5 +112,3 @@ function render({ model, el }) {
     model.off("change:message", warn);
   };
 }
-
-export default { render };

@@ -73,5 +73,3 @@ function render({ model, el }) {
     ),
   );
 }
-
-export default { render };

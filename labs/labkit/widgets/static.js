@@ -1,4 +1,7 @@
-// Renders a widget into a page that has no kernel: a model that only remembers, in place of the one in Jupyter.
+// Renders widgets into a page that has no kernel: a model that only remembers, in place of the one in Jupyter.
+
+(() => {
+"use strict";
 
 class StaticModel {
   #state;
@@ -25,19 +28,6 @@ class StaticModel {
   send() {}
 }
 
-let style;
-
-function styled() {
-  style ??= new Promise((done) => {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = new URL("style.css", import.meta.url).href;
-    link.onload = link.onerror = done;
-    document.head.append(link);
-  });
-  return style;
-}
-
 // The state that labkit.widgets.base has packed into the page.
 function unpacked(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -45,17 +35,20 @@ function unpacked(text) {
 }
 
 // Replaces the picture or text inside `host` by the living widget; if that fails, they stay.
-export async function mount(host) {
-  const packed = host.querySelector('script[type="text/plain"]').textContent;
-  const loaded = [unpacked(packed), import(`./${host.dataset.module}.js`), styled()];
-  const [state, { default: widget }] = await Promise.all(loaded);
+async function mount(host, render) {
+  const state = await unpacked(host.querySelector('script[type="text/plain"]').textContent);
   const el = document.createElement("div");
   host.append(el);
   try {
-    await widget.render({ model: new StaticModel(state), el });
+    await render({ model: new StaticModel(state), el });
     host.replaceChildren(el);
   } catch (error) {
     el.remove();
     throw error;
   }
 }
+
+window.labkitMount = (kind, render) => {
+  for (const host of document.querySelectorAll(`.labkit-host[data-module="${kind}"]`)) mount(host, render);
+};
+})();

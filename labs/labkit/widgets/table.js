@@ -122,5 +122,3 @@ function render({ model, el }) {
   );
   report();
 }
-
-export default { render };

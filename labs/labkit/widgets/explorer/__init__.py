@@ -26,7 +26,7 @@ _REPORT_EVERY_S = 0.1
 
 
 def bundle(source: str) -> str:
-    """Return an ES module with the chart library inside it, from a source that uses it as `vegaEmbed`.
+    """Return JavaScript with the chart library inside it, from a source that uses it as `vegaEmbed`.
 
     vl-convert brings the library and the bundler. The result is kept in the cache folder where that can be written.
     """
@@ -99,9 +99,9 @@ class Explorer(LabWidget):
         self.on_msg(self._on_message)
 
     @classmethod
-    def module(cls) -> str:
-        """Return the source of the ES module, with the chart library inside it (900 kB)."""
-        return bundle(super().module())
+    def _source(cls, last: str) -> str:
+        """Return the JavaScript with the chart library inside it (900 kB)."""
+        return bundle(super()._source(last))
 
     @property
     def point(self) -> dict:

@@ -169,7 +169,8 @@ async function render({ model, el }) {
     if (width) spec.width = width;
     embedded?.finalize();
     embedded = undefined;
-    const plain = { actions: false, defaultStyle: false, renderer: "svg", tooltip: false };
+    // `ast`: expressions are interpreted, for pages whose policy forbids `eval`.
+    const plain = { actions: false, ast: true, defaultStyle: false, renderer: "svg", tooltip: false };
     const chart = await vegaEmbed(target, spec, plain);
     if (!drawing.contains(target)) return chart.finalize(); // another choice was made meanwhile
     embedded = chart;
@@ -366,5 +367,3 @@ async function render({ model, el }) {
     for (const [event, listener] of Object.entries(listeners)) model.off(event, listener);
   };
 }
-
-export default { render };

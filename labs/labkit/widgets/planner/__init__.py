@@ -44,11 +44,9 @@ class Planner(LabWidget):
         super().__init__(config={**configuration(), "start": start, "held": held})
 
     @classmethod
-    def module(cls) -> str:
-        """Return the source of the ES module: the formulas, what composes them, and the page."""
-        whole = super().module()
-        page = cls.script.read_text("utf-8")
-        return whole.removesuffix(page) + javascript.module() + (_HERE / "compose.js").read_text("utf-8") + page
+    def _source(cls, last: str) -> str:
+        """Return the JavaScript: the formulas, what composes them, and the page."""
+        return javascript.source() + (_HERE / "compose.js").read_text("utf-8") + super()._source(last)
 
     def text(self) -> str:
         """Return the plan that it starts with in a sentence."""

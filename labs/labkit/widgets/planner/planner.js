@@ -239,5 +239,3 @@ function render({ model, el }) {
   if (live || !fromLink()) load(inputs, title);
   started = true;
 }
-
-export default { render };
