@@ -27,12 +27,12 @@ from labkit.labs.latency import experiments as latencies
 from labkit.labs.memory_and_io import checks as memory_and_io
 from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
+from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.surviving_failures import checks as failures
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
 from labkit.labs.your_machine import checks as your_machine
-from labkit.predict.learning_curve import PowerLaw
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
 MIB = 2**20
@@ -78,7 +78,7 @@ ASKED = {
     "2.3 readers": (lambda a, m: feeding.readers_to_fill(a, 0.01, 12.5e6, 5e3), lambda m: 26, lambda m: 25),
     "2.3 shard": (lambda a, m: feeding.shard(a, 0.01, 12.5e6, 0.1), lambda m: 1.125e6, lambda m: 1.25e5),
     "2.5 half": (lambda a, m: clean.half(a, 0.25), lambda m: 16, lambda m: 4),
-    "2.5 floor": (lambda a, m: clean.with_floor(a, PowerLaw(500, 0.5, 5), 1e4, 7), lambda m: 6.25, lambda m: 2.04),
+    "2.5 floor": (lambda a, m: clean.with_floor(a, 10, 7, 0.5, 5), lambda m: 6.25, lambda m: 2.04),
     "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),
     "2.5 test": (lambda a, m: clean.test_floor(a, 5, 0.04), lambda m: 8.7, lambda m: 9),
     "2.5 unseen": (lambda a, m: clean.unseen(a), lambda m: "labels wrong at random", lambda m: "pictures sent twice"),
@@ -103,6 +103,9 @@ ASKED = {
     "2.6 lost": (lambda a, m: failures.lost_work(a, 10, 3), lambda m: 15, lambda m: 30),
     "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
     "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
+    "3.5 streams": (lambda a, m: one_clear_stream.streams(a, 0.25e-3, 0.04), lambda m: 160, lambda m: 161),
+    "3.5 cores": (lambda a, m: one_clear_stream.cores(a, 1000, 0.25e-3, 0.04), lambda m: 7, lambda m: 6),
+    "3.5 softer": (lambda a, m: one_clear_stream.softer(a, -6, 20), lambda m: 14, lambda m: 26),
     "4.1 file": (lambda a, m: small_machine.file_size(a, 4),
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),

@@ -108,6 +108,15 @@ def cost(trained: Trainings, kind: str, share: float = FIFTH) -> Outcome | Unava
                        zip(trained.dirty(kind, share / 100, SOILED), trained.errors(SOILED), strict=True)], "points")
 
 
+def cost_throughout(trained: Trainings, kind: str) -> Outcome | Unavailable:
+    """Return the same for one picture in five, of a network in which all layers learn."""
+    if (none := too_many(trained, SOILED)) is not None:
+        return none
+    return over_seeds([dirty - clean for dirty, clean in
+                       zip(*(trained.throughout(one, FIFTH / 100, SOILED) for one in (kind, None)), strict=True)],
+                      "points")
+
+
 def flattered(trained: Trainings) -> Outcome | Unavailable:
     """Return by how many points fewer answers are wrong on pictures of a test once one in five learned ones is such."""
     if (none := too_many(trained, SOILED)) is not None:
