@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from labkit.distributed.sharded import WAYS
+from labkit.distributed.saving import WAYS
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
@@ -19,6 +19,7 @@ from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
+from labkit.specs.sharding import KINDS as MESSAGES
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -91,6 +92,12 @@ def tour() -> dict[str, Calibration]:
         "all_reduce": calibration({"sum": link(2e-4, 1e9, sizes)}),
         "copies": calibration({}, missing=none),
     }
+
+
+def exchanges() -> Calibration:
+    """Return what `probes.exchanges` finds: a ring's two rounds for what is added up, and one for the rest."""
+    return calibration({kind: link(1e-4 * rounds, 2e9 / rounds, [4**k for k in range(6, 13)])
+                        for kind, rounds in zip(MESSAGES, (2, 1, 2, 1), strict=True)})
 
 
 def sessions() -> Calibration:
@@ -264,7 +271,7 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), "hearing": hearing(), "failures": failures(), **tour()}
+            "instances": instances(), "hearing": hearing(), "exchanges": exchanges(), "failures": failures(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 

@@ -14,7 +14,7 @@ import torch
 
 from labkit import cache
 from labkit import device as devices
-from labkit.distributed import sharded
+from labkit.distributed import saving
 from labkit.distributed.checkpoint import SPARE, Checkpoints
 from labkit.distributed.elastic import Kill, survive
 from labkit.distributed.job import Job
@@ -48,10 +48,10 @@ def workers():
 
 
 def test_saves_are_measured_in_every_way_and_the_steps_beside_them_too(workers):
-    for way in sharded.WAYS:
+    for way in saving.WAYS:
         assert workers.experiment.measure(way=way, width=384).value > 0
     found = workers.beside(256)
-    assert set(found) == set(sharded.WAYS) and all(one.written >= one.stall > 0 for one in found.values())
+    assert set(found) == set(saving.WAYS) and all(one.written >= one.stall > 0 for one in found.values())
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,7 @@ FIGURES = {
     "llm-serving": ["accelerators", "prompt_tokens", "answer_tokens", "requests", "tokens_per_s", "first_latency_s",
                     "each_latency_s"],
     "llm-memory": ["accelerators", "memory_bytes", "weights_bytes", "cache_bytes"],
+    "training-memory": ["accelerators", "tensor", "stages", "tokens", "held_bytes"],
     "scaling": ["accelerators", "each_tokens_per_s", "each_flop_per_s", "reached_percent"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)

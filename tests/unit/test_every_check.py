@@ -32,6 +32,8 @@ from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.surviving_failures import checks as failures
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
+from labkit.labs.too_big_for_one_node import checks as too_big
+from labkit.labs.too_big_for_one_node import planner
 from labkit.labs.your_machine import checks as your_machine
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
@@ -82,6 +84,8 @@ ASKED = {
     "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),
     "2.5 test": (lambda a, m: clean.test_floor(a, 5, 0.04), lambda m: 8.7, lambda m: 9),
     "2.5 unseen": (lambda a, m: clean.unseen(a), lambda m: "labels wrong at random", lambda m: "pictures sent twice"),
+    "2.7 fewest": (lambda a, m: too_big.fewest(a, 671e9, 18, 141e9), lambda m: 86, lambda m: 85),
+    "2.7 times the bytes": (lambda a, m: too_big.times_the_bytes(a, 3), lambda m: 2, lambda m: 1.5),
     "3.1 needed": (lambda a, m: latency.needed(a, 99.9), lambda m: 2_995, lambda m: 1_000),
     "3.1 fan-out": (lambda a, m: latency.fan_out(a, 100, 99), lambda m: 63.4, lambda m: 1),
     "3.1 long enough": (lambda a, m: latency.long_enough(a, latencies.time(m), 32, 99.9),
@@ -125,6 +129,7 @@ CHOSEN = {
     "1.2 busy batch": (lambda a, m: nodes.busy_batch(a, m, 1024), (0, *nodes.BATCHES)),
     "1.3 large batch": (lambda a, m: cats.large_enough_batch(a, m, 16), cats.BATCHES),
     "2.1 helpful batch": (lambda a, m: precision.helpful_batch(a, m, 16), (0, *precision.BATCHES)),
+    "2.7 fits": (lambda a, m: too_big.fits(a, model="Llama 70B", cut="8 by tensor"), planner.ACCELERATORS),
     "3.1 threads": (lambda a, m: latency.threads_pay(a, latencies.time(m)), (0, *latencies.WIDTHS)),
     "3.2 in time": (lambda a, m: throughput.in_time(a, Plan(m, "fp32", 64), 0.01), (0, *throughput.BATCHES)),
     "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),

@@ -15,7 +15,7 @@ from labkit.checks import NOT_ATTEMPTED
 from labkit.distributed import checkpoint, elastic
 from labkit.distributed.checkpoint import AnotherTraining, Checkpoints, NotSaved
 from labkit.distributed.elastic import Kill, Life, Survived
-from labkit.distributed.sharded import WAYS
+from labkit.distributed.saving import WAYS
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.surviving_failures import checks, figures, measuring, planner, tables
 from labkit.labs.surviving_failures import experiments as lab

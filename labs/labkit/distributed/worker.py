@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labkit import device as devices
-from labkit.distributed import sharded
+from labkit.distributed import saving
 from labkit.distributed.checkpoint import Keeper
 from labkit.distributed.comm_hook import DelayedAllReduce
 from labkit.distributed.job import Job
@@ -24,6 +24,7 @@ from labkit.distributed.rendezvous import Lost, out_of_reach, together
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
+from labkit.specs.sharding import ShardedJob
 
 _WARM = 3  # steps: DistributedDataParallel puts the gradients into their buckets in the second
 _KEPT = 4  # networks that stay ready for the next call
@@ -125,7 +126,7 @@ class Worker:
 
         Args:
             job: the network and the batch of this process.
-            way: of `labkit.distributed.sharded.WAYS`.
+            way: of `labkit.distributed.saving.WAYS`.
             folder: that no other save has used.
             count: steps.
             tell: is told the share that is done.
@@ -140,7 +141,7 @@ class Worker:
             self._side = self._side or group.new_group(backend="gloo")
             group.barrier()
             start = perf_counter()
-            saved = sharded.save(way, Path(folder), _bare(network), adam, self._side)
+            saved = saving.save(way, Path(folder), _bare(network), adam, self._side)
             stall = perf_counter() - start
             saved.add_done_callback(lambda _: taken.append(perf_counter() - start))
             steps = []
@@ -201,6 +202,21 @@ class Worker:
                 begin = perf_counter()
         return {"losses": [float(loss) for loss in losses], "accuracies": accuracies, "seconds": seconds,
                 "weights": digest(network)}
+
+    def sharded(self, job: ShardedJob, steps: int, tell: Callable[[float], None]) -> dict:
+        """Train one language model in one of the ways of `labkit.specs.sharding`; as `labkit.distributed.sharding.run`.
+        """
+        from labkit.distributed import sharding
+
+        with together(self._others):
+            return sharding.run(job, self.rank, self.processes, steps, tell)
+
+    def exchange(self, kind: str, size: int, times: int) -> list[float]:
+        """Send messages of one kind back to back; as `labkit.distributed.sharding.exchange`."""
+        from labkit.distributed import sharding
+
+        with together(self._others):
+            return sharding.exchange(kind, size, times, self.rank, self.processes)
 
     def gather(self, report: dict) -> list[dict]:
         """Return every rank's report, on every rank."""

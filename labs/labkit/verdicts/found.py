@@ -10,6 +10,7 @@ TERMS, TRAINING, INFERENCE, EDGE = ("book/1-terminology", "book/2-training", "bo
 CATS, BOTH = f"{TERMS}/index", f"{TERMS}/training-and-inference"
 NODES, PRECISION, DATA = f"{TRAINING}/nodes", f"{TRAINING}/precision", f"{TRAINING}/data"
 SHARING, FEEDING, SCALING = f"{TRAINING}/dedicated", f"{TRAINING}/feeding", f"{TRAINING}/scaling"
+PARALLEL = f"{TRAINING}/parallel"
 LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput", f"{INFERENCE}/instance"
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
 CLEAN_LAB = "labs/2-training/5-growing-clean-data"
@@ -111,6 +112,8 @@ CLAIMS = (
             "batch fixed {cite}`nvidia2025megatron`.",
             f"Llama 3.1 8B kept {_of(NODES, 'titan-kept')} from 8 GPUs to 128, with the batch growing "
             "{cite}`torchtitan2024performance`.",
+            f"A model that fits no accelerator needs many to be trained at all: the states of Llama 405B fill "
+            f"{_of(PARALLEL, 'states-405')} H100 (Lab 2.7).",
         ),
         opposes=(
             f"Data parallel from 8 to 256 H100, the Ultra-Scale Playbook kept {_of(NODES, 'ultra-kept')} "
@@ -175,7 +178,7 @@ CLAIMS = (
         supports=(
             "Networks learn errors that have a cause as well as they learn anything else {cite}`drory2018resistance`.",
             f"A schema stops whatever is malformed, repeated or leaked in Lab 2.5; with what it and a second opinion "
-            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=fewer')} points less often.",
+            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=some')} points less often.",
             "Repeated passages made language models recite them, and leaked into their tests "
             "{cite}`lee2022deduplicating`.",
             "Of 53 people who build such systems, 92 % had lived through failures that began in the data "
@@ -288,6 +291,8 @@ CLAIMS = (
         ),
         opposes=(
             "With the same network and as many passes, twice the data is twice the operations.",
+            "The memory that training keeps grows in proportion to the parameters and no faster: 16 to 18 bytes for "
+            "each (Lab 2.7).",
             "With the best network for the data it is less than four times, whether the data are billions of tokens "
             "or trillions {cite}`hoffmann2022training`.",
         ),

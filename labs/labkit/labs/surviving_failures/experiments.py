@@ -9,7 +9,7 @@ from functools import partial
 
 from labkit import effort
 from labkit.distributed.elastic import Kill
-from labkit.distributed.sharded import WAYS
+from labkit.distributed.saving import WAYS
 from labkit.experiment import Axis, Experiment, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.session import Session

@@ -15,7 +15,7 @@ from labkit.distributed import elastic
 from labkit.distributed.elastic import Kill, Survived
 from labkit.distributed.job import Job
 from labkit.distributed.pool import WorkerFailed, WorkerPool, worker_pool
-from labkit.distributed.sharded import WAYS
+from labkit.distributed.saving import WAYS
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted, measured
 from labkit.labs.session import Session

@@ -17,7 +17,7 @@ import torch
 
 from labkit import cache
 from labkit import device as devices
-from labkit.distributed import elastic, sharded
+from labkit.distributed import elastic, saving
 from labkit.distributed.job import Job
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.progress import report
@@ -27,7 +27,7 @@ from labkit.timing.drift import DriftCorrected, thinned
 SECONDS = 25  # about how long it takes
 FIRST, AGAIN = "first", "again"
 WIDTHS = (256, 512, 1024)  # of the networks that are saved
-KEYS = (("starting", FIRST), ("starting", AGAIN), ("step",), *(("saving", way) for way in sharded.WAYS))
+KEYS = (("starting", FIRST), ("starting", AGAIN), ("step",), *(("saving", way) for way in saving.WAYS))
 JOB = Job("cats", width=8, batch=32, pictures=512)  # what is trained, killed and trained again
 _SIDE = 384  # of the reference kernel's matrices
 _STEPS, _KILLED = 60, 30
@@ -103,7 +103,7 @@ def calibrate(device: torch.device) -> Calibration:
                 timed = DriftCorrected(reference, budget=_BUDGET, seconds=SECONDS / 2)
                 curves = {("saving", way): timed.curve(
                     [size(width) for width in thinned(WIDTHS)],
-                    lambda bytes_, way=way: saver(pool, way, _width(bytes_), place)) for way in sharded.WAYS}
+                    lambda bytes_, way=way: saver(pool, way, _width(bytes_), place)) for way in saving.WAYS}
     except OSError as trouble:
         return Calibration.unavailable(KEYS, f"Checkpoints cannot be written: {trouble.strerror or trouble}.")
     except (WorkerFailed, elastic.TrainingFailed) as trouble:
