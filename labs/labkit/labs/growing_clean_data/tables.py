@@ -35,12 +35,12 @@ def costs(trained: Trainings, comparison: Comparison, fitted: lab.Curves) -> Tex
     """Return what each kind costs if it is one picture in five, and as how many clean pictures the 2,000 count."""
     rows = []
     for kind in dirt.KINDS:
-        row, points = at(comparison, kind=kind, share=lab.FIFTH), lab.cost(trained, kind)
-        if row is None or not (row.measured and points):
+        row = at(comparison, kind=kind, share=lab.FIFTH)
+        if row is None or not row.measured:
             rows.append((kind, "", "", "not measured here", ""))
             continue
         like = fitted[WIDTH].curve.samples(row.measured.value)
-        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(points),
+        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(lab.cost(trained, kind)),
                      f"{float(f'{like:.2g}'):,.0f}"))
     return TextTable(("one picture in five", "predicted", "measured wrong", "cost in points",
                       "as good as so many clean"), rows)
@@ -155,11 +155,9 @@ def point_factors(trained: Trainings, fitted: lab.Curves) -> tuple[Outcome | Una
     return Outcome(first, "times"), Outcome(last, "times")
 
 
-def power(trained: Trainings) -> Outcome | Unavailable:
+def power(trained: Trainings) -> Outcome:
     """Return the power by which the seconds of a training grow with its pictures, the network the same."""
     few, many = trained.largest // 4, trained.largest
-    if few < 1:
-        return Unavailable("There are too few pictures.")
     return Outcome(math.log(trained.seconds(many) / trained.seconds(few)) / math.log(many / few), "")
 
 

@@ -100,7 +100,7 @@ def calibrate(device: torch.device) -> Calibration:
                                   kills=[elastic.Kill(_KILLED, 0)])
             report(0.6, "Calibrating: saves")
             with worker_pool(processes()) as pool:
-                timed = DriftCorrected(reference, budget=_BUDGET, seconds=SECONDS / 2)
+                timed = DriftCorrected(reference, budget=_BUDGET, seconds=3 * SECONDS)
                 curves = {("saving", way): timed.curve(
                     [size(width) for width in thinned(WIDTHS)],
                     lambda bytes_, way=way: saver(pool, way, _width(bytes_), place)) for way in saving.WAYS}
