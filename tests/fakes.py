@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
+from labkit.distributed.saving import WAYS
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
+from labkit.measure import noisy_neighbour as noisy
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
+from labkit.measure.probes import failures as surviving
 from labkit.measure.probes import generation as language_model
 from labkit.measure.probes import hearing as hearing_probe
 from labkit.measure.probes import instances as counting
@@ -238,6 +242,19 @@ def weights(missing: dict | None = None) -> Calibration:
     return calibration(curves, missing)
 
 
+def neighbours(missing: dict | None = None) -> Calibration:
+    """Return what `probes.neighbours` finds: two streams share memory's bandwidth, two readers the disk, turns cost."""
+    seconds = dict(zip(noisy.RESOURCES + noisy.TRAININGS, (3e-4, 1e-4, 1.25e-3, 4e-4, 5e-3, 1e-2, 1e-2), strict=True))
+    cores = {noisy.DISK: 0.1, noisy.NETWORK: 1.25, noisy.READING: 0.5}
+    curves = {("alone", work): [[1, one]] for work, one in seconds.items()}
+    curves |= {("busy", work): [[1, cores.get(work, 1.0) * one]] for work, one in seconds.items()}
+    times = {pair: 1.0 for pair in itertools.product((noisy.PROCESSOR, noisy.MEMORY), repeat=2)}
+    times |= {(noisy.MEMORY, noisy.MEMORY): 1.5, (noisy.DISK, noisy.DISK): 2.0}
+    curves |= {("beside", *pair): [[1, longer * seconds[pair[0]]]] for pair, longer in times.items()}
+    curves |= {("turns", job): [[1, longer * seconds[job]]] for job, longer in ((noisy.SMALL, 1.1), (noisy.LARGE, 1.2))}
+    return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
+
+
 def generation(slower: float = 1.0) -> Calibration:
     """Return what `probes.generation` finds: weights that come from memory, and attention that reads the cache."""
     curves = {}
@@ -255,12 +272,22 @@ def generation(slower: float = 1.0) -> Calibration:
     return calibration({key: [[work, slower * seconds] for work, seconds in curve] for key, curve in curves.items()})
 
 
+def failures() -> Calibration:
+    """Return the calibration as `probes.failures` finds it where a start takes seconds, and disks write 500 MB/s."""
+    once = {("starting", surviving.FIRST): 4.0, ("starting", surviving.AGAIN): 3.0, ("step",): 0.01}
+    slower = dict(zip(WAYS, (2.0, 1.0, 0.3), strict=True))
+    saving = {("saving", way): [[size, factor * (0.005 + size / 5e8)] for size in map(surviving.size, surviving.WIDTHS)]
+              for way, factor in slower.items()}
+    return calibration({**{key: [[1, seconds]] for key, seconds in once.items()}, **saving})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), "hearing": hearing(), "exchanges": exchanges(), **tour()}
+            "instances": instances(), "neighbours": neighbours(), "hearing": hearing(), "exchanges": exchanges(),
+            "failures": failures(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 

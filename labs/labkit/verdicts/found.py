@@ -13,6 +13,7 @@ SHARING, FEEDING, SCALING = f"{TRAINING}/dedicated", f"{TRAINING}/feeding", f"{T
 PARALLEL = f"{TRAINING}/parallel"
 LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput", f"{INFERENCE}/instance"
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
+SHARING_LAB = "labs/2-training/4-dedicated-or-shared"
 CLEAN_LAB = "labs/2-training/5-growing-clean-data"
 INSTANCES_LAB, FPGA_LAB = "labs/4-edge/2-hundreds-of-instances", "labs/4-edge/5-an-fpga-at-the-edge"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
@@ -101,9 +102,9 @@ CLAIMS = (
         narrowed="there were a number of nodes beyond which another one slows training down, or beyond which the same "
                  "money bought more elsewhere.",
         form=HOLDS_WHEN,
-        sentence="each node computes for long enough to hide what it exchanges, and the batch that this takes stays "
-                 "below the critical one.",
-        more="Beyond that point the money does more in faster links, or in nothing at all.",
+        sentence="each node computes for long enough to hide what it exchanges, the batch that this takes stays below "
+                 "the critical one, and a failure comes far less often than starting again takes.",
+        more="Beyond that point the money does more in faster links, in faster restarts, or in nothing at all.",
         number=f"With a fixed batch over 100 Gbit Ethernet, BERT is fastest on {_of(NODES, 'best-ethernet')} nodes, by "
                f"the course's model. One published training paid for 32 times the GPUs and became "
                f"{_of(NODES, 'ultra-gain')} times as fast.",
@@ -120,8 +121,11 @@ CLAIMS = (
             f"{{cite}}`tazi2025ultra`; its last doubling bought {_of(NODES, 'ultra-last')} times the speed.",
             "ResNet-50 on 527 times the GPUs was ready 90 times as soon {cite}`mlcommons2022training`: the larger "
             "batch needed 86 passes over the data instead of 35.",
+            "Failing as often as Llama 3's {cite}`grattafiori2024llama`, with ten minutes to start again, 16,384 nodes "
+            "would do the work of 10,000. Beyond 37,000, every further one would slow the training down (Lab 2.6).",
         ),
-        machines="Published trainings on 8 to 16,384 accelerators; two processes on the machine that built this page.",
+        machines="Published trainings on 8 to 16,384 accelerators; two processes on the machine that built this page, "
+                 "also killed and started again.",
         page=NODES,
     ),
     Claim(
@@ -216,14 +220,18 @@ CLAIMS = (
             f"Scattered over servers, a job on eight V100 kept {_of(SHARING, 'spread')} of its speed "
             "{cite}`narayanan2020heterogeneity`.",
             "With small jobs anywhere, a half-empty cluster of 100 nodes has less than one free node.",
+            "A training whose steps wait for the slowest node pays for every visited one: with one node in a hundred "
+            "visited at a time, a thousand nodes are nearly always as slow as that one (Lab 2.4).",
         ),
         opposes=(
             f"Both jobs of a pair together did {_of(SHARING, 'pair')} of what the V100 would have done for one "
             "{cite}`narayanan2020heterogeneity`.",
-            f"Trained beside busy neighbours, {_of(SHARING, 'same')} of {_of(SHARING, 'weights')} weights came out "
-            "equal to the last bit.",
+            f"Trained beside busy neighbours with the same seeds, the weights came out "
+            f"{_of(SHARING_LAB, 'bits=equal')} (Lab 2.4).",
+            "With a core for everybody, a training beside neighbours that compute takes about as long as alone, and "
+            f"both get {_of(SHARING_LAB, 'pair=nearly twice')} of the work of one done (Lab 2.4).",
         ),
-        machines="V100, P100 and K80 by the authors of Gavel; the machine that built this page for the equal bits.",
+        machines="V100, P100 and K80 by the authors of Gavel; in the lab, the machine that built this book.",
         page=SHARING,
     ),
     Claim(
@@ -284,6 +292,7 @@ CLAIMS = (
             "{cite}`kaplan2020scaling,hoffmann2022training`.",
             "Past the critical batch, more accelerators mostly buy examples that need not have been seen "
             "{cite}`mccandlish2018empirical`.",
+            "Twice the nodes fail twice as often: what failures cost grows with size as well (Lab 2.6).",
         ),
         opposes=(
             "With the same network and as many passes, twice the data is twice the operations.",

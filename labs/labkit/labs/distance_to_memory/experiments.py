@@ -96,8 +96,9 @@ class Seconds:
 
     def socket(self, size: float) -> float:
         """Fetching `size` bytes from another process's memory, through the loopback interface."""
-        reading = size / best_rate(self.weights.curve("answer", 1))
-        return self.request() + reading + links.seconds(self.loopback.curve("message"), size)
+        memory = best_rate(self.weights.curve("answer", 1))
+        reading = writing = size / memory
+        return self.request() + reading + links.seconds(self.loopback.curve("message"), size) + writing
 
     def link(self, spec: LinkSpec, size: int, asked: int = 0) -> float:
         """Sending `asked` bytes over a link and getting `size`."""
