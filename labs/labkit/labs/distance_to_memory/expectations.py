@@ -17,9 +17,9 @@ CACHE_IS_NEARER = Expectation(
 
 COLD_IS_COLD = Expectation(
     "cold-is-cold",
-    "A read after dropping takes {ratio:.1f} times as long as one out of the page cache, more than 1.3 times.",
+    "A read after dropping takes {ratio:.1f} times as long as one out of the page cache, more than twice.",
     "What lies below this system caches the file: a hypervisor's host, or the drive's controller.",
-    lambda ratio: ratio > 1.3)
+    lambda ratio: ratio > 2)
 
 WEIGHTS_FEEL_DISTANCE = Expectation(
     "weights-feel-distance",

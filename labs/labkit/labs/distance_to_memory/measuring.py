@@ -195,13 +195,22 @@ def _read(file: Path) -> torch.Tensor:
 
 
 def cold_and_warm(size: int) -> Reads | Unavailable:
-    """Read a model of `size` MiB out of the page cache and, in turn with that, after it was dropped from there."""
+    """Read a model of `size` MiB out of the page cache and, in turn with that, after it was dropped from there.
+
+    It is read into the same memory each time, so that nothing but the reading takes time.
+    """
     try:
         with probe.folder() as place, devices.threads(1):
             path = place / "model.safetensors"
             store.write(path, size)
             kept = probe.settle(place)
-            timings = clock.rounds({way: probe.fetching(path, way) for way in (probe.READ_WARM, probe.READ_COLD)},
+            buffer = bytearray(size * store.LAYER)
+
+            def read() -> None:
+                with path.open("rb", buffering=0) as file:
+                    file.readinto(buffer)
+
+            timings = clock.rounds({way: probe.sampler(path, way, read) for way in (probe.READ_WARM, probe.READ_COLD)},
                                    budget=2 * _BUDGET)
             return Reads(size, kept, *(measured(timing, 1.0) for timing in timings.values()))
     except OSError as trouble:
