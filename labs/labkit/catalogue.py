@@ -21,7 +21,7 @@ UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_b
          "_percent": "%", "operations_per_s": "/s", "samples_per_s": "/s", "tokens_per_s": "/s",
          "latency_s": "s", "_hz": "Hz"}
 _COUNTS = ("year", "nodes", "accelerators", "hosts", "parameters", "tokens", "accelerator_hours", "prompt_tokens",
-           "answer_tokens", "requests", "tensor", "stages")
+           "answer_tokens", "requests", "tensor", "stages", "pairs_failed")
 
 
 def unit(column: str) -> str | None:

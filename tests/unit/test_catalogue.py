@@ -32,7 +32,7 @@ FIGURES = {
     "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
     "two-clocks": ["samples_per_s"],
     "decoding": ["weights_bytes", "tokens_per_s"],
-    "sharing": ["job_percent", "worst_percent", "best_percent", "pair_percent", "accelerators"],
+    "sharing": ["job_percent", "worst_percent", "best_percent", "pair_percent", "pairs_failed", "accelerators"],
     "precision-accuracy": ["wide_percent", "narrow_percent"],
     "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
     "training-runs": ["parameters", "tokens", "accelerator_hours"],

@@ -17,6 +17,8 @@ from labkit.labs.an_fpga_at_the_edge import experiments as circuits
 from labkit.labs.cats import checks as cats
 from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
+from labkit.labs.dedicated_or_shared import checks as sharing
+from labkit.labs.dedicated_or_shared import experiments as share
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
 from labkit.labs.growing_clean_data import checks as clean
@@ -78,6 +80,12 @@ ASKED = {
     "2.3 bandwidth": (lambda a, m: feeding.bandwidth(a, 256, 1800, 1e5, 0.5), lambda m: 2.304e10, lambda m: 4.608e10),
     "2.3 readers": (lambda a, m: feeding.readers_to_fill(a, 0.01, 12.5e6, 5e3), lambda m: 26, lambda m: 25),
     "2.3 shard": (lambda a, m: feeding.shard(a, 0.01, 12.5e6, 0.1), lambda m: 1.125e6, lambda m: 1.25e5),
+    "2.4 fair": (lambda a, m: sharing.fair(a, 8, 12), lambda m: 1.5, lambda m: 12),
+    "2.4 memory": (lambda a, m: sharing.memory_slowdown(a, 0.4, 2.5), lambda m: 1.6, lambda m: 2.5),
+    "2.4 nodes": (lambda a, m: sharing.nodes_until(a, 1 / 500, 0.5), lambda m: 347, lambda m: 250),
+    "2.4 threads": (lambda a, m: sharing.most_threads(a, share.sharing(m).slowdown, 2.5, job="a small network",
+                                                      neighbour="the processor", place="one core"),
+                    lambda m: 2, lambda m: 3),
     "2.5 half": (lambda a, m: clean.half(a, 0.25), lambda m: 16, lambda m: 4),
     "2.5 floor": (lambda a, m: clean.with_floor(a, 10, 7, 0.5, 5), lambda m: 6.25, lambda m: 2.04),
     "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),

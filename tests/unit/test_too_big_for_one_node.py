@@ -163,6 +163,7 @@ def test_what_came_out_as_counted_is_shown_so(found):
     for shown in (tables.counted_twice(found), tables.on_the_wire(found), tables.steps(found), planner.states(),
                   planner.layouts(), tables.loss_table(tables.losses(found))):
         assert "MiB" in str(shown) or "GiB" in str(shown) or "ms" in str(shown) or "3.0" in str(shown)
+    assert set(sharding.PARTS) < set(figures.held(memory).axes[0].get_legend_handles_labels()[1])
     for drawn in (figures.held(memory), figures.sent(traffic), figures.published()):
         assert drawn.axes
     assert tables.told(memory, traffic, found)["shards-save"].endswith("times")

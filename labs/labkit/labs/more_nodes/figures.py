@@ -68,14 +68,14 @@ def bars(rows: Mapping[str, Row], label: str, scale: float) -> Figure:
     names = list(dict.fromkeys(name for each in parts for name in each))
     with drawing(figsize=(5, 0.45 * len(rows) + 1.3)) as (figure, axes):
         left = np.zeros(len(rows))
-        for name, colour in zip(names, COLOURS, strict=False):
+        for name, colour in zip(names, (*COLOURS, GREY), strict=False):
             lengths = [scale * each.get(name, 0.0) for each in parts]
             axes.barh(range(len(rows)), lengths, 0.6, left, color=colour, label=name)
             left += lengths
         there = [(scale * row.measured.value, place) for place, row in enumerate(rows.values()) if row.measured]
         if there:
             axes.plot(*zip(*there, strict=True), "D", color="white", markeredgecolor="black", zorder=3,
-                      label="measured")
+                      label="measured", clip_on=False)
         axes.set_yticks(range(len(rows)), list(rows))
         axes.invert_yaxis()
         axes.set_xlabel(label)
