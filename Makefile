@@ -10,7 +10,7 @@ OTTER := _build/otter/bin/otter
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse lint clean
+.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -28,7 +28,7 @@ unit: $(STAMP)
 process: $(STAMP)
 	$(BIN)/python -m pytest tests/process
 
-nightly: $(STAMP)
+nightly: html
 	$(BIN)/python -m pytest tests/nightly
 
 # One lab at a time, at quick effort: they measure. The book shows the runs that were tested.
@@ -62,6 +62,10 @@ handouts: $(STAMP)
 
 wheelhouse: $(STAMP)
 	$(BIN)/python -m pip wheel --quiet --wheel-dir wheelhouse -r requirements.txt
+
+# What a release carries: the site for a disk, the executed notebooks, an EPUB, a PDF and the wheel.
+release: html
+	$(BIN)/python tools/release.py _build/release
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
