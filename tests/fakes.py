@@ -11,6 +11,7 @@ from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes import generation as language_model
+from labkit.measure.probes import hearing as hearing_probe
 from labkit.measure.probes import instances as counting
 from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
@@ -213,6 +214,14 @@ def instances(missing: dict | None = None) -> Calibration:
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 
+def hearing() -> Calibration:
+    """Return what `probes.hearing` finds: half of a clip's time makes its picture, and caches lose many networks."""
+    network = [[clips, 2e-5 + clips * 1e-4] for clips in counting.PICTURES]
+    return calibration({(hearing_probe.NETWORK,): network,
+                        (BATCHES,): [[clips, seconds + clips * 1.2e-4] for clips, seconds in network],
+                        (OWN,): [[count, 2.4e-4 * (1 + min(count - 1, 16) / 32)] for count in counting.NETWORKS]})
+
+
 def weights(missing: dict | None = None) -> Calibration:
     """Return what `probes.weights` finds: memory that gives 10 GB/s, reading at 4 GB/s warm and 1 GB/s cold."""
     rates = {("fetch", "mapped, warm"): 2e10, ("fetch", "mapped, cold"): 8e8, ("fetch", "read, warm"): 4e9,
@@ -244,8 +253,13 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), **tour()}
+            "instances": instances(), "hearing": hearing(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
+
+
+def with_offload() -> Machine:
+    """Return the machine with what the probe `offload` finds, too."""
+    return machine(calibrations={**machine().calibrations, "offload": offload()})
 
 
 def slower(times: float):

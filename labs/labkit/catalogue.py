@@ -14,7 +14,7 @@ from labkit.data import data_folder, read_csv
 from labkit.machine import Machine
 
 TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage", "mlperf-inference", "mlperf-server",
-          "mlperf-tiny", "decoding", "precision-accuracy", "precision-speed", "training-runs", "sharing",
+          "mlperf-tiny", "two-clocks", "decoding", "precision-accuracy", "precision-speed", "training-runs", "sharing",
           "scaling", "stalls", "llm-serving", "llm-memory")
 FORMATS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_bytes": "B", "_w": "W", "_j": "J",

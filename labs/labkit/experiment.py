@@ -136,13 +136,13 @@ class Outcome:
     def at_speed(self, speed: float | Mapping[str, float] | None) -> Outcome:
         """Return this prediction carried to another speed of the machine than the calibrated one.
 
-        Times grow as a machine slows down; rates, and the sources that it serves, fall; other quantities do not depend
-        on it.
+        Times grow as a machine slows down; rates, and the sources or streams that it serves, fall; other quantities do
+        not depend on it.
 
         Args:
             speed: as in `Outcome`; parts that it does not name keep theirs.
         """
-        if speed is None or not (self.unit == "s" or self.unit.endswith(("/s", "sources"))):
+        if speed is None or not (self.unit == "s" or self.unit.endswith(("/s", "sources", "streams"))):
             return self
         if isinstance(speed, Mapping):
             parts = {name: part / speed.get(name, 1.0) for name, part in self.parts.items()}

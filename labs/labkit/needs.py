@@ -121,6 +121,24 @@ def _formats() -> str:
     return " ".join(filter(None, map(formats.missing, formats.FORMATS)))
 
 
+def _clean_data() -> str:
+    from labkit.loading import validation
+
+    return validation.missing()
+
+
+def _amaranth() -> str:
+    from labkit.fpga import toolchain
+
+    return toolchain.missing(("amaranth",))
+
+
+def _toolchain() -> str:
+    from labkit.fpga import toolchain
+
+    return toolchain.missing()
+
+
 def _reason(outcome) -> str:
     return "" if outcome else outcome.reason
 
@@ -137,4 +155,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "emulated hosts": _hosts,
     "cold reads": _cold_reads,
     "tar shards and Parquet": _formats,
+    "pandera and cleanlab": _clean_data,
+    "Amaranth": _amaranth,
+    "tools that place circuits": _toolchain,
 }

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+ONE_THREAD = dict.fromkeys(  # the environment in which NumPy's libraries start no further threads
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 PATIENCE = 30  # seconds that a helper may take for an answer
 _GLANCE = 0.2  # seconds after which one who waits looks whether the others are still there
 

@@ -312,6 +312,18 @@ def test_guess_is_kept(visit, name):
     assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
 
 
+def test_clips_of_sound_are_played_from_the_page_itself(visit):
+    page = visit("labs/3-inference/5-one-clear-stream")
+    lengths = page.evaluate("""() => Promise.all([...document.querySelectorAll("audio")].map((clip) => new Promise(
+        (done) => {
+            clip.onloadedmetadata = () => done(clip.duration);
+            clip.onerror = () => done(0);
+            clip.preload = "metadata";
+            clip.load();
+        })))""")
+    assert len(lengths) >= 4 and all(0.6 < length < 0.7 for length in lengths)
+
+
 @on_each(LABS)
 def test_lab_is_light(browser, book, name):
     """The bars of the course: 400 kB without the widgets' shared bundle and 750 kB with it, compressed."""

@@ -30,6 +30,7 @@ FIGURES = {
                       "tail_latency_s", "first_latency_s", "each_latency_s", "server_tokens_per_s",
                       "offline_tokens_per_s", "accelerators"],
     "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
+    "two-clocks": ["samples_per_s"],
     "decoding": ["weights_bytes", "tokens_per_s"],
     "sharing": ["job_percent", "worst_percent", "best_percent", "pair_percent", "accelerators"],
     "precision-accuracy": ["wide_percent", "narrow_percent"],

@@ -11,7 +11,8 @@ import pytest
 
 from labkit import catalogue
 from labkit.experiment import Unavailable
-from labkit.pages import camera_streams, memory_ladder
+from labkit.labs.distance_to_memory import at_scale
+from labkit.pages import camera_streams
 from labkit.predict import memory_ladder as ladder
 from labkit.predict import streams as predicted
 from labkit.widgets.explorer import Explorer
@@ -133,8 +134,8 @@ def test_a_place_that_cannot_be_is_refused(arguments):
 
 
 def test_every_rung_has_its_speed_from_the_catalogue():
-    for rung in memory_ladder.RUNGS:
-        bandwidth, latency = memory_ladder.speed(rung)
+    for rung in at_scale.RUNGS:
+        bandwidth, latency = at_scale.speed(rung)
         assert bandwidth > 1e8 and 0 <= latency < 0.01
 
 
@@ -142,10 +143,11 @@ def test_the_share_of_a_promise_that_is_reached_is_what_was_measured():
     links = {row["name"]: row["bytes_per_s"] for row in catalogue.table("links")}
     for measured, promised in (("PCIe 5 x16, host to GPU (H200)", "PCIe 5 x16"),
                                ("NVLink 4, one GPU to another (8 × H200)", "NVLink 4 (H100, H200)")):
-        assert links[measured] / links[promised] == pytest.approx(memory_ladder.REACHED, abs=0.005)
+        assert links[measured] / links[promised] == pytest.approx(at_scale.REACHED, abs=0.005)
 
 
-@pytest.mark.parametrize("experiment, x", [(camera_streams.count, "rate"), (memory_ladder.wait, "size")])
+@pytest.mark.parametrize("experiment, x", [(camera_streams.count, "rate"), (at_scale.wait, "size"),
+                                           (at_scale.worth, "rate")])
 def test_the_pages_explorers_stay_light(experiment, x):
     widget = Explorer(experiment(), x=x)
     assert sum(1 for _ in experiment().points()) < 3000

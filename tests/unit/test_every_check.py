@@ -12,11 +12,14 @@ import pytest
 from labkit.checks import NOT_ATTEMPTED, RIGHT, WRONG
 from labkit.labs.a_smaller_machine import checks as small_machine
 from labkit.labs.a_smaller_machine import experiments as small
+from labkit.labs.an_fpga_at_the_edge import checks as fpga
+from labkit.labs.an_fpga_at_the_edge import experiments as circuits
 from labkit.labs.cats import checks as cats
 from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
+from labkit.labs.growing_clean_data import checks as clean
 from labkit.labs.language_models import checks as llm
 from labkit.labs.language_models import experiments as language_models
 from labkit.labs.latency import checks as latency
@@ -24,10 +27,12 @@ from labkit.labs.latency import experiments as latencies
 from labkit.labs.memory_and_io import checks as memory_and_io
 from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
+from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
 from labkit.labs.your_machine import checks as your_machine
+from labkit.predict.learning_curve import PowerLaw
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
 MIB = 2**20
@@ -72,6 +77,11 @@ ASKED = {
     "2.3 bandwidth": (lambda a, m: feeding.bandwidth(a, 256, 1800, 1e5, 0.5), lambda m: 2.304e10, lambda m: 4.608e10),
     "2.3 readers": (lambda a, m: feeding.readers_to_fill(a, 0.01, 12.5e6, 5e3), lambda m: 26, lambda m: 25),
     "2.3 shard": (lambda a, m: feeding.shard(a, 0.01, 12.5e6, 0.1), lambda m: 1.125e6, lambda m: 1.25e5),
+    "2.5 half": (lambda a, m: clean.half(a, 0.25), lambda m: 16, lambda m: 4),
+    "2.5 floor": (lambda a, m: clean.with_floor(a, PowerLaw(500, 0.5, 5), 1e4, 7), lambda m: 6.25, lambda m: 2.04),
+    "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),
+    "2.5 test": (lambda a, m: clean.test_floor(a, 5, 0.04), lambda m: 8.7, lambda m: 9),
+    "2.5 unseen": (lambda a, m: clean.unseen(a), lambda m: "labels wrong at random", lambda m: "pictures sent twice"),
     "3.1 needed": (lambda a, m: latency.needed(a, 99.9), lambda m: 2_995, lambda m: 1_000),
     "3.1 fan-out": (lambda a, m: latency.fan_out(a, 100, 99), lambda m: 63.4, lambda m: 1),
     "3.1 long enough": (lambda a, m: latency.long_enough(a, latencies.time(m), 32, 99.9),
@@ -90,12 +100,18 @@ ASKED = {
     "3.6 no gain": (lambda a, m: llm.better(a), lambda m: [(8, 5)] * 4 + [(8, 9)] * 4, lambda m: [(8, 5), (8, 50)] * 4),
     "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
     "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
+    "3.5 streams": (lambda a, m: one_clear_stream.streams(a, 0.25e-3, 0.04), lambda m: 160, lambda m: 161),
+    "3.5 cores": (lambda a, m: one_clear_stream.cores(a, 1000, 0.25e-3, 0.04), lambda m: 7, lambda m: 6),
+    "3.5 softer": (lambda a, m: one_clear_stream.softer(a, -6, 20), lambda m: 14, lambda m: 26),
     "4.1 file": (lambda a, m: small_machine.file_size(a, 4),
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),
                   lambda m: small.largest(small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB), lambda m: 1),
     "4.4 payload": (lambda a, m: offload.payload(a, 16, 2), lambda m: 8_192, lambda m: 2_048),
     "4.4 widest": (lambda a, m: offload.widest(a), lambda m: 3, lambda m: 4),
+    "4.5 cycles": (lambda a, m: fpga.cycles(a, 256, 32, 8), lambda m: 1_028, lambda m: 8_192),
+    "4.5 pictures": (lambda a, m: fpga.pictures(a, 125e6, 1_042), lambda m: 119_962, lambda m: 1_042),
+    "4.5 neurons": (lambda a, m: fpga.most_neurons(a, 192, "ECP5-45"), lambda m: 1_088, lambda m: 64),
     "5.1 hours": (lambda a, m: cluster.hours(a), lambda m: 6 * 8.03e9 * 15e12 / (989e12 * 0.4) / 3600, lambda m: 1e5),
     "5.1 deadline": (lambda a, m: cluster.cheapest(a), lambda m: 100, lambda m: 10),
     "5.1 edge": (lambda a, m: cluster.edge(a), lambda m: "deadline_seconds", lambda m: "frame_bytes"),
@@ -111,6 +127,8 @@ CHOSEN = {
     "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),
                   (0, *language_models.USERS)),
     "4.1 faster": (lambda a, m: small_machine.faster_from(a, small.time(m)), (0, *small.WIDTHS)),
+    "4.5 lanes": (lambda a, m: fpga.fewest_lanes(a, circuits.answer(), 200e-6, side=16, hidden=64, part="ECP5-25"),
+                  (0, *circuits.LANES)),
 }
 machines = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
 

@@ -13,7 +13,8 @@ import pytest
 from labkit import catalogue
 from labkit.experiment import Unavailable
 from labkit.labs.feeding_the_cluster import planner as input_pipeline
-from labkit.pages import cluster_sharing, learning_curves
+from labkit.labs.growing_clean_data import planner as learning_curves
+from labkit.pages import cluster_sharing
 from labkit.predict import checkpoints, learning_curve
 from labkit.predict import cluster_sharing as shared
 from labkit.predict import input_pipeline as pipeline
@@ -55,6 +56,45 @@ def test_a_fit_finds_the_curve_that_made_the_points():
     assert (found.scale, found.exponent) == pytest.approx((2.0, 0.31))
 
 
+def test_a_fit_with_a_floor_finds_it_and_says_how_sure_it_is():
+    truth, counts, dice = PowerLaw(200, 0.5, 8), (125, 250, 500, 1000, 2000), random.Random(2)
+    errors = [[truth.error(n) * dice.gauss(1, 0.02) for _ in range(5)] for n in counts]
+    found = learning_curve.fit_with_floor(counts, errors)
+    value, low, high = found.error(8000, 5)
+    assert value == pytest.approx(truth.error(8000), rel=0.1) and low < truth.error(8000) < high
+    low, high = found.interval("floor")
+    assert low < 8 < high and low < found.curve.floor < high
+    noisy = learning_curve.fit_with_floor(counts, [[truth.error(n) * dice.gauss(1, 0.1) for _ in range(3)]
+                                                   for n in counts])
+    assert noisy.spread > 2 * found.spread
+
+
+def test_a_curve_without_a_floor_is_fitted_with_none():
+    truth, counts = PowerLaw(2, 0.3), (100, 300, 1000, 3000)
+    found = learning_curve.fit_with_floor(counts, [[truth.error(n)] * 2 for n in counts])
+    assert found.curve.floor == pytest.approx(0, abs=0.01) and found.curve.exponent == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("counts, errors", [
+    ((10, 20, 30), [[3, 3]] * 3), ((10, 20, 30, 40), [[4], [3], [2], [1]]),
+    ((1, 2, 3, 4), [[4, 4], [3, 3], [2, 2], [0, 1]]), ((1, 2, 3, 4), [[1, 1], [2, 2], [3, 3], [4, 4]])])
+def test_errors_that_carry_no_floor_are_refused(counts, errors):
+    with pytest.raises(ValueError, match=r"takes four|error of 0|do not fall"):
+        learning_curve.fit_with_floor(counts, errors)
+
+
+def test_scattered_wrong_labels_are_worth_what_angluin_and_laird_say():
+    assert learning_curve.worth(0.1, 2) == pytest.approx((1 - 0.2) ** 2)
+    assert learning_curve.worth(0, 3) == 1 and learning_curve.worth(2 / 3, 3) == pytest.approx(0)
+    assert learning_curve.worth(0.9, 3) == 0 and learning_curve.worth(0, 3, 0.9) == 1
+    assert learning_curve.worth(0.2, 3, 0.6) < learning_curve.worth(0.2, 3, 0.3) < learning_curve.worth(0.2, 3)
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        learning_curve.worth(0.2, 3, 1.0)
+    for wrong in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            learning_curve.worth(wrong, 3)
+
+
 @pytest.mark.parametrize("points", [((10, 10), (0.2, 0.1)), ((10, 20), (0.1, 0.2)), ((10, 20), (0.2, 0.0))], ids=repr)
 def test_points_without_a_curve_are_refused(points):
     with pytest.raises(ValueError, match=r"curve takes|do not fall"):
@@ -81,37 +121,18 @@ def test_the_published_laws_agree_where_there_are_few_tokens_and_part_later():
 
 
 def test_less_error_never_takes_less_data_and_what_is_impossible_has_a_reason():
-    experiment = learning_curves.more()
+    experiment = learning_curves.plan()
     for point in experiment.points():
         outcome = experiment.predict(**point)
         if outcome:
-            assert 1 < outcome.value <= learning_curves.MOST
+            assert 1 < outcome.value / point["have"] <= learning_curves.MOST
         else:
             assert isinstance(outcome, Unavailable) and outcome.reason
     start = experiment.start
-    values = [experiment.predict(**(start | {"less": less})).value for less in (0.2, 1, 2, 5)]
+    values = [experiment.predict(**(start | {"wanted": wanted})).value for wanted in (9.5, 9, 8, 5, 2)]
     assert values == sorted(values)
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return learning_curves.Pool.drawn(count=1000, tested=500)
-
-
-def test_more_pictures_leave_fewer_errors_and_the_curve_foretells_the_next_doubling(pool):
-    counts = (125, 250, 500, 1000)
-    errors = pool.errors(counts)
-    assert errors[-1] < 0.75 * errors[0]
-    curve = learning_curve.fit(counts[:3], errors[:3])
-    assert curve.error(1000) == pytest.approx(errors[3], rel=0.3)
-
-
-def test_wrong_labels_in_one_place_cost_more_than_as_many_scattered(pool):
-    (clean,) = pool.errors([1000])
-    assert pool.scattered(0) == pool.together(0) == clean
-    assert pool.together(0.2) - clean > 2 * max(pool.scattered(0.2) - clean, 0)
-    with pytest.raises(ValueError, match="are more than the"):
-        pool.together(0.9)
+    labels = [experiment.predict(**(start | {"wrong": wrong})).value for wrong in learning_curves.WRONG]
+    assert labels == sorted(labels) and labels[-1] > labels[0]
 
 
 # Sharing
@@ -296,7 +317,7 @@ def test_a_checkpoint_is_as_large_as_a_hand_counts():
         checkpoints.lost(1, math.nan)
 
 
-@pytest.mark.parametrize("experiment, x", [(learning_curves.more, "less"), (cluster_sharing.result, "load"),
+@pytest.mark.parametrize("experiment, x", [(learning_curves.plan, "wanted"), (cluster_sharing.result, "load"),
                                            (input_pipeline.rate, "accelerators")])
 def test_the_pages_explorers_stay_light_and_name_every_slider(experiment, x):
     built = experiment()

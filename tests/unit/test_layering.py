@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom
     {"plan"},
     {"device", "processes"},
     {"models"},
-    {"runtimes", "netem"},
+    {"runtimes", "netem", "fpga"},
     {"distributed", "serving", "offload", "loading"},
     {"measure"},
     {"machine"},

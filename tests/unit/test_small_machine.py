@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 import sys
 
 import fakes
@@ -17,6 +18,7 @@ from labkit.checks import NOT_HERE, SLACK
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.a_smaller_machine import checks as check
 from labkit.labs.a_smaller_machine import experiments as small
+from labkit.labs.a_smaller_machine import held_out
 from labkit.measure import limited_jobs, limits
 from labkit.measure.probes import sessions
 from labkit.models.datasets import cats
@@ -252,15 +254,39 @@ def test_boards_that_keep_the_rate_are_predicted_exactly_by_operations():
     for odd in steady:
         odd["keyword spotting"] *= 3  # the software is bad at it everywhere
     assert boards.by_operations(steady)["keyword spotting"] == pytest.approx([3, 3])
-    assert boards.by_board({"a": steady})["keyword spotting"] == pytest.approx([1, 1])
-    assert boards.by_board({"a": steady[:1], "b": steady[1:]})["keyword spotting"] == []
+
+
+def a_board(name="a", software="one", clock=100e6, core="M4", dtype="int8", rate=1e8, odd=1.0):
+    seconds = {task: (odd if task == "keyword spotting" else 1) * n / rate for task, n in boards.OPERATIONS.items()}
+    return boards.Board(name, core, software, dtype, clock, seconds)
+
+
+def test_a_board_is_predicted_from_others_and_never_from_itself():
+    asked, cousin = a_board(odd=3), a_board("b", clock=200e6, rate=2e8, odd=3)
+    strange, floats = a_board("c", software="two"), a_board("b", dtype="float")
+    known = [asked, cousin, strange, floats]
+    assert boards.others(asked, known) == [cousin, strange] and boards.others(asked, known, "software") == [cousin]
+    from_cousin = boards.from_closest(asked, [cousin])
+    assert from_cousin["keyword spotting"] == pytest.approx(asked.seconds["keyword spotting"])
+    assert boards.CLOSEST not in from_cousin and boards.from_closest(asked, []) == {}
+    assert boards.by_clock(asked, [cousin]) == pytest.approx(asked.seconds)
+    assert boards.by_clock(a_board(clock=None), [cousin]) == {} and boards.by_clock(asked, [a_board(clock=None)]) == {}
+    even = boards.same_layers(strange)
+    assert even == pytest.approx({task: strange.seconds[task] for task in boards.SEPARABLE})
 
 
 def test_the_published_boards_bear_out_what_the_lab_says():
-    far, near = small.by_operations(), small.by_software()
-    for task in far:
-        assert len(far[task]) >= 10 and len(near[task]) >= 10
-        assert boards.error(near[task]) < 0.15 < boards.error(far[task])
+    far = small.by_operations()
+    assert all(len(ratios) >= 10 and boards.error(ratios) > 0.3 for ratios in far.values())
+    missed = {way: statistics.median(held_out.errors(way, held_out.known())) for way in held_out.WAYS}
+    operations, layers, strange, software, core, cousin = missed.values()
+    assert max(software, cousin) < layers < 0.1 < core < 0.2 < 0.3 < operations and strange < 0.2
+    newer = {way: held_out.errors(way, held_out.newer()) for way in held_out.WAYS}
+    assert statistics.median(newer["its ResNet-8, and boards with the same software"]) < 0.1
+    unheard_of, _ = held_out.newer()
+    assert statistics.median(held_out.errors("its ResNet-8, and boards with other software", [unheard_of])) > 0.4
+    assert all(max(watts) < 1.15 * min(watts) for watts in held_out.powers().values())
+    assert "mW" in str(held_out.power_table()) and "%" in str(held_out.board_table())
     low, high = small.spread()
     convolutions = far["keyword spotting"] + far["visual wake words"]
     assert sum(low <= ratio <= high for ratio in convolutions) >= 0.9 * len(convolutions)

@@ -16,7 +16,7 @@ import numpy as np
 
 from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
-from labkit.processes import Helper, HelperFailed
+from labkit.processes import ONE_THREAD, Helper, HelperFailed
 
 BATCHES, SHARED, OWN, THREADS, PROCESSES = WAYS = (
     "one network, in batches", "one network, one by one", "a network each", "a thread each", "a process each")
@@ -87,7 +87,7 @@ class Device:
         self._helpers: list[Helper] = []
         try:
             for _ in range(processes):
-                self._helpers.append(Helper("labkit.measure.instances_process"))
+                self._helpers.append(Helper("labkit.measure.instances_process", environment=ONE_THREAD))
             for helper in self._helpers:
                 helper.answer(STARTING_S)
         except BaseException:
@@ -105,13 +105,13 @@ class Device:
         for helper in self._helpers:
             helper.end()
 
-    def open(self, path: str | Path, networks: int = 1, threads: int = 0) -> tuple[int, int]:
-        """Let each process hold so many networks from a file, other than before.
+    def open(self, path: str | Path, networks: int = 1, threads: int = 0, *, hears: bool = False) -> tuple[int, int]:
+        """Let each process hold so many networks from a file, other than before; those that hear get clips of sound.
 
         Returns:
             The bytes of memory that the processes have for themselves, and that so many idle threads in each add.
         """
-        order = {"do": "open", "path": str(path), "count": networks, "threads": threads}
+        order = {"do": "open", "path": str(path), "count": networks, "threads": threads, "hears": hears}
         for helper in self._helpers:
             helper.tell(order)
         replies = [helper.answer(ANSWER_S + _OPENING_S * networks) for helper in self._helpers]

@@ -1,4 +1,4 @@
-"""The device of Lab 4.2: a process on one core that answers the pictures of many sources (`labkit.measure.instances`).
+"""The device of Labs 3.5 and 4.2: a process on one core that answers many sources (`labkit.measure.instances`).
 
 A picture counts from the moment at which it was due. What could not be in time any more is left out, as a camera's old
 picture is worth nothing once the next is there.
@@ -11,26 +11,30 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import perf_counter, process_time, sleep
 
 import numpy as np
 import psutil
 
 from labkit.measure.instances import BATCHES, SHARED, THREADS
+from labkit.models import sound
 from labkit.processes import end_with_parent, say, serve
 from labkit.runtimes.onnx_session import Network, as_input
 from labkit.specs.network import PICTURE
 
-_PICTURES = np.random.default_rng(0).integers(0, 256, (64, *PICTURE), np.uint8)  # what the sources see, in turn
+Answer = Callable[[np.ndarray], object]  # to what the sources of some numbers see or hear
+_MANY, _RANDOM = 64, np.random.default_rng(0)
+_PICTURES = _RANDOM.integers(0, 256, (_MANY, *PICTURE), np.uint8)  # what the sources see, in turn
+_CLIPS = _RANDOM.standard_normal((_MANY, sound.CLIP), np.float32)  # and what they hear
 _SAMPLE_S, _PICTURES_MOST = 5e-3, 10_000  # seconds of a sample when networks are timed, and the pictures in it
 
 
-def in_batches(network: Network, moments: np.ndarray, deadline: float, most: int, begin: float) -> np.ndarray:
+def in_batches(answer: Answer, moments: np.ndarray, deadline: float, most: int, begin: float) -> np.ndarray:
     """Answer all that wait, together, with one network.
 
     Args:
-        network: that all sources share.
+        answer: of the network that all sources share.
         moments: at which a picture of some source is due, in seconds from `begin`, rising.
         deadline: seconds that an answer may take.
         most: pictures in a batch.
@@ -47,19 +51,19 @@ def in_batches(network: Network, moments: np.ndarray, deadline: float, most: int
         taken = max(taken, np.searchsorted(moments, now + min(last, deadline / 2) - deadline))  # others would be late
         batch = slice(taken, min(np.searchsorted(moments, now, "right"), taken + most))
         if batch.start < batch.stop:
-            network(as_input(_PICTURES[np.arange(batch.start, batch.stop) % len(_PICTURES)]))
+            answer(np.arange(batch.start, batch.stop))
             last = perf_counter() - begin - now
             answers[batch] = now + last - moments[batch]
             taken = batch.stop
     return answers
 
 
-def one_by_one(networks: Sequence[Network], sources: Sequence[int], moments: np.ndarray, deadline: float,
+def one_by_one(networks: Sequence[Answer], sources: Sequence[int], moments: np.ndarray, deadline: float,
                begin: float) -> np.ndarray:
     """Answer one picture after the other, each with the network of its source.
 
     Args:
-        networks: one for each source, or one for all.
+        networks: their answers: of one for each source, or of one for all.
         sources: whose picture is due at each of the moments.
         moments, deadline, begin: as in `in_batches`, and so is what is returned.
     """
@@ -69,14 +73,13 @@ def one_by_one(networks: Sequence[Network], sources: Sequence[int], moments: np.
             sleep(early)
         now = perf_counter() - begin
         if now + min(last, deadline / 2) <= moment + deadline:
-            picture = source % len(_PICTURES)
-            networks[source % len(networks)](as_input(_PICTURES[picture:picture + 1]))
+            networks[source % len(networks)](np.array([source]))
             last = perf_counter() - begin - now
             answers[place] = now + last - moment
     return answers
 
 
-def in_threads(networks: Sequence[Network], sources: np.ndarray, moments: np.ndarray, deadline: float,
+def in_threads(networks: Sequence[Answer], sources: np.ndarray, moments: np.ndarray, deadline: float,
                begin: float) -> np.ndarray:
     """Answer each source in a thread of its own, with a network of its own; the arguments are those of `one_by_one`."""
     answers = np.full(len(moments), math.inf)
@@ -93,18 +96,26 @@ def in_threads(networks: Sequence[Network], sources: np.ndarray, moments: np.nda
     return answers
 
 
+def _seeing(network: Network) -> Answer:
+    return lambda numbers: network(as_input(_PICTURES[numbers % _MANY]))
+
+
+def _hearing(network: Network) -> Answer:
+    return lambda numbers: network(as_input(sound.pictures(_CLIPS[numbers % _MANY])))
+
+
 class _Device:
     """Does what the parent orders, one order at a time."""
 
     def __init__(self):
-        self._networks: list[Network] = []
+        self._networks: list[Answer] = []
 
-    def open(self, path: str, count: int, threads: int) -> dict:
+    def open(self, path: str, count: int, threads: int, hears: bool) -> dict:
         """Hold so many networks from a file, other than before; return the bytes of memory that this process has.
 
-        And how many more it has with so many idle threads.
+        And how many more it has with so many idle threads. What the networks hear is sound, made a picture first.
         """
-        self._networks = [Network(path) for _ in range(count)]
+        self._networks = [(_hearing if hears else _seeing)(Network(path)) for _ in range(count)]
         memory, idle = _memory(), threading.Event()
         waiting = [threading.Thread(target=idle.wait) for _ in range(threads)]
         for thread in waiting:

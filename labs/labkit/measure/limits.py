@@ -28,7 +28,7 @@ from typing import ClassVar
 
 from labkit import control_groups
 from labkit.experiment import Unavailable
-from labkit.processes import Helper, HelperFailed, end_with_parent, say
+from labkit.processes import ONE_THREAD, Helper, HelperFailed, end_with_parent, say
 from labkit.units import quantity
 
 try:
@@ -43,8 +43,7 @@ _LEAST = 2**20  # bytes: below this a limit is a slip of the pen
 _number = count()
 
 # Freed memory goes back to the system at once, as a small device needs it, and no library keeps threads in reserve.
-ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-               "MKL_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {**ONE_THREAD, "MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
 
-from labkit.processes import Helper, end_with_parent, say
+from labkit.processes import ONE_THREAD, Helper, end_with_parent, say
 
 LIFETIME_S = 120  # seconds after which a neighbour leaves by itself, whatever happens
 _SIDE = 256  # of the matrices that it multiplies
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def busy(count: int) -> Iterator[None]:
     if not isinstance(count, int) or count < 1:
         raise ValueError(f"A whole number of neighbours from 1 up can be busy, not {count!r}.")
     with ExitStack() as stack:
-        neighbours = [stack.enter_context(Helper(__name__, environment=_ONE_THREAD)) for _ in range(count)]
+        neighbours = [stack.enter_context(Helper(__name__, environment=ONE_THREAD)) for _ in range(count)]
         for neighbour in neighbours:
             neighbour.answer()
         yield

@@ -1,4 +1,4 @@
-"""Random features with a ridge readout: a network of which only the last layer learns, in one solve, within a second.
+"""A network of which only the last layer learns, in one solve: hundreds of trainings within seconds.
 
 The first layer is a convolution with random weights, which stay as they are; what it finds is averaged over quarters
 of the picture. The readout is the ridge regression of the labels on these features. Such networks learn less from a
@@ -7,46 +7,81 @@ picture than trained ones, and in the same way: more from more, and what the lab
 
 from __future__ import annotations
 
-import numpy as np
+import torch
+from torch import Tensor, nn
 
+from labkit.inputs import whole
 from labkit.models.datasets.cats import CLASSES
+from labkit.models.networks.cats import as_input
+from labkit.specs.network import SIDE
 
-_SIDE, _STRIDE = 5, 3  # of the convolution, in pixels
+_KERNEL, _STRIDE = 5, 3  # of the convolution, in pixels
+_PLACES = (SIDE - _KERNEL) // _STRIDE + 1  # at which it looks, across and down
 _RIDGE = 100.0
+_AT_ONCE = 1000  # pictures
 
 
-def features(images: np.ndarray, width: int = 64, seed: int = 0) -> np.ndarray:
-    """Return what a random first layer finds in pictures.
+def weights(width: int) -> int:
+    """Return the weights that learn, for each class: one for each channel and quarter, and one for all pictures."""
+    return 4 * width + 1
+
+
+def operations(pictures: int, width: int) -> float:
+    """Return the operations of a training, two for each multiplication and addition: first layer, sums and solve."""
+    layer = 2 * 3 * _KERNEL**2 * _PLACES**2 * width * pictures
+    return layer + 2 * pictures * weights(width) ** 2 + 2 / 3 * weights(width) ** 3
+
+
+class FirstLayer:
+    """A random first layer.
 
     Args:
-        images: uint8 (n, 3, size, size).
-        width: channels of the layer.
+        width: channels.
         seed: of its weights.
-
-    Returns:
-        float32 (n, 4 × width + 1), of mean 0 and standard deviation 1 but for the last column of ones.
+        like: byte pictures (n, 3, size, size) to which its features are scaled: mean 0 and standard deviation 1.
     """
-    weights = np.random.default_rng(seed).normal(size=(3 * _SIDE**2, width)).astype(np.float32)
-    weights -= weights.mean(axis=0)  # a filter that sees edges and colours, and not how bright it is
-    windows = np.lib.stride_tricks.sliding_window_view(images, (_SIDE, _SIDE), axis=(2, 3))[:, :, ::_STRIDE, ::_STRIDE]
-    places = windows.shape[2] // 2 * 2
-    windows = windows[:, :, :places, :places].transpose(0, 2, 3, 1, 4, 5).reshape(len(images), places, places, -1)
-    found = np.abs(windows.astype(np.float32) @ weights)
-    quarters = found.reshape(len(images), 2, places // 2, 2, places // 2, width).mean(axis=(2, 4))
-    flat = quarters.reshape(len(images), -1)
-    flat = (flat - flat.mean(axis=0)) / flat.std(axis=0)
-    return np.concatenate([flat, np.ones((len(flat), 1), np.float32)], axis=1)
+
+    def __init__(self, width: int, seed: int, like: Tensor):
+        whole(width=width)
+        weights = torch.randn(width, 3, _KERNEL, _KERNEL, generator=torch.Generator().manual_seed(seed))
+        self._weights = weights - weights.mean(dim=(1, 2, 3), keepdim=True)  # sees edges and colours, not brightness
+        raw = self._raw(like)
+        self._mean, self._deviation = raw.mean(0), raw.std(0)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return features, float64 (n, `weights(width)`), the last of them ones, of byte pictures."""
+        scaled = (self._raw(images) - self._mean) / self._deviation
+        return torch.cat([scaled, scaled.new_ones(len(scaled), 1)], dim=1).double()
+
+    @torch.inference_mode()
+    def _raw(self, images: Tensor) -> Tensor:
+        found = [nn.functional.conv2d(as_input(some), self._weights, stride=_STRIDE).abs()
+                 for some in images.split(_AT_ONCE)]
+        return torch.cat([nn.functional.adaptive_avg_pool2d(some, 2).flatten(1) for some in found])
 
 
-def readout_error(seen: np.ndarray, labels: np.ndarray, shown: np.ndarray, truth: np.ndarray) -> float:
-    """Return the share of wrong answers on `shown` of a readout that was fitted to `seen`.
+class Readout:
+    """The last layer, fitted.
 
     Args:
-        seen, shown: features, (n, k) and (m, k).
-        labels: int (n,), what the network is told.
-        truth: int (m,), what the other pictures show.
+        seen: features of the pictures to learn from.
+        labels: int64 (n,), what they are said to show.
     """
-    seen = seen.astype(np.float64)
-    targets = np.eye(len(CLASSES))[labels] - 1 / len(CLASSES)
-    weights = np.linalg.solve(seen.T @ seen + _RIDGE * np.eye(seen.shape[1]), seen.T @ targets)
-    return float(((shown @ weights).argmax(axis=1) != truth).mean())
+
+    def __init__(self, seen: Tensor, labels: Tensor):
+        targets = nn.functional.one_hot(labels, len(CLASSES)).double() - 1 / len(CLASSES)
+        squares = seen.T @ seen + _RIDGE * torch.eye(seen.shape[1], dtype=torch.float64)
+        self._weights = torch.linalg.solve(squares, seen.T @ targets)
+
+    def scores(self, shown: Tensor) -> Tensor:
+        """Return a score for each picture and class: its share of the regression."""
+        return shown @ self._weights
+
+    def explained(self, shown: Tensor, truth: Tensor) -> float:
+        """Return the share of the labels' variance that the scores explain on pictures that show `truth`."""
+        targets = nn.functional.one_hot(truth, len(CLASSES)).double() - 1 / len(CLASSES)
+        return 1 - float(((self.scores(shown) - targets) ** 2).sum() / (targets**2).sum())
+
+    def error(self, shown: Tensor, truth: Tensor) -> float:
+        """Return the share of wrong answers in % on pictures that show `truth`."""
+        return 100 * float((self.scores(shown).argmax(1) != truth).double().mean())

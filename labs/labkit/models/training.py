@@ -79,7 +79,7 @@ def train(network: nn.Module, images: Tensor, labels: Tensor, *, epochs: int = 4
     Args:
         network: maps float pictures to scores.
         images: byte pictures (n, 3, size, size).
-        labels: int64 (n,).
+        labels: int64 (n,), or what the network should think likely, float (n, classes).
         epochs: times that every picture is seen.
         batch: pictures in a step; the last step of an epoch takes what is left.
         lr: the learning rate at the start.

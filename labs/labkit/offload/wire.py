@@ -51,14 +51,20 @@ def read_head(line: socket.socket, until: float) -> tuple[int, int, int, int]:
 
 def read(line: socket.socket, size: int, until: float) -> bytes:
     """Return exactly `size` bytes that arrive before `until` on the clock of `perf_counter`; raises as `read_head`."""
-    buffer, got = bytearray(size), 0
-    while got < size:
+    buffer = bytearray(size)
+    read_into(line, memoryview(buffer), until)
+    return bytes(buffer)
+
+
+def read_into(line: socket.socket, buffer: memoryview, until: float) -> None:
+    """Fill a buffer with what arrives, as `read` does."""
+    got = 0
+    while got < len(buffer):
         line.settimeout(_left(until))
-        count = line.recv_into(memoryview(buffer)[got:])
+        count = line.recv_into(buffer[got:])
         if not count:
             raise ConnectionError("the other side closed the connection")
         got += count
-    return bytes(buffer)
 
 
 def send(line: socket.socket, message: bytes, until: float) -> None:

@@ -7,10 +7,12 @@ networks of MLPerf Tiny let this be tried: all four were run on most boards (Ban
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from statistics import median
 
 from labkit.specs import network
 
+SEPARABLE = ("keyword spotting", "visual wake words")  # convolutions in each channel alone, and across them
 CLOSEST = "image classification"  # the network most like the course's: 3 × 3 convolutions of pictures of 32 × 32
 
 
@@ -44,6 +46,9 @@ OPERATIONS = {
         for inputs, neurons in ((640, 128), *[(128, 128)] * 3, (128, 8), (8, 128), *[(128, 128)] * 3, (128, 640))),
 }
 
+# Weights of the same layers, each of which is one byte in int8; without biases.
+WEIGHTS = {CLOSEST: 77_360, "visual wake words": 208_112, "keyword spotting": 22_016, "anomaly detection": 264_192}
+
 
 def seconds(published: float, operations: float, of: float = OPERATIONS[CLOSEST]) -> float:
     """Return the seconds of `operations` on a board that takes `published` seconds for `of` operations.
@@ -70,27 +75,84 @@ def by_operations(times: Iterable[Mapping[str, float]]) -> dict[str, list[float]
     return {task: sorted(ratios) for task, ratios in found.items()}
 
 
-def by_board(times: Mapping[str, Iterable[Mapping[str, float]]]) -> dict[str, list[float]]:
-    """Return the published time over the one predicted from other boards with the same software, by network.
-
-    Each board's time for a network is its own time for the closest network, times the median factor between the two
-    that the other boards show. No operation is counted.
+@dataclass(frozen=True)
+class Board:
+    """What one submitter published of a board, in one number format.
 
     Args:
-        times: for each software, the boards' seconds by network.
+        name: of the board; boards of one name hold the same chip.
+        core: the processor.
+        software: whose runtime it is.
+        dtype: the number format.
+        clock: in Hz, None where it is not published.
+        seconds: of one answer, by network.
     """
-    found = {task: [] for task in OPERATIONS if task != CLOSEST}
-    for boards in times.values():
-        boards = [board for board in boards if CLOSEST in board]
-        for place, board in enumerate(boards):
-            for task, actual in board.items():
-                factors = sorted(other[task] / other[CLOSEST] for at, other in enumerate(boards)
-                                 if at != place and task in other)
-                if task != CLOSEST and factors:
-                    found[task].append(actual / (board[CLOSEST] * factors[len(factors) // 2]))
-    return {task: sorted(ratios) for task, ratios in found.items()}
+
+    name: str
+    core: str
+    software: str
+    dtype: str
+    clock: float | None
+    seconds: Mapping[str, float]
+
+
+def others(board: Board, known: Iterable[Board], *fields: str) -> list[Board]:
+    """Return the boards of another name in the same number format that share some further fields with a board."""
+    return [other for other in known if other.name != board.name
+            and all(getattr(other, field) == getattr(board, field) for field in ("dtype", *fields))]
+
+
+def same_layers(board: Board) -> dict[str, float]:
+    """Return the seconds of the two networks of separable convolutions, each by operations from the other."""
+    return {task: seconds(board.seconds[other], OPERATIONS[task], OPERATIONS[other])
+            for task, other in (SEPARABLE, SEPARABLE[::-1]) if {task, other} <= board.seconds.keys()}
+
+
+def from_closest(board: Board, peers: Iterable[Board]) -> dict[str, float]:
+    """Return the seconds of networks from the board's own for the closest one, and by how much they differ on others.
+
+    Args:
+        board: whose time for the closest network is known; no other is looked at.
+        peers: boards that it is not among.
+    """
+    factors = {}
+    for other in peers:
+        for task in OPERATIONS:
+            if task != CLOSEST and {task, CLOSEST} <= other.seconds.keys():
+                factors.setdefault(task, []).append(other.seconds[task] / other.seconds[CLOSEST])
+    return {task: board.seconds[CLOSEST] * median(found) for task, found in factors.items() if CLOSEST in board.seconds}
+
+
+def by_clock(board: Board, peers: Iterable[Board]) -> dict[str, float]:
+    """Return the seconds of networks from the cycles that they take on others; no time of the board is looked at."""
+    cycles = {}
+    for other in peers:
+        for task, taken in other.seconds.items():
+            if other.clock:
+                cycles.setdefault(task, []).append(taken * other.clock)
+    return {task: median(found) / board.clock for task, found in cycles.items() if board.clock}
 
 
 def error(ratios: Iterable[float]) -> float:
     """Return the median error of predictions, as a fraction of what was published, from published over predicted."""
     return median(abs(1 / ratio - 1) for ratio in ratios)
+
+
+def two_clocks(slow: tuple[float, float], fast: tuple[float, float]) -> tuple[float, float]:
+    """Return the cycles of an answer, and the seconds that no clock shortens, from its seconds at two clocks.
+
+    seconds = cycles / clock + rest. Two times give two numbers, so that nothing is left over by which to tell whether
+    the sum is right.
+
+    Args:
+        slow, fast: clock in Hz and seconds of an answer.
+
+    Raises:
+        ValueError: numbers that are not above 0, or a clock that is not faster.
+    """
+    (low, long), (high, short) = slow, fast
+    if not (0 < low < high and 0 < short <= long):
+        raise ValueError(f"Two clocks must be above 0 and differ, and the faster one may not take longer, not {slow} "
+                         f"and {fast}.")
+    cycles = (long - short) / (1 / low - 1 / high)
+    return cycles, long - cycles / low

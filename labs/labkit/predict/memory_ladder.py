@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from labkit.inputs import above_zero
+
 
 def waiting(size: float, bandwidth: float, latency: float, answers: int) -> dict[str, float]:
     """Return the parts of the least seconds for each answer that fetches its weights from a place.
@@ -29,3 +31,20 @@ def waiting(size: float, bandwidth: float, latency: float, answers: int) -> dict
 def most(limit: float, bandwidth: float, latency: float = 0.0) -> float:
     """Return the most bytes of weights that come within `limit` seconds; 0 where not even the first byte does."""
     return max(0.0, (limit - latency) * bandwidth)
+
+
+def worth(near: float, far: float, size: float, bandwidth: float) -> float:
+    """Return the longest round trip in seconds over which asking a far processor is as fast as answering here.
+
+    Below it the far one is faster; from 0 down, it is so over no link of this bandwidth.
+
+    Args:
+        near, far: seconds of an answer here, and there without the way.
+        size: bytes of the question and of the answer.
+        bandwidth: bytes/s of the link.
+
+    Raises:
+        ValueError: a number that is not above 0.
+    """
+    above_zero(near=near, far=far, size=size, bandwidth=bandwidth)
+    return near - far - size / bandwidth

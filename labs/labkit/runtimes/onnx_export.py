@@ -28,12 +28,13 @@ _CALIBRATION = 64  # pictures at a time
 _WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 
 
-def write(network: nn.Sequential, path: str | Path) -> Path:
+def write(network: nn.Sequential, path: str | Path, side: int = SIDE) -> Path:
     """Write a network in 32-bit floats.
 
     Args:
         network: convolutions, ReLUs, one flattening and dense layers, in a row.
         path: the file.
+        side: of the pictures that it reads.
 
     Raises:
         Unusable: a layer of another kind.
@@ -47,14 +48,14 @@ def write(network: nn.Sequential, path: str | Path) -> Path:
                     for label, value in zip(own, layer.parameters(), strict=True)]
         nodes.append(helper.make_node(operator, [read, *own], [name], f"layer{place}", **_settings(layer)))
     graph = helper.make_graph(
-        nodes, "course", [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        nodes, "course", [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, side, side])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None])], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
     try:
         onnx.checker.check_model(model)
         onnx.shape_inference.infer_shapes(model, strict_mode=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as trouble:
-        raise Unusable(f"This network does not read pictures of {SIDE} × {SIDE}, layer for layer.") from trouble
+        raise Unusable(f"This network does not read pictures of {side} × {side}, layer for layer.") from trouble
     write_atomically(path, model.SerializeToString())
     return Path(path)
 

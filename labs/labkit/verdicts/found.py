@@ -12,8 +12,10 @@ NODES, PRECISION, DATA = f"{TRAINING}/nodes", f"{TRAINING}/precision", f"{TRAINI
 SHARING, FEEDING, SCALING = f"{TRAINING}/dedicated", f"{TRAINING}/feeding", f"{TRAINING}/scaling"
 LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput", f"{INFERENCE}/instance"
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
-INSTANCES_LAB = "labs/4-edge/2-hundreds-of-instances"
+CLEAN_LAB = "labs/2-training/5-growing-clean-data"
+INSTANCES_LAB, FPGA_LAB = "labs/4-edge/2-hundreds-of-instances", "labs/4-edge/5-an-fpga-at-the-edge"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
+DISTANCE_LAB = "labs/4-edge/3-distance-to-memory"
 
 
 def _of(page: str, key: str) -> str:
@@ -165,10 +167,12 @@ CLAIMS = (
         sentence="*clean* means free of errors with a common cause.",
         more="Errors that are scattered at random can be bought back with more data; errors that all point the same "
              "way cannot. *Well structured* holds outright.",
-        number=f"One label in five wrong: scattered, that cost {_of(DATA, 'cost-random')} percentage points; all in "
-               f"one place, {_of(DATA, 'cost-place')}.",
+        number=f"One label in five wrong: scattered, that cost {_of(CLEAN_LAB, 'random=5')} percentage points; for one "
+               f"cause, {_of(CLEAN_LAB, 'cause=22')} (Lab 2.5).",
         supports=(
             "Networks learn errors that have a cause as well as they learn anything else {cite}`drory2018resistance`.",
+            f"A schema stops whatever is malformed, repeated or leaked in Lab 2.5; with what it and a second opinion "
+            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=fewer')} points less often.",
             "Repeated passages made language models recite them, and leaked into their tests "
             "{cite}`lee2022deduplicating`.",
             "Of 53 people who build such systems, 92 % had lived through failures that began in the data "
@@ -177,10 +181,12 @@ CLAIMS = (
         opposes=(
             "With a hundred randomly labelled pictures added for each right one, a network still read over nine "
             "digits in ten {cite}`rolnick2017deep`.",
+            "Some dirt costs next to nothing: pictures sent twice, or two colours exchanged in one of five (Lab 2.5).",
             "The test sets that the field is measured on have at least 3.3 % wrong labels on average "
             "{cite}`northcutt2021pervasive`.",
         ),
-        machines="2,000 drawn pictures on the machine that built this page; published studies of larger sets.",
+        machines="Small networks and drawn pictures on the machine that built this page; published studies of larger "
+                 "sets.",
         page=DATA,
     ),
     Claim(
@@ -262,11 +268,14 @@ CLAIMS = (
         narrowed="the growth were exponential in one quantity and a mere power of another.",
         form=HOLDS_WHEN,
         sentence="resources are counted against quality: every equal step of the loss multiplies them.",
-        more="Against the amount of data the need is a power. No number decides whether it is the *greatest* "
-             "challenge.",
+        more="Against the amount of *data* the need is a power: one with the same network, less than two with one that "
+             "grows along. Against *compute*, the error is a small power. No number decides whether it is the "
+             "*greatest* challenge.",
         number=f"Twice the data, with the model that suits it, takes {_of(SCALING, 'doubled')} times the operations, "
                f"each time. Equal steps of the loss take {_of(SCALING, 'step-0')} times as many at first, and "
-               f"{_of(SCALING, 'step-4')} times four steps later.",
+               f"{_of(SCALING, 'step-4')} times four steps later. In Lab 2.5, the first point of accuracy took "
+               f"{_of(CLEAN_LAB, 'first-point=few')} times the operations, and the last "
+               f"{_of(CLEAN_LAB, 'last-point=more')} times.",
         supports=(
             "Language models of every size follow such a law: the loss falls as a small power of the operations "
             "{cite}`kaplan2020scaling,hoffmann2022training`.",
@@ -278,7 +287,8 @@ CLAIMS = (
             "With the best network for the data it is less than four times, whether the data are billions of tokens "
             "or trillions {cite}`hoffmann2022training`.",
         ),
-        machines="Published laws and MLPerf's convergence tables; the critical batch in Lab 2.2.",
+        machines="Published laws and MLPerf's convergence tables; the critical batch in Lab 2.2, and the learning "
+                 "curves of Lab 2.5.",
         page=SCALING,
     ),
     Claim(
@@ -370,12 +380,15 @@ CLAIMS = (
                f"voices overlap for 40 % of the time; with one clear voice in each stream, one GPU follows "
                f"{_of(INSTANCE, 'riva-most')} streams.",
         supports=(
-            "A recogniser trained on single voices fails on two at once {cite}`chen2020continuous,espnet2020libricss`.",
+            "A recogniser trained on single voices fails on two at once {cite}`chen2020continuous,espnet2020libricss`. "
+            "In Lab 3.5 an equally loud voice costs more digits than noise as loud.",
             "ResNet-50 was trained on eight GPUs, and answers on a board of 25 W "
             "{cite}`mlcommons2022training,mlcommons2023inference`.",
         ),
         opposes=(
-            "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`.",
+            "Models that are trained on overlapping voices write down both {cite}`kanda2020serialized`. In Lab 3.5, "
+            "the same small network names both of two digits about twice as often after learning from two at once.",
+            "One core of the machine that built this page follows hundreds of clear streams (Lab 3.5).",
             "DeepSeek-V3 takes eight H200 to hold and serve; its makers ran it on 352 GPUs, later on 176, because "
             "larger is cheaper for each token {cite}`deepseek2024v3,deepseek2025inference,vllm2025recipe`.",
             "A language model serves a batch and not a stream: in Lab 3.6, a step for 16 users takes a few times as "
@@ -383,8 +396,8 @@ CLAIMS = (
             f"Fifty people who ask twice a minute keep one instance busy for {_of(INSTANCE, 'larger-busy')} of its "
             "time; one stream for each instance is the most expensive rule there is.",
         ),
-        machines="Published results on speech, MLPerf and DeepSeek's own; a server under load and a small language "
-                 "model on the machine that built this page.",
+        machines="Published results on speech, MLPerf and DeepSeek's own; a recogniser of digits, a server under load "
+                 "and a small language model on the machine that built this page.",
         page=INSTANCE,
     ),
     Claim(
@@ -468,24 +481,34 @@ CLAIMS = (
         narrowed="distance mattered only for what is fetched for every answer, or if there were a remedy besides the "
                  "two.",
         form=HOLDS_WHEN,
-        sentence="something has to be fetched for every answer.",
-        more="What fits the device is fetched once, and then distance matters only at the start. Making the network "
-             "fit is a third remedy, and usually the cheapest.",
-        number=f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
-               f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
+        sentence="something has to be fetched for every answer, and what is fetched are weights.",
+        more="What fits the device is fetched once, and inputs of some kilobytes feel nothing but the way to another "
+             "machine. *And/or* is *or*: with an accelerator and its weights near, no network is needed for the "
+             "answer; with a round trip shorter than the near answer, no accelerator. Making the network fit is a "
+             "third remedy, and usually the cheapest.",
+        number=f"Asking an L4 is worth it for a Raspberry Pi up to a round trip of {_of(MEMORY, 'pi-trip')}, and for "
+               f"an AGX Orin over no link below {_of(MEMORY, 'agx-rate')}. In the lab, weights from another machine "
+               f"made an answer take {_of(DISTANCE_LAB, 'far-times=many times')} as long as from memory.",
         supports=(
+            f"The weights of ResNet-50 come from an AGX Orin's own memory in {_of(MEMORY, 'orin-resnet')}, over "
+            f"1 Gbit Ethernet in {_of(MEMORY, 'gbe-resnet')}.",
             "Spread over four Edge TPUs so that each part fits its chip, networks ran up to 46 times as fast; four "
             "chips alone explain a factor of four {cite}`villarrubia2025improving`.",
             "Reading a word from memory beside the chip took 130 to 260 times the energy of reading it from a small "
             "memory on the chip {cite}`horowitz2014computing`.",
+            f"A circuit with all weights on its FPGA answers each picture in {_of(FPGA_LAB, 'circuit=the same time')}; "
+            f"of a CPU's answers, one in a thousand took {_of(FPGA_LAB, 'tail=many times')} the median (Lab 4.5).",
         ),
         opposes=(
             "Weights in 8-bit numbers, a network that was designed small, or layers that several networks share move "
             "the same bound without a new machine.",
+            f"With its inputs alone on a cold drive, an answer took {_of(DISTANCE_LAB, 'drive-inputs=little more')}, "
+            f"against {_of(DISTANCE_LAB, 'memory-inputs=an answer')} from memory (Lab 4.3).",
             f"A network fast enough to stand in for memory exists ({_of(MEMORY, 'hdr-speed')} for a port of HDR "
             "InfiniBand), but rarely at the edge.",
         ),
-        machines="Computed from published bandwidths; the Edge TPUs by their authors.",
+        machines="Computed from published bandwidths and times; the Edge TPUs by their authors; in the lab, the "
+                 "machine that built this book, with an emulated link.",
         page=MEMORY,
     ),
     Claim(

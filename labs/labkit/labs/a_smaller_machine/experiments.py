@@ -135,14 +135,6 @@ def by_operations() -> dict[str, list[float]]:
     return boards.by_operations(times().values())
 
 
-def by_software() -> dict[str, list[float]]:
-    """Return published over predicted times where the prediction comes from other boards with the same software."""
-    grouped = {}
-    for (_, submitter, dtype), board in times().items():
-        grouped.setdefault((submitter, dtype), []).append(board)
-    return boards.by_board(grouped)
-
-
 def published() -> list[tuple[str, float, float]]:
     """Return kind of device, operations of one answer, and published seconds, for boards and edge systems."""
     found = []
@@ -364,14 +356,6 @@ def device_points_apart(runs: Mapping[str, object], variants: Mapping[tuple[str,
     apart = [abs(share(ended.result["right"], ended.result["tested"]).value - variants[dtype, width].right.value)
              for dtype, ended in runs.items() if ended]
     return max(apart) if apart else Unavailable(words(next(iter(runs.values()))))
-
-
-def board_table() -> TextTable:
-    """Return how far published times are off when they are predicted by operations, and from other boards."""
-    far, near = by_operations(), by_software()
-    return TextTable(["network", "by operations", "results", "from boards with the same software", "results"], [
-        [task, f"{boards.error(far[task]):.0%}", str(len(far[task])), f"{boards.error(near[task]):.0%}",
-         str(len(near[task]))] for task in far])
 
 
 def fleet_table(full: Variant, small: Variant, devices: int = 1_000) -> TextTable:

@@ -135,7 +135,7 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             return expected
         if reason := refusal(foot, way, width, count := int(expected.value)):
             return Unavailable(reason)
-        return measuring.in_time(session, way, width, 1 / rate, deadline, arrivals == TOGETHER, count,
+        return measuring.in_time(session, way, measuring.cats(width), 1 / rate, deadline, arrivals == TOGETHER, count,
                                  calibration.reference_seconds)
 
     return Experiment(
@@ -177,7 +177,7 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             return expected
         if reason := refusal(foot, way, width, sources):
             return Unavailable(reason)
-        return measuring.late(session, way, width, sources, active / 100, 1 / RATE, DEADLINE)
+        return measuring.late(session, way, measuring.cats(width), sources, active / 100, 1 / RATE, DEADLINE)
 
     return Experiment(
         title="Late answers of many sources",

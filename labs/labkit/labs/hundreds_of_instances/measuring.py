@@ -27,6 +27,12 @@ _MORE = 1.25  # times as many sources as are predicted: enough for some to be la
 _LATE = (0.03, 0.4)  # shares between which a core has too much, and not far too much
 _TRIES, _KERNELS = 4, 5  # runs until a core has a little too much, and looks at its speed between runs
 _SPARE = 0.5  # of the free memory, which stays free
+Open = Callable[[Device, str, int], object]  # lets a device hold so many networks, whose file lies in a folder
+
+
+def cats(width: int) -> Open:
+    """Return what opens cat networks of a width."""
+    return lambda device, folder, count: device.open(sessions.file("fp32", width, folder), count)
 
 
 def seconds_a_run() -> float:
@@ -34,13 +40,14 @@ def seconds_a_run() -> float:
     return effort.pick(quick=0.5, usual=1.0, long=2.0)
 
 
-def in_time(session: Session, way: str, width: int, period: float, deadline: float, together: bool,
+def in_time(session: Session, way: str, networks: Open, period: float, deadline: float, together: bool,
             guess: int, usual: float) -> Outcome | Unavailable:
     """Measure how many sources are answered in time: a few too many come, and those in time are counted.
 
     Args:
         session: keeps the processes.
-        way, width: as in `experiments.picture`.
+        way: one of `labkit.measure.instances.WAYS`.
+        networks: opens those that answer.
         period: seconds between two pictures of a source.
         deadline: seconds.
         together: whether the pictures of all come at the same moment.
@@ -65,10 +72,10 @@ def in_time(session: Session, way: str, width: int, period: float, deadline: flo
         return Outcome(float(np.median(counts)), "sources", low=min(counts), high=max(counts), note=drifted(speed),
                        speed=speed)
 
-    return _on(session, way, width, math.ceil(_MORE * guess), served)
+    return _on(session, way, networks, math.ceil(_MORE * guess), served)
 
 
-def late(session: Session, way: str, width: int, sources: int, active: float, period: float,
+def late(session: Session, way: str, networks: Open, sources: int, active: float, period: float,
          deadline: float) -> Outcome | Unavailable:
     """Measure the share of late answers in %; `active` is the share of its time in which a source has pictures."""
     def share(device: Device, _) -> Outcome:
@@ -79,7 +86,7 @@ def late(session: Session, way: str, width: int, sources: int, active: float, pe
         value, low, high = wilson(int((answers > deadline).sum()), len(answers))
         return Outcome(100 * value, "%", low=100 * low, high=100 * high)
 
-    return _on(session, way, width, sources, share)
+    return _on(session, way, networks, sources, share)
 
 
 def memory(way: str, width: int, instances: int) -> Outcome | Unavailable:
@@ -109,7 +116,7 @@ def _answers(device: Device, way: str, sources: int, period: float, deadline: fl
     return device.serve(way, plan, deadline, PICTURES[-1])[0]
 
 
-def _on(session: Session, way: str, width: int, instances: int,
+def _on(session: Session, way: str, networks: Open, instances: int,
         work: Callable[[Device, Callable[[], float]], Outcome | Unavailable]) -> Outcome | Unavailable:
     """Do some work on a core with the instances that a way needs; the session keeps it for what comes next."""
     if way == PROCESSES and not hasattr(os, "sched_setaffinity"):
@@ -119,7 +126,7 @@ def _on(session: Session, way: str, width: int, instances: int,
         with session.open():
             device = session.start(processes, lambda: Device(processes))
             folder = session.start("networks", tempfile.TemporaryDirectory)
-            device.open(sessions.file("fp32", width, folder), instances if way in (OWN, THREADS) else 1)
+            networks(device, folder, instances if way in (OWN, THREADS) else 1)
             return work(device, session.start("kernel", lambda: reference(folder)))
     except (HelperFailed, OSError) as trouble:
         session.drop(processes)

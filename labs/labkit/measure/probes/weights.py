@@ -71,17 +71,19 @@ def answering(path: Path, way: str, batch: int) -> Callable[[], float]:
     asked = inputs(batch)
     if way == HELD:
         held = store.read(path)
-        return _sampler(path, way, lambda: store.answer(held, asked))
-    return _sampler(path, way, lambda: store.answer(FETCHED[way](path), asked))
+        return sampler(path, way, lambda: store.answer(held, asked))
+    return sampler(path, way, lambda: store.answer(FETCHED[way](path), asked))
 
 
 def fetching(path: Path, way: str) -> Callable[[], float]:
     """Return a sampler of the seconds until all of a model's weights are there, in one of the ways of `FETCHED`."""
-    return _sampler(path, way, lambda: store.touch(FETCHED[way](path)))
+    return sampler(path, way, lambda: store.touch(FETCHED[way](path)))
 
 
-def _sampler(path: Path, way: str, call: Callable[[], object]) -> Callable[[], float]:
-    """Time single calls, with other data in the processor's caches before each, as in a service of many models."""
+def sampler(path: Path, way: str, call: Callable[[], object]) -> Callable[[], float]:
+    """Return a sampler of single calls, with other data in the processor's caches before each, as in a service of many
+    models; a cold way drops the file at `path` from memory before each too.
+    """
     others = torch.ones(_OTHERS // 4)
 
     def sample() -> float:

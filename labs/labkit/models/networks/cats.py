@@ -19,14 +19,15 @@ class CatNet(nn.Sequential):
     Args:
         width: channels after the first convolution; the next two have twice and four times as many.
         size: side of the picture in pixels, a multiple of 8.
+        classes: how many it tells apart.
 
-    Shapes: float pictures (n, 3, size, size) in, scores (n, 3) out.
+    Shapes: float pictures (n, 3, size, size) in, scores (n, classes) out.
 
     Raises:
         ValueError: a width that is no whole number from 1 up, or a size that is not a multiple of 8.
     """
 
-    def __init__(self, width: int = 16, size: int = SIDE):
+    def __init__(self, width: int = 16, size: int = SIDE, classes: int = len(CLASSES)):
         if not all(isinstance(n, Integral) for n in (width, size)) or width < 1 or size < 8 or size % 8:
             raise ValueError("CatNet needs a whole width of 1 or more and a size that 8 divides, not "
                              f"{width!r} and {size!r}.")
@@ -38,7 +39,7 @@ class CatNet(nn.Sequential):
             nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
             nn.ReLU(inplace=True),
             nn.Flatten(),
-            nn.Linear(4 * width * (size // 8) ** 2, len(CLASSES)),
+            nn.Linear(4 * width * (size // 8) ** 2, classes),
         )
 
 

@@ -1,0 +1,197 @@
+"""What Lab 4.3 measures: answers whose weights or inputs lie on each rung, and answers of a far processor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from labkit import device as devices
+from labkit.experiment import Outcome, Unavailable
+from labkit.labs.common import measured
+from labkit.labs.session import Session
+from labkit.measure import far_model
+from labkit.measure.probes import weights as probe
+from labkit.measure.probes.storage import evict
+from labkit.offload.wire import NoAnswer
+from labkit.processes import HelperFailed
+from labkit.serving import model_store as store
+from labkit.specs.calibration import CostCurve
+from labkit.specs.link import LinkSpec
+from labkit.timing import clock
+from labkit.timing.drift import timed
+
+CACHE, MEMORY, SHARED = "the processor's cache", "memory", "another process's memory, shared"
+MAP, COLD_MAP, DRIVE = "a memory map, warm", "a memory map, cold", "the drive"
+PROCESS = "another process, by a socket"
+LINKS = {"another machine, 1 Gbit/s and 1 ms": LinkSpec(0.001, 125e6),
+         "another machine, 100 Mbit/s and 20 ms": LinkSpec(0.02, 12.5e6)}
+FILES = {SHARED: probe.MAPPED_WARM, MAP: probe.MAPPED_WARM, COLD_MAP: probe.MAPPED_COLD, DRIVE: probe.READ_COLD}
+RUNGS = (CACHE, MEMORY, SHARED, MAP, COLD_MAP, DRIVE, PROCESS, *LINKS)
+WEIGHTS, INPUTS = "the weights", probe.BATCHES[-1]
+_BUDGET = 0.1  # seconds for each size that stays in the caches
+SOME = f"{INPUTS} inputs"
+SIDE_BYTES = 4 * store.SIDE  # of an input, and of an answer
+
+Sample = Callable[[], float]
+
+
+class Bench(Session):
+    """Times answers; the far process lives as long as the session is open.
+
+    Args:
+        reference_seconds: of the probe `weights`.
+        budget: seconds for each.
+    """
+
+    def __init__(self, reference_seconds: float, budget: float):
+        super().__init__()
+        self._reference_seconds, self._budget = reference_seconds, budget
+
+    def time(self, what: AbstractContextManager[Sample], hot: CostCurve | None = None) -> Outcome | Unavailable:
+        """Return the seconds of what one of the contexts below gives to sample, or why there are none.
+
+        Args:
+            what: the context.
+            hot: what the function of this name found, for what stays in the caches: then a layer there tells the speed.
+        """
+        try:
+            with self.open(), probe.folder() as place, devices.threads(1), torch.inference_mode():
+                path = place / "reference.safetensors"
+                store.write(path, min(probe.LAYERS))
+                with what as sample:
+                    reference = again(path) if hot else probe.answering(path, probe.HELD, 1)
+                    seconds = hot[0][1] if hot else self._reference_seconds
+                    return measured(*timed(sample, reference, seconds, self._budget))
+        except (NoAnswer, HelperFailed) as trouble:
+            self.drop("far")
+            return Unavailable(str(trouble))
+        except OSError as trouble:
+            return Unavailable(f"The model cannot be written or read: {trouble.strerror or trouble}.")
+
+    @contextmanager
+    def rung(self, rung: str, what: str, size: int) -> Iterator[Sample]:
+        """Yield a sampler of an answer with its weights, or its inputs, on a rung.
+
+        Args:
+            rung: of `RUNGS`.
+            what: `WEIGHTS`, for one input, or else `INPUTS` inputs.
+            size: MiB of weights.
+        """
+        with self._model(size, rung) as (path, far):
+            if what == WEIGHTS:
+                yield from self._weights(rung, size, path, far)
+            else:
+                yield from self._inputs(rung, path, far)
+
+    @contextmanager
+    def near(self, place: str, slower: int, size: int) -> Iterator[Sample]:
+        """Yield a sampler of a near answer that takes its work `slower` times, with its weights in memory or a file."""
+        with self._model(size, place) as (path, _):
+            held, asked = store.read(path), probe.inputs(1)
+            way = FILES.get(place, probe.HELD)
+
+            def answer():
+                weights = held if way == probe.HELD else probe.FETCHED[way](path)
+                for _ in range(slower):
+                    store.answer(weights, asked)
+
+            yield probe.sampler(path, way, answer)
+
+    @contextmanager
+    def far(self, spec: LinkSpec, size: int) -> Iterator[Sample]:
+        """Yield a sampler of a far answer over a link, with its weights in the far process's memory."""
+        asked = probe.inputs(1)
+        with self._model(size, PROCESS) as (path, far), far.connected(spec) as line:
+            yield probe.sampler(path, probe.HELD, lambda: line.ask(asked))
+
+    @contextmanager
+    def _model(self, size: int, rung: str) -> Iterator[tuple[Path, far_model.FarModel | None]]:
+        """Yield a model's file, and the far process with the same model where a rung needs one."""
+        with probe.folder() as place:
+            path = place / "model.safetensors"
+            store.write(path, size)
+            (place / far_model.INPUTS_FILE).write_bytes(probe.inputs(INPUTS).numpy().tobytes())
+            if FILES.get(rung) in probe.COLD:
+                probe.settle(place)
+            if rung not in (SHARED, PROCESS, *LINKS):
+                yield path, None
+                return
+            far = self.start("far", far_model.running)
+            far.load(path)
+            yield path, far
+
+    def _weights(self, rung, size, path, far) -> Iterator[Sample]:
+        asked = probe.inputs(1)
+        if rung == CACHE:
+            yield again(path)
+        elif rung == SHARED:
+            yield probe.answering(far.shared(path.name), FILES[rung], 1)
+        elif far:
+            with far.connected(LINKS.get(rung)) as line:
+                yield probe.sampler(path, probe.HELD, lambda: store.answer(line.weights(size), asked))
+        else:
+            yield probe.answering(path, FILES.get(rung, probe.HELD), 1)
+
+    def _inputs(self, rung, path, far) -> Iterator[Sample]:
+        held, way = store.read(path), FILES.get(rung)
+        if rung in FILES:
+            get = _mapped if way in (probe.MAPPED_WARM, probe.MAPPED_COLD) else _read
+            file = far.shared(far_model.INPUTS_FILE) if far else path.with_name(far_model.INPUTS_FILE)
+            yield probe.sampler(file, way, lambda: store.answer(held, get(file)))
+        elif far:
+            with far.connected(LINKS.get(rung)) as line:
+                yield probe.sampler(path, probe.HELD, lambda: store.answer(held, line.inputs(INPUTS)))
+        else:
+            yield probe.answering(path, probe.HELD, INPUTS)
+
+
+def again(path: Path) -> Sample:
+    """Return a sampler of an answer straight after another, so that what fits the caches is still there."""
+    weights, asked = store.read(path), probe.inputs(1)
+
+    def sample() -> float:
+        store.answer(weights, asked)
+        begin = perf_counter()
+        store.answer(weights, asked)
+        return perf_counter() - begin
+
+    return sample
+
+
+def hot() -> CostCurve:
+    """Return the seconds of an answer from weights that were just used, against their bytes.
+
+    Raises:
+        OSError: the models cannot be written.
+    """
+    with probe.folder() as place, devices.threads(1), torch.inference_mode():
+        samples = {}
+        for size in probe.LAYERS:
+            store.write(place / f"{size}.safetensors", size)
+            samples[size] = again(place / f"{size}.safetensors")
+        return [[size * store.LAYER, timing.median] for size, timing in clock.rounds(samples, budget=_BUDGET).items()]
+
+
+def _mapped(file: Path) -> torch.Tensor:
+    return torch.from_numpy(np.memmap(file, np.float32, "c")).view(INPUTS, store.SIDE)
+
+
+def _read(file: Path) -> torch.Tensor:
+    return torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.float32).view(INPUTS, store.SIDE)
+
+
+def kept(size: int) -> Outcome | Unavailable:
+    """Return the share in % of a model's pages that stay in memory after they were dropped, as cold reads do it."""
+    try:
+        with probe.folder() as place:
+            store.write(place / "model.safetensors", size)
+            os.sync()
+            return Outcome(100 * evict(place), "%")
+    except OSError as trouble:
+        return Unavailable(str(trouble))
