@@ -27,12 +27,16 @@ class BrokenModel(ValueError):
     """A file that holds no such model; the message names it."""
 
 
-def write(path: Path, layers: int, seed: int = 0) -> None:
-    """Write a model of random weights; raises `OSError` where there is no room."""
+def drawn(layers: int, seed: int = 0) -> Weights:
+    """Return the random weights of a model."""
     whole(layers=layers)
     dice = torch.Generator().manual_seed(seed)
-    weights = {f"{place:04}": torch.randn(SIDE, SIDE, generator=dice) * (2 / SIDE) ** 0.5 for place in range(layers)}
-    save_file(weights, path)
+    return [torch.randn(SIDE, SIDE, generator=dice) * (2 / SIDE) ** 0.5 for _ in range(layers)]
+
+
+def write(path: Path, layers: int, seed: int = 0) -> None:
+    """Write a model of random weights; raises `OSError` where there is no room."""
+    save_file({f"{place:04}": layer for place, layer in enumerate(drawn(layers, seed))}, path)
 
 
 def read(path: Path) -> Weights:

@@ -108,9 +108,10 @@ def clocks() -> dict[str, tuple[float, float, float]]:
 
 
 def clock_table() -> TextTable:
-    """Return what a board at two clocks says of each network, beside the bytes of its file."""
+    """Return what a board at two clocks says of each network, beside the bytes of its weights."""
     fast = max(row["clock_hz"] for row in catalogue.table("two-clocks"))
-    return TextTable(["network", "weights", "faster", "cycles", "stays", "of an answer at the fast clock"], [
-        [task, quantity(boards.WEIGHTS[task], "B"), f"{times:.2f} times", f"{cycles / 1e6:.2f} million",
+    heads = ["network", "weights", "times as fast", "million cycles", "stays", "of an answer at the fast clock"]
+    return TextTable(heads, [
+        [task, quantity(boards.WEIGHTS[task], "B"), f"{times:.2f}", f"{cycles / 1e6:.2f}",
          quantity(rest, "s"), percent(rest / (rest + cycles / fast))]
         for task, (times, cycles, rest) in clocks().items()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,7 +16,6 @@ from labkit.labs.common import measured
 from labkit.labs.session import Session
 from labkit.measure import far_model
 from labkit.measure.probes import weights as probe
-from labkit.measure.probes.storage import evict
 from labkit.offload.wire import NoAnswer
 from labkit.processes import HelperFailed
 from labkit.serving import model_store as store
@@ -65,7 +63,7 @@ class Bench(Session):
                 path = place / "reference.safetensors"
                 store.write(path, min(probe.LAYERS))
                 with what as sample:
-                    reference = again(path) if hot else probe.answering(path, probe.HELD, 1)
+                    reference = again(store.read(path)) if hot else probe.answering(path, probe.HELD, 1)
                     seconds = hot[0][1] if hot else self._reference_seconds
                     return measured(*timed(sample, reference, seconds, self._budget))
         except (NoAnswer, HelperFailed) as trouble:
@@ -129,7 +127,7 @@ class Bench(Session):
     def _weights(self, rung, size, path, far) -> Iterator[Sample]:
         asked = probe.inputs(1)
         if rung == CACHE:
-            yield again(path)
+            yield again(store.read(path))
         elif rung == SHARED:
             yield probe.answering(far.shared(path.name), FILES[rung], 1)
         elif far:
@@ -151,9 +149,9 @@ class Bench(Session):
             yield probe.answering(path, probe.HELD, INPUTS)
 
 
-def again(path: Path) -> Sample:
+def again(weights: store.Weights) -> Sample:
     """Return a sampler of an answer straight after another, so that what fits the caches is still there."""
-    weights, asked = store.read(path), probe.inputs(1)
+    asked = probe.inputs(1)
 
     def sample() -> float:
         store.answer(weights, asked)
@@ -165,16 +163,9 @@ def again(path: Path) -> Sample:
 
 
 def hot() -> CostCurve:
-    """Return the seconds of an answer from weights that were just used, against their bytes.
-
-    Raises:
-        OSError: the models cannot be written.
-    """
-    with probe.folder() as place, devices.threads(1), torch.inference_mode():
-        samples = {}
-        for size in probe.LAYERS:
-            store.write(place / f"{size}.safetensors", size)
-            samples[size] = again(place / f"{size}.safetensors")
+    """Return the seconds of an answer from weights that were just used, against their bytes."""
+    with devices.threads(1), torch.inference_mode():
+        samples = {size: again(store.drawn(size)) for size in probe.LAYERS}
         return [[size * store.LAYER, timing.median] for size, timing in clock.rounds(samples, budget=_BUDGET).items()]
 
 
@@ -191,7 +182,6 @@ def kept(size: int) -> Outcome | Unavailable:
     try:
         with probe.folder() as place:
             store.write(place / "model.safetensors", size)
-            os.sync()
-            return Outcome(100 * evict(place), "%")
+            return Outcome(100 * probe.settle(place), "%")
     except OSError as trouble:
         return Unavailable(str(trouble))
