@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import posixpath
-import sys
 from pathlib import Path
 from xml.dom import minidom
 from zipfile import ZipFile
 
 import pytest
+import release
 from bs4 import BeautifulSoup
 
 from labkit.labs.lab import labs
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-import release  # noqa: E402
 
 
 @pytest.fixture(scope="module")
