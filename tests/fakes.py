@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
 from labkit.machine import Machine
+from labkit.measure import noisy_neighbour as noisy
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes import generation as language_model
@@ -17,6 +19,7 @@ from labkit.measure.probes.feeding import FORMS, READERS, STATES
 from labkit.specs import language_model as specs
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, now
+from labkit.specs.sharding import KINDS as MESSAGES
 
 START = 5e-5  # seconds to start an operation
 RATE = 2e10  # FLOP/s
@@ -89,6 +92,12 @@ def tour() -> dict[str, Calibration]:
         "all_reduce": calibration({"sum": link(2e-4, 1e9, sizes)}),
         "copies": calibration({}, missing=none),
     }
+
+
+def exchanges() -> Calibration:
+    """Return what `probes.exchanges` finds: a ring's two rounds for what is added up, and one for the rest."""
+    return calibration({kind: link(1e-4 * rounds, 2e9 / rounds, [4**k for k in range(6, 13)])
+                        for kind, rounds in zip(MESSAGES, (2, 1, 2, 1), strict=True)})
 
 
 def sessions() -> Calibration:
@@ -231,6 +240,19 @@ def weights(missing: dict | None = None) -> Calibration:
     return calibration(curves, missing)
 
 
+def neighbours(missing: dict | None = None) -> Calibration:
+    """Return what `probes.neighbours` finds: two streams share memory's bandwidth, two readers the disk, turns cost."""
+    seconds = dict(zip(noisy.RESOURCES + noisy.TRAININGS, (3e-4, 1e-4, 1.25e-3, 4e-4, 5e-3, 1e-2, 1e-2), strict=True))
+    cores = {noisy.DISK: 0.1, noisy.NETWORK: 1.25, noisy.READING: 0.5}
+    curves = {("alone", work): [[1, one]] for work, one in seconds.items()}
+    curves |= {("busy", work): [[1, cores.get(work, 1.0) * one]] for work, one in seconds.items()}
+    times = {pair: 1.0 for pair in itertools.product((noisy.PROCESSOR, noisy.MEMORY), repeat=2)}
+    times |= {(noisy.MEMORY, noisy.MEMORY): 1.5, (noisy.DISK, noisy.DISK): 2.0}
+    curves |= {("beside", *pair): [[1, longer * seconds[pair[0]]]] for pair, longer in times.items()}
+    curves |= {("turns", job): [[1, longer * seconds[job]]] for job, longer in ((noisy.SMALL, 1.1), (noisy.LARGE, 1.2))}
+    return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
+
+
 def generation(slower: float = 1.0) -> Calibration:
     """Return what `probes.generation` finds: weights that come from memory, and attention that reads the cache."""
     curves = {}
@@ -253,7 +275,8 @@ def machine(**changes) -> Machine:
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
-            "instances": instances(), "hearing": hearing(), **tour()}
+            "instances": instances(), "neighbours": neighbours(), "hearing": hearing(), "exchanges": exchanges(),
+            **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 

@@ -15,13 +15,13 @@ from labkit.machine import Machine
 
 TABLES = ("hardware", "links", "storage", "collectives", "mlperf-storage", "mlperf-inference", "mlperf-server",
           "mlperf-tiny", "two-clocks", "decoding", "precision-accuracy", "precision-speed", "training-runs", "sharing",
-          "scaling", "stalls", "llm-serving", "llm-memory")
+          "scaling", "stalls", "llm-serving", "llm-memory", "training-memory")
 FORMATS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 UNITS = {"_flop_per_s": "FLOP/s", "_op_per_s": "OP/s", "bytes_per_s": "B/s", "_bytes": "B", "_w": "W", "_j": "J",
          "_percent": "%", "operations_per_s": "/s", "samples_per_s": "/s", "tokens_per_s": "/s",
          "latency_s": "s", "_hz": "Hz"}
 _COUNTS = ("year", "nodes", "accelerators", "hosts", "parameters", "tokens", "accelerator_hours", "prompt_tokens",
-           "answer_tokens", "requests")
+           "answer_tokens", "requests", "tensor", "stages", "pairs_failed")
 
 
 def unit(column: str) -> str | None:

@@ -49,3 +49,8 @@ def test_a_folder_of_ones_own_is_looked_at(trained, tmp_path):
     (tmp_path / "b.tar").write_bytes(b"no shard")
     good, broken = arrivals.look(tmp_path, trained)
     assert "in order" in good and "cut off or damaged" in broken
+
+
+def test_a_network_in_which_all_layers_learn_is_trained_on_the_same_dirt(trained):
+    clean, dirty = (trained.throughout(kind, 0.2, 1000) for kind in (None, dirt.CAUSE))
+    assert len(clean) == len(dirty) == 2 and sum(dirty) > sum(clean)

@@ -32,7 +32,7 @@ FIGURES = {
     "mlperf-tiny": ["samples_per_s", "accuracy_percent", "energy_j"],
     "two-clocks": ["samples_per_s"],
     "decoding": ["weights_bytes", "tokens_per_s"],
-    "sharing": ["job_percent", "worst_percent", "best_percent", "pair_percent", "accelerators"],
+    "sharing": ["job_percent", "worst_percent", "best_percent", "pair_percent", "pairs_failed", "accelerators"],
     "precision-accuracy": ["wide_percent", "narrow_percent"],
     "precision-speed": ["accelerators", "wide_samples_per_s", "narrow_samples_per_s"],
     "training-runs": ["parameters", "tokens", "accelerator_hours"],
@@ -40,6 +40,7 @@ FIGURES = {
     "llm-serving": ["accelerators", "prompt_tokens", "answer_tokens", "requests", "tokens_per_s", "first_latency_s",
                     "each_latency_s"],
     "llm-memory": ["accelerators", "memory_bytes", "weights_bytes", "cache_bytes"],
+    "training-memory": ["accelerators", "tensor", "stages", "tokens", "held_bytes"],
     "scaling": ["accelerators", "each_tokens_per_s", "each_flop_per_s", "reached_percent"],
 }
 tables = pytest.mark.parametrize("name", catalogue.TABLES)

@@ -15,7 +15,9 @@ from labkit.labs.distance_to_memory import experiments as lab
 from labkit.measure.probes import weights as probe
 from labkit.predict import boards, memory_ladder
 from labkit.serving.model_store import LAYER
+from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
+from labkit.widgets.explorer import Explorer
 
 HOT = [[2**20, 3e-5], [2**25, 4e-3]]
 NO_NUMBER = [0, -1, math.nan, math.inf]
@@ -164,6 +166,19 @@ def test_tables_and_figures_show_a_run_and_the_want_of_one(here, ladder, monkeyp
     none = compare(ladder, [])
     assert not figures.ladder(none)
     assert "did not come" in tables.said(none, lab.MEMORY) and not tables.trip(compare(line, []))
+
+
+def test_a_machine_that_can_write_no_model_says_so_in_every_cell(here, monkeypatch):
+    nothing = Calibration.unavailable(probe.KEYS, "No disk.")
+    machine = fakes.machine(calibrations={**here.calibrations, "weights": nothing})
+    monkeypatch.setattr(measuring, "kept", lambda size: Unavailable("No disk."))
+    ladder, line = lab.ladder(machine, HOT), lab.line(machine, HOT)
+    timed, lines = compare(ladder, lab.points()), compare(line, lab.line_points())
+    shown = [figures.ladder(timed), tables.cold(machine, timed), tables.fleet(machine), tables.trip(lines),
+             tables.own_link(machine, HOT, LinkSpec(0.05, 1e6)), tables.times_said(timed, tables.NEAREST)]
+    assert all("No disk." in str(part) for part in shown)
+    for experiment, x in ((ladder, "size"), (line, "rate")):
+        assert "No disk." in Explorer(experiment, x=x).text()
 
 
 def test_the_cold_rate_is_what_the_drive_adds(here, ladder):

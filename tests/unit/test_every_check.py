@@ -17,6 +17,8 @@ from labkit.labs.an_fpga_at_the_edge import experiments as circuits
 from labkit.labs.cats import checks as cats
 from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
+from labkit.labs.dedicated_or_shared import checks as sharing
+from labkit.labs.dedicated_or_shared import experiments as share
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
 from labkit.labs.growing_clean_data import checks as clean
@@ -31,8 +33,9 @@ from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
+from labkit.labs.too_big_for_one_node import checks as too_big
+from labkit.labs.too_big_for_one_node import planner
 from labkit.labs.your_machine import checks as your_machine
-from labkit.predict.learning_curve import PowerLaw
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
 MIB = 2**20
@@ -77,11 +80,19 @@ ASKED = {
     "2.3 bandwidth": (lambda a, m: feeding.bandwidth(a, 256, 1800, 1e5, 0.5), lambda m: 2.304e10, lambda m: 4.608e10),
     "2.3 readers": (lambda a, m: feeding.readers_to_fill(a, 0.01, 12.5e6, 5e3), lambda m: 26, lambda m: 25),
     "2.3 shard": (lambda a, m: feeding.shard(a, 0.01, 12.5e6, 0.1), lambda m: 1.125e6, lambda m: 1.25e5),
+    "2.4 fair": (lambda a, m: sharing.fair(a, 8, 12), lambda m: 1.5, lambda m: 12),
+    "2.4 memory": (lambda a, m: sharing.memory_slowdown(a, 0.4, 2.5), lambda m: 1.6, lambda m: 2.5),
+    "2.4 nodes": (lambda a, m: sharing.nodes_until(a, 1 / 500, 0.5), lambda m: 347, lambda m: 250),
+    "2.4 threads": (lambda a, m: sharing.most_threads(a, share.sharing(m).slowdown, 2.5, job="a small network",
+                                                      neighbour="the processor", place="one core"),
+                    lambda m: 2, lambda m: 3),
     "2.5 half": (lambda a, m: clean.half(a, 0.25), lambda m: 16, lambda m: 4),
-    "2.5 floor": (lambda a, m: clean.with_floor(a, PowerLaw(500, 0.5, 5), 1e4, 7), lambda m: 6.25, lambda m: 2.04),
+    "2.5 floor": (lambda a, m: clean.with_floor(a, 10, 7, 0.5, 5), lambda m: 6.25, lambda m: 2.04),
     "2.5 worth": (lambda a, m: clean.clean_worth(a, 10_000, 0.18, 10, 0.5), lambda m: 4_706, lambda m: 8_200),
     "2.5 test": (lambda a, m: clean.test_floor(a, 5, 0.04), lambda m: 8.7, lambda m: 9),
     "2.5 unseen": (lambda a, m: clean.unseen(a), lambda m: "labels wrong at random", lambda m: "pictures sent twice"),
+    "2.7 fewest": (lambda a, m: too_big.fewest(a, 671e9, 18, 141e9), lambda m: 86, lambda m: 85),
+    "2.7 times the bytes": (lambda a, m: too_big.times_the_bytes(a, 3), lambda m: 2, lambda m: 1.5),
     "3.1 needed": (lambda a, m: latency.needed(a, 99.9), lambda m: 2_995, lambda m: 1_000),
     "3.1 fan-out": (lambda a, m: latency.fan_out(a, 100, 99), lambda m: 63.4, lambda m: 1),
     "3.1 long enough": (lambda a, m: latency.long_enough(a, latencies.time(m), 32, 99.9),
@@ -122,6 +133,7 @@ CHOSEN = {
     "1.2 busy batch": (lambda a, m: nodes.busy_batch(a, m, 1024), (0, *nodes.BATCHES)),
     "1.3 large batch": (lambda a, m: cats.large_enough_batch(a, m, 16), cats.BATCHES),
     "2.1 helpful batch": (lambda a, m: precision.helpful_batch(a, m, 16), (0, *precision.BATCHES)),
+    "2.7 fits": (lambda a, m: too_big.fits(a, model="Llama 70B", cut="8 by tensor"), planner.ACCELERATORS),
     "3.1 threads": (lambda a, m: latency.threads_pay(a, latencies.time(m)), (0, *latencies.WIDTHS)),
     "3.2 in time": (lambda a, m: throughput.in_time(a, Plan(m, "fp32", 64), 0.01), (0, *throughput.BATCHES)),
     "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),

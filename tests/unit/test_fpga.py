@@ -95,7 +95,7 @@ def test_the_text_for_the_tools_has_the_design():
 def test_the_record_is_as_predicted_within_the_goals():
     for kind in (*lab.USES, "answer"):
         found = compare_published(lab.answer() if kind == "answer" else lab.use(kind, BENCH))
-        assert len(found.rows) >= 5 and found.median_error <= 0.15 and found.p90_error <= 0.30, kind
+        assert len(found.rows) >= 9 and found.median_error <= 0.10, kind
     for kind, band in lab.BAND.items():
         assert compare_published(lab.use(kind, BENCH)).p90_error <= band, kind
 
@@ -108,11 +108,12 @@ def test_what_was_fitted_is_exact_and_left_out_of_the_record():
 
 
 def test_a_circuit_that_is_too_large_is_refused_with_what_it_lacks():
-    refused = lab.answer().predict(**{**lab.HERE, "lanes": 32})
+    large = dict(side=8, hidden=64, lanes=32, part="ECP5-25")
+    refused = lab.answer().predict(**large)
     assert refused == Unavailable("It is too large for the ECP5-25: it takes 32 multipliers where there are 28.")
     lack = fpga.too_large(Circuit(3072, 128, 128), PARTS["ECP5-45"])
     assert "128 multipliers where there are 72" in lack and "memories of 18 Kibit where there are 108" in lack
-    assert not lab.use("cells", BENCH).measure(**{**lab.HERE, "lanes": 32})
+    assert not lab.use("cells", BENCH).measure(**large)
 
 
 def test_every_point_is_predicted_or_says_why_not():
@@ -173,7 +174,7 @@ def test_tables_and_figures_show_a_run():
 
 
 def test_an_answer_s_time_is_cycles_over_the_clock_that_is_known():
-    cycles = sum(fpga.cycles(Circuit(192, 64, 4)).values())
+    cycles = sum(fpga.cycles(Circuit(192, 16, 4)).values())
     assert lab.answer_of(Outcome(1e8, "Hz"), lab.HERE).value == pytest.approx(cycles / 1e8)
     assert "the project placed it" in lab.answer_of(Unavailable("No tools."), lab.HERE).note
     never = dict(side=16, hidden=32, lanes=8, part="ECP5-85")

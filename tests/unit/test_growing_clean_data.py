@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.experiment import Outcome, Unavailable, compare
 from labkit.labs.growing_clean_data import arrivals, dirt, figures, measuring, tables
@@ -14,7 +13,9 @@ from labkit.loading import instalments, validation
 from labkit.loading.instalments import Instalment
 from labkit.loading.samples import BrokenSample
 from labkit.models.datasets import cats
-from labkit.models.random_features import FirstLayer, Readout, operations, weights
+from labkit.models.random_features import FirstLayer, operations, weights
+
+WIDTHS = (16, measuring.WIDTH)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def fitted(trained):
-    return lab.curves(trained)
+    return lab.curves(trained, WIDTHS)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,9 @@ def test_a_first_layer_is_its_seeds_and_scaled_to_what_it_saw(some):
 
 
 def test_operations_are_those_of_the_layers():
-    pictures = torch.zeros(500, 3, 32, 32, dtype=torch.uint8)
-    layer = FirstLayer(8, 0, pictures)
-    with FlopCounterMode(display=False) as counter:
-        Readout(layer(pictures), torch.zeros(500, dtype=torch.long))
-    assert operations(500, 8) == pytest.approx(counter.get_total_flops(), rel=0.1)
+    first, squares, solve = 100 * 2 * 75, 2 * 5**2, 2 / 3 * 5**3  # 100 places of 5 × 5 × 3, and 4 features and a one
+    assert weights(1) == 5 and operations(1, 1) == pytest.approx(first + squares + solve)
+    assert operations(2000, 16) - operations(1000, 16) == pytest.approx(1000 * (16 * first + 2 * 65**2))
 
 
 # Dirt
@@ -139,7 +138,7 @@ def test_more_pictures_leave_fewer_errors_and_the_curve_foretells(trained, fitte
     errors = [sum(trained.errors(pictures)) for pictures in lab.FITTED]
     assert errors[-1] < 0.6 * errors[0]
     growth = lab.growth(trained, fitted)
-    for width in lab.WIDTHS:
+    for width in WIDTHS:
         outcome = growth.predict(pictures=8000, width=width)
         assert outcome.low <= outcome.value <= outcome.high <= growth.predict(pictures=125, width=width).value
     assert isinstance(growth.measure(pictures=4000, width=64), Unavailable)
@@ -149,6 +148,16 @@ def test_wrong_labels_with_a_cause_cost_more_than_as_many_scattered(trained):
     random, cause, leak = (lab.cost(trained, kind) for kind in (dirt.RANDOM, dirt.CAUSE, dirt.LEAK))
     assert cause.value > 2 * random.value > 0 and abs(leak.value) < random.value
     assert lab.flattered(trained).value > 1
+
+
+def test_a_slow_machine_has_fewer_pictures_but_two_seeds_with_enough(monkeypatch):
+    drawn = cats.draw(60, seed=5)
+    def slow(count, seconds=None, **_):
+        return drawn[torch.arange(3000 if seconds else count) % 60]
+
+    monkeypatch.setattr(measuring.cats, "load", slow)
+    few = measuring.Trainings(measuring.Size(seeds=5, largest=8000, tested=10))
+    assert few.size.seeds == 2 and few.largest == measuring.LEAST == lab.FITTED[-1]
 
 
 def test_every_dirty_point_is_predicted_and_reads_as_a_sentence(trained, fitted):
@@ -168,10 +177,11 @@ def test_tables_and_figures_show_a_run(trained, fitted):
     assert "no amount" in str(tables.resources(trained, fitted)) and "64" in str(tables.fits(fitted))
     first, last = tables.point_factors(trained, fitted)
     assert min(first.value, last.value) > 1
-    for figure in (figures.growth(trained, fitted, lab.WIDTHS), figures.work(trained), figures.labels(dirty),
+    for figure in (figures.growth(trained, fitted), figures.work(trained, WIDTHS), figures.labels(dirty),
                    figures.pictures(trained)):
         assert figure.axes
-    assert tables.told(fitted, Unavailable("No disk.")).keys() == {"wide-floor"}
+    outcomes = {"missing": Unavailable("No."), "there": Outcome(2.04, "points")}
+    assert tables.told(outcomes, fitted, Unavailable("No disk.")).keys() == {"there", "wide-floor"}
 
 
 # The gate
@@ -209,5 +219,6 @@ def test_a_folder_that_cannot_be_written_is_said(monkeypatch, trained):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(validation, "missing", lambda: "None.")
+    monkeypatch.setattr(arrivals, "DELIVERIES", {arrivals.IN_ORDER: False})
     monkeypatch.setattr(instalments, "write", refused)
     assert arrivals.arrive(trained) == Unavailable("The instalments cannot be written: No space left on device.")

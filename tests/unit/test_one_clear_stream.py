@@ -157,12 +157,12 @@ def test_a_recording_is_answered_and_none_is_asked_for(tmp_path, untrained, unhe
 
 
 def test_a_moment_of_training_tells_digits_of_new_voices_apart(heard, unheard):
-    learned = listening.learned(heard, torch.from_numpy(heard.digits), 20)
+    learned = listening.learned(sound.pictures(heard.sound), torch.from_numpy(heard.digits), 20)
     assert learned.run.complete and learned.right(unheard.sound, unheard.digits).value > 40
 
 
 def test_a_training_that_had_no_time_says_nothing_and_the_lab_goes_on(heard):
-    hurried = listening.learned(heard, torch.from_numpy(heard.digits), 1e-3)
+    hurried = listening.learned(sound.pictures(heard.sound), torch.from_numpy(heard.digits), 1e-3)
     noise = hurried.noise()
     voices = lab.voices(hurried, noise)
     assert all(isinstance(outcome, Unavailable) and "too slow" in outcome.reason

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "book").rglob("*.md"))}
 IDS = ["P1", "P2", "T1", "T2", "T3", "T4", "T5", "T6", "I1", "I2", "I3", "E1", "E2", "E3", "E4", "D1"]
 COUNTS = {10: "ten", 11: "eleven", 12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen",
-          17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty"}
+          17: "seventeen", 18: "eighteen", 19: "nineteen", 20: "twenty", 21: "twenty-one",
+          22: "twenty-two", 23: "twenty-three", 24: "twenty-four"}
 NUMBER = re.compile(r"\d[\d.,]*")
 claims = pytest.mark.parametrize("claim", verdicts.CLAIMS, ids=lambda claim: claim.id)
 

@@ -3,5 +3,6 @@
 - `job`: what the processes train.
 - `worker`: what each of them does.
 - `pool`: a worker pool, some of them on this machine, for a notebook, on an emulated link where wanted.
+- `sharding`, `footprint`: a language model in shards or in stages, and what each process holds and sends.
 - `train`: the command that `torchrun` and Slurm start, and each process of a worker pool.
 """

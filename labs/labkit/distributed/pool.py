@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,9 +34,11 @@ from labkit.experiment import Unavailable
 from labkit.inputs import above_zero, whole
 from labkit.netem import hosts, namespaces
 from labkit.netem.emulator import BackendUnavailable
+from labkit.predict import sharding
 from labkit.processes import Helper, HelperFailed
 from labkit.progress import report
 from labkit.specs.link import LinkSpec
+from labkit.specs.sharding import ShardedJob
 from labkit.units import quantity
 
 BACKENDS = {
@@ -106,6 +109,48 @@ class WorkerPool:
         _fits(size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
         return [sum(each) / self.processes for each in zip(
             *self._do("all_reduce", size=int(size), times=int(times)), strict=True)]
+
+    def sharded(self, job: ShardedJob, steps: int = 3) -> list[dict]:
+        """Train one language model by all processes, and return what each of them held, sent and took.
+
+        Args:
+            job: the model, and how it is cut.
+            steps: that are timed, beside three in which memory and messages are looked at.
+
+        Returns:
+            For each rank what `labkit.distributed.sharding.run` returns.
+
+        Raises:
+            ValueError: processes that cannot share the model in this way, or no step.
+            MemoryError: all together need more memory than is free, or more disk for what goes into a file.
+            WorkerFailed: a process failed.
+        """
+        whole(steps=steps)
+        free = shutil.disk_usage(tempfile.gettempdir()).free
+        if (moments := sharding.in_files(job)) > free:
+            raise MemoryError(f"Adam's moments take {quantity(moments, 'B')} of disk, and {tempfile.gettempdir()} has "
+                              f"{quantity(free, 'B')} free: choose a smaller model, or keep them in memory.")
+        needed = self.processes * sum(sharding.memory(job, self.processes).values())
+        _fits(needed, f"{self.processes} processes that cut the model by {job.way}")
+        return self._do("sharded", job=job.as_dict(), steps=int(steps))
+
+    def exchange(self, kind: str, size: int, times: int = 1) -> list[float]:
+        """Return the seconds of each of some messages of one kind, back to back, in the mean of the ranks.
+
+        Args:
+            kind: of `labkit.specs.sharding.KINDS`.
+            size: bytes of the whole tensor.
+            times: how many.
+
+        Raises:
+            ValueError: a size or number of times that is no whole number from 1 up.
+            MemoryError: the messages of all processes need more memory than is free.
+            WorkerFailed: a process failed.
+        """
+        whole(size=size, times=times)
+        _fits(2 * size * self.processes, f"{self.processes} messages of {quantity(size, 'B')}")
+        return [sum(each) / self.processes for each in zip(
+            *self._do("exchange", kind=kind, size=int(size), times=int(times)), strict=True)]
 
     def train(self, job: Job, steps: int, *, lr: float = 1e-3, every: int | None = None,
               target: float | None = None) -> History:
@@ -215,8 +260,8 @@ class WorkerPool:
 
 
 @contextmanager
-def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | None = None, threads: int = 1
-                ) -> Iterator[WorkerPool]:
+def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | None = None, threads: int = 1,
+                crowded: bool = False) -> Iterator[WorkerPool]:
     """Start processes that train together, for a `with` block; they end with it, and if this process is killed.
 
     Args:
@@ -224,12 +269,13 @@ def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | 
         link: what lies between each of them and the others; None for the loopback interface alone.
         backend: one of `BACKENDS`; the best that this machine allows unless given.
         threads: of each process.
+        crowded: whether there may be more of them than cores, for what does not depend on time.
 
     Raises:
         ValueError: a number that is no whole number from 1 up, or a backend that there is not.
         WorkerFailed: this machine has too few processors, or does not allow the backend, or a process did not start.
     """
-    if not (there := room(processes, threads)):
+    if not (there := room(processes, threads)) and not (crowded and torch.distributed.is_available()):
         raise WorkerFailed(there.reason)
     if backend is not None and backend not in BACKENDS:
         raise ValueError(f"There is no backend '{backend}': choose one of {', '.join(BACKENDS)}.")

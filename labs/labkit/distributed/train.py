@@ -150,6 +150,7 @@ def obey(rank: int, processes: int, store: str, threads: int, delayed: bool, pat
 def _done(worker, order: dict, say) -> object:
     """Do an order and return the answer; now and then say how far it is."""
     from labkit.specs.link import LinkSpec
+    from labkit.specs.sharding import ShardedJob
 
     last = monotonic()
 
@@ -163,8 +164,10 @@ def _done(worker, order: dict, say) -> object:
     if what == "set_link":
         worker.link.spec = LinkSpec(*order["link"])
         return {}
-    if what == "all_reduce":
-        return worker.all_reduce(**order)
+    if what in ("all_reduce", "exchange"):
+        return getattr(worker, what)(**order)
+    if what == "sharded":
+        return worker.sharded(ShardedJob(**order.pop("job")), **order, tell=tell)
     return getattr(worker, what)(Job(**order.pop("job")), **order, tell=tell)
 
 

@@ -21,6 +21,7 @@ from labkit.distributed.rendezvous import Lost, out_of_reach, together
 from labkit.models import training
 from labkit.models.datasets.cats import Pictures
 from labkit.models.networks.cats import as_input
+from labkit.specs.sharding import ShardedJob
 
 _WARM = 3  # steps: DistributedDataParallel puts the gradients into their buckets in the second
 _KEPT = 4  # networks that stay ready for the next call
@@ -159,6 +160,21 @@ class Worker:
                 begin = perf_counter()
         return {"losses": [float(loss) for loss in losses], "accuracies": accuracies, "seconds": seconds,
                 "weights": digest(network)}
+
+    def sharded(self, job: ShardedJob, steps: int, tell: Callable[[float], None]) -> dict:
+        """Train one language model in one of the ways of `labkit.specs.sharding`; as `labkit.distributed.sharding.run`.
+        """
+        from labkit.distributed import sharding
+
+        with together(self._others):
+            return sharding.run(job, self.rank, self.processes, steps, tell)
+
+    def exchange(self, kind: str, size: int, times: int) -> list[float]:
+        """Send messages of one kind back to back; as `labkit.distributed.sharding.exchange`."""
+        from labkit.distributed import sharding
+
+        with together(self._others):
+            return sharding.exchange(kind, size, times, self.rank, self.processes)
 
     def gather(self, report: dict) -> list[dict]:
         """Return every rank's report, on every rank."""

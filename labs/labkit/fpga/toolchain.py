@@ -1,6 +1,6 @@
 """From a circuit to a placed one: yosys makes cells of it, nextpnr finds places and wires for them on an ECP5.
 
-Both are WebAssembly in Python packages (`pip install cluster-to-edge[fpga]`), and run anywhere. Before its first use on
+Both are WebAssembly in Python packages (the extra `fpga`), and run anywhere. Before its first use on
 a computer, a tool is compiled, for a minute or two; what comes of it is kept. Each runs as a process of its own, with a
 limit of time, in a folder that goes afterwards.
 """
@@ -65,7 +65,7 @@ def missing(packages: tuple[str, ...] = PACKAGES) -> str:
     there = versions()
     if absent := [name for name in packages if name not in there]:
         return (f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed: "
-                "`pip install \"cluster-to-edge[fpga]\"` brings what Lab 4.5 places circuits with, about 300 MB.")
+                f"`pip install {' '.join(PACKAGES)}` brings what Lab 4.5 places circuits with, about 300 MB.")
     if tuple(map(int, re.findall(r"\d+", there["amaranth"])[:2])) < OLDEST:
         return (f"Amaranth {there['amaranth']} is older than {'.'.join(map(str, OLDEST))}, which the circuit is "
                 "written for: `pip install -U amaranth`.")

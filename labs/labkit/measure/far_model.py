@@ -110,7 +110,9 @@ class Line:
         return self._fetch(ANSWER, len(content), content).view(asked.shape)
 
     def _fetch(self, what: int, size: int, content: bytes = b"") -> torch.Tensor:
-        memory = self._memory.setdefault(size, torch.zeros(size // 4))
+        if size not in self._memory:
+            self._memory[size] = torch.zeros(size // 4)
+        memory = self._memory[size]
         until = perf_counter() + self._limit
         try:
             wire.send(self._line, wire.head(what, 0, size, len(content)) + content, until)

@@ -18,7 +18,7 @@ from labkit.specs.network import SIDE
 _KERNEL, _STRIDE = 5, 3  # of the convolution, in pixels
 _PLACES = (SIDE - _KERNEL) // _STRIDE + 1  # at which it looks, across and down
 _RIDGE = 100.0
-_AT_ONCE = 1000  # pictures
+_AT_ONCE = 500  # pictures
 
 
 def weights(width: int) -> int:
@@ -49,14 +49,14 @@ class FirstLayer:
         self._mean, self._deviation = raw.mean(0), raw.std(0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return features, float64 (n, `weights(width)`), the last of them ones, of byte pictures."""
+        """Return features, float32 (n, `weights(width)`), the last of them ones, of byte pictures."""
         scaled = (self._raw(images) - self._mean) / self._deviation
-        return torch.cat([scaled, scaled.new_ones(len(scaled), 1)], dim=1).double()
+        return torch.cat([scaled, scaled.new_ones(len(scaled), 1)], dim=1)
 
     @torch.inference_mode()
     def _raw(self, images: Tensor) -> Tensor:
-        found = [nn.functional.conv2d(as_input(some), self._weights, stride=_STRIDE).abs()
-                 for some in images.split(_AT_ONCE)]
+        found = (nn.functional.conv2d(as_input(some), self._weights, stride=_STRIDE).abs_()
+                 for some in images.split(_AT_ONCE))
         return torch.cat([nn.functional.adaptive_avg_pool2d(some, 2).flatten(1) for some in found])
 
 
@@ -69,13 +69,13 @@ class Readout:
     """
 
     def __init__(self, seen: Tensor, labels: Tensor):
-        targets = nn.functional.one_hot(labels, len(CLASSES)).double() - 1 / len(CLASSES)
+        targets, seen = nn.functional.one_hot(labels, len(CLASSES)).double() - 1 / len(CLASSES), seen.double()
         squares = seen.T @ seen + _RIDGE * torch.eye(seen.shape[1], dtype=torch.float64)
         self._weights = torch.linalg.solve(squares, seen.T @ targets)
 
     def scores(self, shown: Tensor) -> Tensor:
-        """Return a score for each picture and class: its share of the regression."""
-        return shown @ self._weights
+        """Return a score for each picture and class, float64: its share of the regression."""
+        return shown.double() @ self._weights
 
     def explained(self, shown: Tensor, truth: Tensor) -> float:
         """Return the share of the labels' variance that the scores explain on pictures that show `truth`."""

@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labkit import catalogue
 from labkit.experiment import Axis, Experiment, Outcome, Published, PublishedComparison, Unavailable, compare_published
 from labkit.predict import decoding as predicted
+from labkit.predict.language_model import WEIGHT
+from labkit.specs.language_model import PUBLISHED, LanguageModel
 from labkit.units import quantity
 
 
 @dataclass(frozen=True)
 class Model:
-    """A language model as it lies in memory.
+    """A dense language model as it lies in memory.
 
     Args:
-        parameters: how many.
-        layers, heads: of which every token leaves a key and a value, for each head that has its own.
-        head: numbers of a key, and of a value.
-        format: `bf16` or `fp8`, of the weights.
+        network: its shape.
+        format: of the weights, a key of `labkit.predict.language_model.WEIGHT`.
     """
 
-    parameters: float
-    layers: int
-    heads: int
-    head: int
+    network: LanguageModel
     format: str
 
     @property
     def weights(self) -> float:
         """Bytes of weights."""
-        return self.parameters * BYTES[self.format]
+        return self.network.parameters * WEIGHT[self.format]
 
     @property
     def token(self) -> float:
         """Bytes that a conversation remembers of one token, in 16 bits: keys and values of all layers."""
-        return 2 * self.layers * self.heads * self.head * BYTES["bf16"]
+        return self.network.layers * self.network.cached * WEIGHT["bf16"]
 
     @property
     def flop(self) -> float:
-        """Operations for one token: 2 for each parameter (Kaplan et al. 2020)."""
-        return 2 * self.parameters
+        """Operations for one token, without those of attention: 2 for each parameter (Kaplan et al. 2020)."""
+        return self.network.flop(0)
 
 
-BYTES = {"bf16": 2, "fp8": 1}
-# Layers, key-value heads and their size: Grattafiori et al. 2024, table 3 (Llama 3).
+def _model(name: str, parameters: float, format: str) -> Model:
+    """Return a model of the shape of a published one, its parameters rounded."""
+    return Model(replace(PUBLISHED[name], parameters=parameters, active=parameters), format)
+
+
 MODELS = {
-    "8 billion, 16-bit": Model(8e9, 32, 8, 128, "bf16"),
-    "70 billion, 16-bit": Model(70e9, 80, 8, 128, "bf16"),
-    "70 billion, 8-bit": Model(70e9, 80, 8, 128, "fp8"),
-    "405 billion, 8-bit": Model(405e9, 126, 8, 128, "fp8"),
+    "8 billion, 16-bit": _model("Llama 8B", 8e9, "bf16"),
+    "70 billion, 16-bit": _model("Llama 70B", 70e9, "bf16"),
+    "70 billion, 8-bit": _model("Llama 70B", 70e9, "fp8"),
+    "405 billion, 8-bit": _model("Llama 405B", 405e9, "fp8"),
 }
 CARDS = {"L4": "NVIDIA L4", "H100 SXM": "NVIDIA H100 SXM", "H200 SXM": "NVIDIA H200 SXM", "B200 SXM": "NVIDIA B200 SXM"}
 BATCHES = tuple(2**k for k in range(11))

@@ -52,14 +52,16 @@ def clock(circuit: Circuit) -> float:
 def _weights(circuit: Circuit) -> tuple[int, int]:
     """Return the memories of weights, and among how many words of theirs each word that is read is chosen.
 
-    Of the shapes that take the fewest memories, yosys takes the deepest; words of two bytes or less share wide rows.
+    Yosys takes the shape that needs the fewest memories, and of several the deepest. Words of two bytes or less can
+    also share wide rows to the last bit.
     """
     width = 8 * circuit.lanes
+    found = [(math.ceil(width / bits) * math.ceil(circuit.words / deep), math.ceil(circuit.words / deep))
+             for deep, bits in SHAPES]
     if width <= _IN_A_ROW // 2:
-        count = math.ceil(circuit.words * width / BLOCK_BITS)
-        return count, count * _IN_A_ROW // width
-    return min((math.ceil(width / bits) * math.ceil(circuit.words / deep), math.ceil(circuit.words / deep))
-               for deep, bits in SHAPES)
+        packed = math.ceil(circuit.words * width / BLOCK_BITS)
+        found.append((packed, packed * _IN_A_ROW // width))
+    return min(found)
 
 
 def needs(circuit: Circuit) -> dict[str, float]:

@@ -69,18 +69,22 @@ class LanguageModel:
         return 2 * self.active + 4 * self.layers * self.attention * context
 
 
-def own(width: int) -> LanguageModel:
+def own(width: int, layers: int = LAYERS) -> LanguageModel:
     """Return the course's own model, of some heads of 64 numbers; a test holds the count to the network itself.
 
     Raises:
-        ValueError: a width that is no multiple of 64.
+        ValueError: a width that is no multiple of 64, or layers that are no whole number from 1 up.
     """
-    whole(width=width)
+    whole(width=width, layers=layers)
     if width % HEAD:
         raise ValueError(f"The model is made of heads of {HEAD} numbers: its width is a multiple of that, not {width}.")
-    block = 12 * width**2 + 13 * width  # four products with their biases, two normalisations
-    return LanguageModel(parameters=LAYERS * block + (2 * VOCABULARY + CONTEXT + 2) * width, layers=LAYERS,
+    return LanguageModel(parameters=layers * own_layer(width) + (2 * VOCABULARY + CONTEXT + 2) * width, layers=layers,
                          width=width, attention=width, cached=2 * width)
+
+
+def own_layer(width: int) -> int:
+    """Return the parameters of a layer of that model: four products with their biases, and two normalisations."""
+    return 12 * width**2 + 13 * width
 
 
 def own_cache(width: int, tokens: float) -> float:

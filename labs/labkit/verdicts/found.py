@@ -10,8 +10,10 @@ TERMS, TRAINING, INFERENCE, EDGE = ("book/1-terminology", "book/2-training", "bo
 CATS, BOTH = f"{TERMS}/index", f"{TERMS}/training-and-inference"
 NODES, PRECISION, DATA = f"{TRAINING}/nodes", f"{TRAINING}/precision", f"{TRAINING}/data"
 SHARING, FEEDING, SCALING = f"{TRAINING}/dedicated", f"{TRAINING}/feeding", f"{TRAINING}/scaling"
+PARALLEL = f"{TRAINING}/parallel"
 LATENCY, THROUGHPUT, INSTANCE = f"{INFERENCE}/latency", f"{INFERENCE}/throughput", f"{INFERENCE}/instance"
 DEVICES, STREAMS = f"{EDGE}/devices", f"{EDGE}/instances"
+SHARING_LAB = "labs/2-training/4-dedicated-or-shared"
 CLEAN_LAB = "labs/2-training/5-growing-clean-data"
 INSTANCES_LAB, FPGA_LAB = "labs/4-edge/2-hundreds-of-instances", "labs/4-edge/5-an-fpga-at-the-edge"
 MEMORY, HYBRID = f"{EDGE}/memory", f"{EDGE}/hybrid"
@@ -111,6 +113,8 @@ CLAIMS = (
             "batch fixed {cite}`nvidia2025megatron`.",
             f"Llama 3.1 8B kept {_of(NODES, 'titan-kept')} from 8 GPUs to 128, with the batch growing "
             "{cite}`torchtitan2024performance`.",
+            f"A model that fits no accelerator needs many to be trained at all: the states of Llama 405B fill "
+            f"{_of(PARALLEL, 'states-405')} H100 (Lab 2.7).",
         ),
         opposes=(
             f"Data parallel from 8 to 256 H100, the Ultra-Scale Playbook kept {_of(NODES, 'ultra-kept')} "
@@ -172,7 +176,7 @@ CLAIMS = (
         supports=(
             "Networks learn errors that have a cause as well as they learn anything else {cite}`drory2018resistance`.",
             f"A schema stops whatever is malformed, repeated or leaked in Lab 2.5; with what it and a second opinion "
-            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=fewer')} points less often.",
+            f"send back, the network was wrong {_of(CLEAN_LAB, 'gained=some')} points less often.",
             "Repeated passages made language models recite them, and leaked into their tests "
             "{cite}`lee2022deduplicating`.",
             "Of 53 people who build such systems, 92 % had lived through failures that began in the data "
@@ -213,14 +217,18 @@ CLAIMS = (
             f"Scattered over servers, a job on eight V100 kept {_of(SHARING, 'spread')} of its speed "
             "{cite}`narayanan2020heterogeneity`.",
             "With small jobs anywhere, a half-empty cluster of 100 nodes has less than one free node.",
+            "A training whose steps wait for the slowest node pays for every visited one: with one node in a hundred "
+            "visited at a time, a thousand nodes are nearly always as slow as that one (Lab 2.4).",
         ),
         opposes=(
             f"Both jobs of a pair together did {_of(SHARING, 'pair')} of what the V100 would have done for one "
             "{cite}`narayanan2020heterogeneity`.",
-            f"Trained beside busy neighbours, {_of(SHARING, 'same')} of {_of(SHARING, 'weights')} weights came out "
-            "equal to the last bit.",
+            f"Trained beside busy neighbours with the same seeds, the weights came out "
+            f"{_of(SHARING_LAB, 'bits=equal')} (Lab 2.4).",
+            "With a core for everybody, a training beside neighbours that compute takes about as long as alone, and "
+            f"both get {_of(SHARING_LAB, 'pair=nearly twice')} of the work of one done (Lab 2.4).",
         ),
-        machines="V100, P100 and K80 by the authors of Gavel; the machine that built this page for the equal bits.",
+        machines="V100, P100 and K80 by the authors of Gavel; in the lab, the machine that built this book.",
         page=SHARING,
     ),
     Claim(
@@ -284,6 +292,8 @@ CLAIMS = (
         ),
         opposes=(
             "With the same network and as many passes, twice the data is twice the operations.",
+            "The memory that training keeps grows in proportion to the parameters and no faster: 16 to 18 bytes for "
+            "each (Lab 2.7).",
             "With the best network for the data it is less than four times, whether the data are billions of tokens "
             "or trillions {cite}`hoffmann2022training`.",
         ),

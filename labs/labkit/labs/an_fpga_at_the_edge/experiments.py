@@ -19,7 +19,7 @@ SIDES, NEURONS, LANES = (8, 16, 32), (16, 32, 64, 128), (1, 2, 4, 8, 16, 32, 64,
 HERE = dict(side=SIDE, hidden=HIDDEN, lanes=4, part="ECP5-25")  # which the lab places itself
 USES = {"clock": "Hz", "cells": "cells", "multipliers": "multipliers", "blocks": "memories"}  # with their units
 NAMES = {"clock": "Clock", "cells": "Cells", "multipliers": "Multipliers", "blocks": "Memories of 18 Kibit"}
-BAND = {"clock": 0.15, "cells": 0.15, "multipliers": 0.0, "blocks": 0.0}  # data/measured/fpga-placements.csv: a test
+BAND = {"clock": 0.15, "cells": 0.45, "multipliers": 0.0, "blocks": 0.05}  # data/measured/fpga-placements.csv: a test
 NO_FORMULA = Unavailable("There is no formula for what else a machine does.")
 _PICTURES, _MOST = 2, 200_000  # that are simulated for a count of cycles, and multiplications of lanes at most
 
@@ -165,11 +165,11 @@ def _record() -> dict[tuple[Circuit, str], list[Mapping]]:
 
 def cycle_points() -> list[Point]:
     """Return the points of the lab whose cycles are simulated."""
-    return [dict(side=SIDE, hidden=16, lanes=lanes) for lanes in (1, 4, 16)] + [dict(side=SIDE, hidden=HIDDEN, lanes=4)]
+    return [dict(side=SIDE, hidden=hidden, lanes=lanes) for hidden, lanes in ((16, 1), (16, 4), (16, 16), (32, 8))]
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: circuits that it simulates and places."""
     bench = Bench()
-    points = [dict(HERE, lanes=lanes, hidden=hidden) for lanes, hidden in ((1, 16), (8, 16), (8, 64))]
+    points = [dict(HERE, lanes=lanes, hidden=hidden) for lanes, hidden in ((1, 16), (2, 16), (8, 16), (4, 32))]
     return [(cycles(bench), cycle_points()), *((use(kind, bench), points) for kind in USES)]

@@ -26,7 +26,7 @@ from labkit.models.networks.cats import as_input
 from labkit.runtimes import onnx_export
 from labkit.specs.fpga import CLASSES, Circuit
 
-SIDE, HIDDEN = 8, 64  # of a picture, and neurons
+SIDE, HIDDEN = 8, 16  # of a picture, and neurons
 CPU = torch.device("cpu")
 
 

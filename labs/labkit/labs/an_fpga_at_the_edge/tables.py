@@ -94,7 +94,7 @@ def boards() -> TextTable:
     part = PARTS[LARGEST]
     rate = 2 * part.multipliers / fpga.PERIOD  # operations a second: a product and a sum of each lane in each cycle
     orin = catalogue.by_name("mlperf-inference")["Orin_TRT (NVIDIA), ResNet-50"]["single_latency_s"]
-    small = lab.circuit(8, 64, 16)
+    small = lab.circuit(lab.SIDE, lab.HIDDEN, lab.HERE["lanes"])
     networks = {
         "this lab's": (small.hidden * (small.inputs + 1) + small.classes * (small.hidden + 1), None, ""),
         "the cat network, 16 wide": (network.parameters(network.cats(16)), network.forward_flop(network.cats(16)), ""),

@@ -36,7 +36,6 @@ from labkit.units import quantity
 
 SIZES = (1, 2, 4, 8, 16, 32, 1024, 2**14, 2**17)  # MiB of weights: what the lab writes, then 1, 16 and 128 GiB
 WRITTEN = 32  # MiB, at most
-TRAFFIC = 3  # times that a byte crosses the memory's bus: read by the sender; fetched and written by the receiver
 ANSWERING, FETCHING = "answering", "fetching"
 START = dict(rung=MEMORY, what=WEIGHTS, size=2)
 BITS = (1, 3, 10, 30, 100, 300, 1000, 10_000)  # Mbit/s
@@ -97,8 +96,8 @@ class Seconds:
 
     def socket(self, size: float) -> float:
         """Fetching `size` bytes from another process's memory, through the loopback interface."""
-        crossing = TRAFFIC * size / best_rate(self.weights.curve("answer", 1))
-        return self.request() + links.seconds(self.loopback.curve("message"), size) + crossing
+        reading = size / best_rate(self.weights.curve("answer", 1))
+        return self.request() + reading + links.seconds(self.loopback.curve("message"), size)
 
     def link(self, spec: LinkSpec, size: int, asked: int = 0) -> float:
         """Sending `asked` bytes over a link and getting `size`."""

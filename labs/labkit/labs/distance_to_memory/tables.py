@@ -39,7 +39,14 @@ def cold_rate(ladder: Comparison) -> Outcome | Unavailable:
         return held if cold else cold
     if (fetching := cold.value - held.value) <= 0:
         return Unavailable("The drive was as fast as memory.")
-    return Outcome(ladder.rows[0].point["size"] * LAYER / fetching, "B/s")
+    return Outcome(lab.START["size"] * LAYER / fetching, "B/s")
+
+
+def _timed(machine: Machine, size: int, *key: str | int) -> Outcome | Unavailable:
+    calibration = machine.calibration("weights")
+    if reason := calibration.reason(*key):
+        return Unavailable(reason)
+    return Outcome(interpolate(calibration.curve(*key), size * LAYER), "s")
 
 
 def past_the_cache(machine: Machine, size: int) -> Outcome | Unavailable:
@@ -52,20 +59,22 @@ def past_the_cache(machine: Machine, size: int) -> Outcome | Unavailable:
 
 def cold(machine: Machine, ladder: Comparison) -> TextTable:
     """Return what shows that a cold read came from the drive: the pages that stayed in memory, and three rates."""
-    size = ladder.rows[0].point["size"]
-    warm = interpolate(machine.calibration("weights").curve("fetch", READ_WARM), size * LAYER)
+    size = lab.START["size"]
+    warm = _timed(machine, size, "fetch", READ_WARM)
     return TextTable(["", ""], [
         ["pages still in memory after dropping", written(measuring.kept(size))],
         ["weights from the drive, as measured above", written(cold_rate(ladder))],
         ["a read past the page cache, calibrated", written(past_the_cache(machine, size))],
-        ["a read out of the page cache, calibrated", quantity(size * LAYER / warm, "B/s")]])
+        ["a read out of the page cache, calibrated",
+         quantity(size * LAYER / warm.value, "B/s") if warm else warm.reason]])
 
 
 def fleet(machine: Machine, size: int = 2, devices: int = 1000, rate: int = 10) -> TextTable:
     """Return what so many devices, with `rate` answers a second each, ask of one far machine, if it keeps the weights.
     """
-    core = devices * rate * interpolate(machine.calibration("weights").curve("answer", 1), size * LAYER)
-    rows = [["the weights come", size * LAYER, ""], ["the question goes", 2 * SIDE_BYTES, f"{core:,.1f}"]]
+    answer = _timed(machine, size, "answer", 1)
+    cores = f"{devices * rate * answer.value:,.1f}" if answer else answer.reason
+    rows = [["the weights come", size * LAYER, ""], ["the question goes", 2 * SIDE_BYTES, cores]]
     return TextTable([f"{devices:,} devices, {rate} answers a second each", "over the far machine's link", "its cores"],
                      [[name, quantity(8 * devices * rate * moved, "bit/s"), cores] for name, moved, cores in rows])
 

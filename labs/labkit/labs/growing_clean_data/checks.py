@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.checks import Verdict, holds, number
 from labkit.labs.growing_clean_data import kinds
-from labkit.predict.learning_curve import PowerLaw, worth
+from labkit.predict.learning_curve import more_data, worth
 
 
 def half(answer: float | None, exponent: float) -> Verdict:
@@ -14,9 +14,9 @@ def half(answer: float | None, exponent: float) -> Verdict:
         "the samples."))
 
 
-def with_floor(answer: float | None, curve: PowerLaw, samples: float, wanted: float) -> Verdict:
-    """Check how many samples an error in % takes by a curve with a floor, from those that there are."""
-    return number(answer, curve.samples(wanted) / samples, tolerance=0.02, hint=(
+def with_floor(answer: float | None, now: float, wanted: float, exponent: float, floor: float) -> Verdict:
+    """Check how many times the data lower an error from `now` to `wanted`, by a curve with an exponent and a floor."""
+    return number(answer, more_data(now, wanted, exponent, floor), tolerance=0.02, hint=(
         "Take the floor off both errors first. Then it is as without one: the ratio, to the power of one over the "
         "exponent."))
 

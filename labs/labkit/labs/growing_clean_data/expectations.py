@@ -35,6 +35,13 @@ CAUSE_COSTS_MORE = Expectation(
     "The errors with a cause happened to hit pictures that the network could not tell anyway. " + _CHANCE,
     lambda random, cause: cause > 2 * random)
 
+THROUGHOUT_AGREES = Expectation(
+    "throughout-agrees",
+    "In a network whose layers all learn, the same labels cost {random:.1f} and {cause:.1f} points: here too, errors "
+    "with a cause cost more than scattered ones.",
+    "This machine had no time to train it to its end, or two seeds are too few. " + _CHANCE,
+    lambda random, cause: cause > random)
+
 SOME_DIRT_IS_FREE = Expectation(
     "some-dirt-is-free",
     "Blue for red in one picture of five costs {blue:.1f} points, and pictures sent twice {twice:.1f}: each less than "

@@ -14,7 +14,7 @@ from labkit.labs.common import at
 from labkit.labs.growing_clean_data import dirt
 from labkit.labs.growing_clean_data import experiments as lab
 from labkit.labs.growing_clean_data.arrivals import Arrival
-from labkit.labs.growing_clean_data.measuring import WIDTH, Trainings
+from labkit.labs.growing_clean_data.measuring import Trainings
 from labkit.models.datasets import cats
 from labkit.models.random_features import operations
 from labkit.palette import COLOURS
@@ -22,12 +22,11 @@ from labkit.palette import COLOURS
 _MARKS = "osD^"
 
 
-def growth(trained: Trainings, fitted: lab.Curves, widths: Sequence[int] = (WIDTH,)) -> Figure:
+def growth(trained: Trainings, fitted: lab.Curves) -> Figure:
     """Show wrong answers by pictures: points that the curve was fitted to, points that it was not, and its floor."""
     with drawing(figsize=(5, 3.4)) as (figure, axes):
         across = np.geomspace(lab.SIZES[0], lab.SIZES[-1], 60)
-        for width, colour, mark in zip(widths, COLOURS, _MARKS, strict=False):
-            one = fitted[width]
+        for (width, one), colour, mark in zip(fitted.items(), COLOURS, _MARKS, strict=False):
             axes.plot(across, [one.curve.error(n) for n in across], color=colour, label=f"{width} channels")
             axes.fill_between(across, *np.percentile([[other.error(n) for n in across] for other in one.others],
                                                      (2.5, 97.5), axis=0), color=colour, alpha=0.15)
@@ -44,10 +43,10 @@ def growth(trained: Trainings, fitted: lab.Curves, widths: Sequence[int] = (WIDT
     return figure
 
 
-def work(trained: Trainings) -> Figure:
+def work(trained: Trainings, widths: Sequence[int] = lab.WIDTHS) -> Figure:
     """Show wrong answers by the operations of a training, a line for each width."""
     with drawing(figsize=(5, 3.4)) as (figure, axes):
-        for width, colour, mark in zip(lab.WIDTHS, COLOURS, _MARKS, strict=False):
+        for width, colour, mark in zip(widths, COLOURS, _MARKS, strict=False):
             sizes = [n for n in lab.SIZES if n <= trained.largest]
             axes.plot([operations(n, width) for n in sizes], [mean(trained.errors(n, width)) for n in sizes],
                       f"{mark}-", color=colour, label=f"{width} channels")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import mean
 from time import perf_counter
@@ -12,12 +12,17 @@ import torch
 from labkit import device as devices
 from labkit import effort
 from labkit.labs.growing_clean_data import dirt
+from labkit.models import training
 from labkit.models.datasets import cats
+from labkit.models.evaluation import evaluate
+from labkit.models.networks.cats import CatNet
 from labkit.models.random_features import FirstLayer, Readout
 from labkit.progress import report
 
 WIDTH = 64  # channels of the lab's network
+LEAST = 2000  # pictures for each seed, and two seeds, however slow the machine is
 _LIKE = 500  # pictures to which the features are scaled
+_NARROW, _TRAINING_S = 8, 6.0  # channels of the network in which all layers learn, and seconds for each training
 _LEAKING = 1200  # pictures of a test that leaks
 _DRAWING_S = 25.0  # for the pictures: a slow machine has fewer
 
@@ -40,22 +45,25 @@ class Trainings:
     """Trainings by size, width and dirt; each is done once and kept.
 
     Args:
-        size: how much is trained.
+        size: how much is trained; a slow machine has fewer pictures, and then fewer seeds, but `LEAST` for each of two.
 
     Raises:
         MemoryError: the pictures need more memory than is free.
     """
 
     def __init__(self, size: Size):
-        self.size = size
         pictures = cats.load(size.seeds * size.largest, seed=25, seconds=_DRAWING_S)
-        self.largest = len(pictures) // size.seeds  # pictures that each seed has to learn from
+        if len(pictures) < 2 * LEAST:
+            pictures = cats.load(2 * LEAST, seed=25)
+        self.size = replace(size, seeds=min(size.seeds, len(pictures) // LEAST))
+        self.largest = len(pictures) // self.size.seeds  # pictures that each seed has to learn from
         self.tested = cats.load(size.tested, seed=26, seconds=_DRAWING_S)
         self.leaking = cats.load(_LEAKING, seed=30)  # another test, of which pictures get among the others
-        self.pictures = [pictures[seed * self.largest:(seed + 1) * self.largest] for seed in range(size.seeds)]
+        self.pictures = [pictures[seed * self.largest:(seed + 1) * self.largest] for seed in range(self.size.seeds)]
         self.layer, self.features, self.shown = cache(self._layer), cache(self._features), cache(self._shown)
         self.errors, self.seconds = cache(self._errors), cache(self._seconds)
         self.dirty, self.flattered = cache(self._dirty), cache(self._flattered)
+        self.throughout = cache(self._throughout)
 
     def _layer(self, seed: int, width: int) -> FirstLayer:
         return FirstLayer(width, seed, self.pictures[seed].images[:_LIKE])
@@ -110,6 +118,25 @@ class Trainings:
         same = some.images is clean.images
         return Readout(self.features(seed, WIDTH)[:pictures] if same else self.layer(seed, WIDTH)(some.images),
                        some.labels)
+
+    def _throughout(self, kind: str | None, share: float, pictures: int) -> list[float]:
+        """Return the wrong answers in % of the network of Lab 1.3, in which all layers learn, for two seeds or more.
+
+        Args:
+            kind, share, pictures: as for `dirty`; no kind for clean pictures.
+        """
+        found = []
+        with devices.threads(1):
+            for seed in range(min(self.size.seeds, effort.pick(quick=2, usual=3, long=5))):
+                report(seed / self.size.seeds, "Training all layers")
+                clean = self.pictures[seed][:pictures]
+                some = clean if kind is None else dirt.spoil(kind, clean, share, self.leaking, seed)
+                torch.manual_seed(seed)
+                network = CatNet(_NARROW)
+                training.train(network, some.images, some.labels, epochs=effort.pick(quick=5, usual=8, long=12),
+                               batch=64, seed=seed, device=torch.device("cpu"), seconds=_TRAINING_S)
+                found.append(100 * (1 - evaluate(network, self.tested).accuracy))
+        return found
 
     def _seconds(self, pictures: int, width: int = WIDTH) -> float:
         """Return the seconds of a training on so many pictures, first layer and all: the better of two."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
 
 from labkit.display import TextTable
@@ -35,12 +35,12 @@ def costs(trained: Trainings, comparison: Comparison, fitted: lab.Curves) -> Tex
     """Return what each kind costs if it is one picture in five, and as how many clean pictures the 2,000 count."""
     rows = []
     for kind in dirt.KINDS:
-        row, points = at(comparison, kind=kind, share=lab.FIFTH), lab.cost(trained, kind)
-        if row is None or not (row.measured and points):
+        row = at(comparison, kind=kind, share=lab.FIFTH)
+        if row is None or not row.measured:
             rows.append((kind, "", "", "not measured here", ""))
             continue
         like = fitted[WIDTH].curve.samples(row.measured.value)
-        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(points),
+        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(lab.cost(trained, kind)),
                      f"{float(f'{like:.2g}'):,.0f}"))
     return TextTable(("one picture in five", "predicted", "measured wrong", "cost in points",
                       "as good as so many clean"), rows)
@@ -109,15 +109,15 @@ def gained(arrivals: Sequence[Arrival] | Unavailable) -> Outcome | Unavailable:
     return last.gated if isinstance(last.gated, Unavailable) else Outcome(last.open - last.gated, "points")
 
 
-def takes(trained: Trainings, fitted: lab.Curves, wanted: float, widths: Sequence[int] = lab.WIDTHS) -> tuple | None:
+def takes(trained: Trainings, fitted: lab.Curves, wanted: float) -> tuple | None:
     """Return width, pictures, operations and seconds of the cheapest training to an error in %, by the fitted curves.
 
     The seconds are those that this machine took for its largest training of that width, in proportion. None where every
     floor lies above.
     """
     ways = []
-    for width in widths:
-        pictures = fitted[width].curve.samples(wanted)
+    for width, one in fitted.items():
+        pictures = one.curve.samples(wanted)
         if math.isfinite(pictures):
             each = trained.seconds(trained.largest, width) / trained.largest
             ways.append((operations(pictures, width), width, pictures, pictures * each))
@@ -131,7 +131,7 @@ def resources(trained: Trainings, fitted: lab.Curves) -> TextTable:
     """Return what each next point of accuracy takes: with the lab's network, and with the cheapest of four."""
     rows, before = [], None
     for wanted in STEPS:
-        same, best = takes(trained, fitted, wanted, [WIDTH]), takes(trained, fitted, wanted)
+        same, best = takes(trained, {WIDTH: fitted[WIDTH]}, wanted), takes(trained, fitted, wanted)
         if best is None:
             rows.append((f"{wanted} %", "no amount", "no amount", "", "", "", ""))
             continue
@@ -155,11 +155,9 @@ def point_factors(trained: Trainings, fitted: lab.Curves) -> tuple[Outcome | Una
     return Outcome(first, "times"), Outcome(last, "times")
 
 
-def power(trained: Trainings) -> Outcome | Unavailable:
+def power(trained: Trainings) -> Outcome:
     """Return the power by which the seconds of a training grow with its pictures, the network the same."""
     few, many = trained.largest // 4, trained.largest
-    if few < 1:
-        return Unavailable("There are too few pictures.")
     return Outcome(math.log(trained.seconds(many) / trained.seconds(few)) / math.log(many / few), "")
 
 
@@ -169,19 +167,14 @@ def narrow_over_wide(trained: Trainings) -> float:
     return narrow / wide
 
 
-def told(fitted: lab.Curves, arrivals: Sequence[Arrival] | Unavailable) -> dict[str, str]:
-    """Return what the page on T3 shows of this run beside its verdict, by the key under which it finds it."""
-    texts = {"wide-floor": f"{fitted[lab.WIDTHS[-1]].curve.floor:.0f} %"}
+def told(outcomes: Mapping[str, Outcome | Unavailable], fitted: lab.Curves,
+         arrivals: Sequence[Arrival] | Unavailable) -> dict[str, str]:
+    """Return what pages show of this run, by the key under which they find it; they have words for what is missing."""
+    texts = {name: f"{outcome.value:.1f}" for name, outcome in outcomes.items() if outcome}
+    texts["wide-floor"] = f"{fitted[max(fitted)].curve.floor:.0f} %"
     if stopped(arrivals) is not None:
         texts["structure"] = str(structure(arrivals)["found"])
         for key, kind in (("in-order", IN_ORDER), ("random", dirt.RANDOM), ("cause", dirt.CAUSE)):
             texts |= {f"{whose}-{key}": f"{100 * share:.0f} %"
                       for whose, share in zip(("clean", "own"), doubted(arrivals, kind), strict=True)}
     return texts
-
-
-def said(outcome: Outcome | Unavailable) -> str:
-    """Return the value of an outcome as a sentence has it."""
-    return f"{outcome.value:.1f}" if outcome else outcome.reason
-
-

@@ -53,21 +53,32 @@ def exchange(exchanges: Sequence[Exchange] | Unavailable, link: Link | Unavailab
 
 def steps(rows: Mapping[str, Row]) -> Figure:
     """Show the predicted parts of some steps as bars, and what was measured as a diamond."""
-    bars = [row.predicted.parts if row.predicted else {} for row in rows.values()]
-    names = list(dict.fromkeys(part for parts in bars for part in parts))
+    return bars(rows, "time of one step (ms)", 1e3)
+
+
+def bars(rows: Mapping[str, Row], label: str, scale: float) -> Figure:
+    """Show the predicted parts of some outcomes as bars, and what was measured as a diamond.
+
+    Args:
+        rows: by the name of each bar.
+        label: of the axis, with its unit.
+        scale: of that unit, in the outcomes' own.
+    """
+    parts = [row.predicted.parts if row.predicted else {} for row in rows.values()]
+    names = list(dict.fromkeys(name for each in parts for name in each))
     with drawing(figsize=(5, 0.45 * len(rows) + 1.3)) as (figure, axes):
         left = np.zeros(len(rows))
-        for name, colour in zip(names, COLOURS, strict=False):
-            lengths = [1e3 * parts.get(name, 0.0) for parts in bars]
+        for name, colour in zip(names, (*COLOURS, GREY), strict=False):
+            lengths = [scale * each.get(name, 0.0) for each in parts]
             axes.barh(range(len(rows)), lengths, 0.6, left, color=colour, label=name)
             left += lengths
-        there = [(1e3 * row.measured.value, place) for place, row in enumerate(rows.values()) if row.measured]
+        there = [(scale * row.measured.value, place) for place, row in enumerate(rows.values()) if row.measured]
         if there:
             axes.plot(*zip(*there, strict=True), "D", color="white", markeredgecolor="black", zorder=3,
-                      label="measured")
+                      label="measured", clip_on=False)
         axes.set_yticks(range(len(rows)), list(rows))
         axes.invert_yaxis()
-        axes.set_xlabel("time of one step (ms)")
+        axes.set_xlabel(label)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.35, -0.25), ncols=2)
     return figure
 

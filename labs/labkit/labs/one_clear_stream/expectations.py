@@ -8,8 +8,8 @@ _CHANCE = "Another order of sums, as other processors have, gives another networ
 _BUSY = "Something else used the core meanwhile, or its speed changed since it was calibrated."
 
 CLEAR = Expectation(
-    "clear", "Alone, {share:.0f} % of the digits of voices that it has not heard are recognised: 92 % or more.",
-    f"It has learned less than it usually does. {_CHANCE}", lambda share: share >= 92)
+    "clear", "Alone, {share:.0f} % of the digits of voices that it has not heard are recognised: 95 % or more.",
+    f"It has learned less than it usually does. {_CHANCE}", lambda share: share >= 95)
 
 SECOND_VOICE = Expectation(
     "second-voice", "With another voice as loud, {share:.0f} % are left: less than 65 %.",

@@ -62,40 +62,40 @@ class Recogniser:
         return after([self.run], Outcome(value, "%", low=low, high=high))
 
 
-def learned(clips: Clips, targets: Tensor, seconds: float) -> Recogniser:
+def learned(seen: np.ndarray, targets: Tensor, seconds: float) -> Recogniser:
     """Train a recogniser, for some seconds at most.
 
     Args:
-        clips: to learn from.
+        seen: pictures of the clips to learn from, (n, 3, 32, 32).
         targets: the digit of each, int64 (n,), or how probable each digit should be, float (n, 10).
         seconds: after which it ends, complete or not.
     """
     torch.manual_seed(0)
     network = recogniser()
     with devices.threads(1):
-        run = train(network, torch.from_numpy(pictures(clips.sound)), targets, epochs=EPOCHS, batch=BATCH, lr=LR,
+        run = train(network, torch.from_numpy(seen), targets, epochs=EPOCHS, batch=BATCH, lr=LR,
                     seconds=seconds)
     return Recogniser(network, run)
 
 
 def heard() -> Clips:
     """Return what a recogniser learns from, as many clips as the effort that holds now has time for."""
-    return digits.heard(effort.pick(quick=6, usual=10, long=20))
+    return digits.heard(effort.pick(quick=8, usual=10, long=20))
 
 
 def one_voice(clips: Clips) -> Recogniser:
     """Train on single voices."""
-    return learned(clips, torch.from_numpy(clips.digits), effort.pick(quick=15, usual=30, long=90))
+    return learned(pictures(clips.sound), torch.from_numpy(clips.digits), effort.pick(quick=15, usual=30, long=90))
 
 
 def two_voices(clips: Clips) -> Recogniser:
     """Train on as many single voices, and on two at once, of which either digit is half of the answer."""
     random = np.random.default_rng(0)
-    other = clips[digits.partners(clips, random)]
+    others = digits.partners(clips, random)
     ratio = random.uniform(-LOUDER, LOUDER, (len(clips), 1))
-    one, two = (nn.functional.one_hot(torch.from_numpy(some.digits), len(DIGITS)).float() for some in (clips, other))
-    sound = np.concatenate([clips.sound, digits.mixed(clips.sound, other.sound, ratio)])
-    return learned(Clips(sound, clips.digits, clips.voices), torch.cat([one, (one + two) / 2]),
+    mixed = digits.mixed(clips.sound, clips.sound[others], ratio)
+    one = nn.functional.one_hot(torch.from_numpy(clips.digits), len(DIGITS)).float()
+    return learned(np.concatenate([pictures(clips.sound), pictures(mixed)]), torch.cat([one, (one + one[others]) / 2]),
                    effort.pick(quick=25, usual=60, long=180))
 
 

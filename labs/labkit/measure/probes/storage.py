@@ -84,19 +84,20 @@ def session(state: str) -> Iterator[Callable[[int, str], float]]:
 
 
 @contextmanager
-def scratch(folder: Path | None = None) -> Iterator[Path]:
-    """Write a file of `FILE` random bytes, which no device can compress, and remove it with the block.
+def scratch(folder: Path | None = None, size: int | None = None) -> Iterator[Path]:
+    """Write a file of random bytes, which no device can compress, and remove it with the block.
 
     Args:
         folder: where; the course's cache folder unless given.
+        size: bytes, a multiple of 4 MiB; `FILE` unless given.
 
     Raises:
         OSError: no room, or no right to write.
     """
-    folder = Path(folder or cache.folder("storage"))
+    folder, size = Path(folder or cache.folder("storage")), size or FILE
     folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < FILE + _SPARE:
-        raise OSError(errno.ENOSPC, f"less than {(FILE + _SPARE) >> 20} MiB are free")
+    if shutil.disk_usage(folder).free < size + _SPARE:
+        raise OSError(errno.ENOSPC, f"less than {(size + _SPARE) >> 20} MiB are free")
 
     for left in folder.glob("read-*.bin"):  # by a process that was killed
         with suppress(OSError):
@@ -106,7 +107,7 @@ def scratch(folder: Path | None = None) -> Iterator[Path]:
     def fill(path: Path) -> None:
         with path.open("wb") as file:
             _past_the_cache(file.fileno())
-            for _ in range(FILE >> 22):
+            for _ in range(size >> 22):
                 file.write(random.randbytes(1 << 22))
 
     path = folder / f"read-{os.getpid()}-{next(_numbers)}.bin"
@@ -125,7 +126,7 @@ def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator
     The function takes the size of the read, a multiple of 4 KiB, and one of `PATTERNS`.
 
     Args:
-        path: the file, of `FILE` bytes.
+        path: the file.
         state: `"cold"`, past the page cache, or `"warm"`, out of it.
         buffer: where what is read goes: memory that begins with a page, as O_DIRECT asks; its own unless given.
 
@@ -135,7 +136,7 @@ def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator
     if state == "cold":
         _refuse_memory(path)
     file, forget = _open_cold(path) if state == "cold" else (os.open(path, os.O_RDONLY | _BINARY), None)
-    buffer = buffer or memoryview(mmap.mmap(-1, BLOCKS[-1]))
+    buffer, length = buffer or memoryview(mmap.mmap(-1, BLOCKS[-1])), path.stat().st_size
     place: dict[int, int] = {}
     choose = random.Random(0)
     if state == "warm":
@@ -143,7 +144,7 @@ def reader(path: Path, state: str, buffer: memoryview | None = None) -> Iterator
             pass
 
     def read(size: int, pattern: str) -> float:
-        blocks = FILE // size
+        blocks = length // size
         place[size] = choose.randrange(blocks) if pattern == "random" else (place.get(size, 0) + 1) % blocks
         if forget:
             forget()

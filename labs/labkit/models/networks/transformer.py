@@ -38,7 +38,7 @@ class Cache:
     """
 
     def __init__(self, network: Transformer, places: int):
-        self.keys = network.head.weight.new_zeros(LAYERS, places, network.width // HEAD, CONTEXT, HEAD)
+        self.keys = network.head.weight.new_zeros(len(network.blocks), places, network.width // HEAD, CONTEXT, HEAD)
         self.values = torch.zeros_like(self.keys)
         self.lengths = [0] * places  # tokens at each place
 
@@ -48,16 +48,17 @@ class Transformer(nn.Module):
 
     Args:
         width: numbers that pass from layer to layer for a token, a multiple of 64.
+        layers: how many.
 
     Raises:
-        ValueError: another width.
+        ValueError: another width, or layers that are no whole number from 1 up.
     """
 
-    def __init__(self, width: int = 128):
+    def __init__(self, width: int = 128, layers: int = LAYERS):
         super().__init__()
-        self.width = own(width).width
+        self.width = own(width, layers).width
         self.tokens, self.positions = nn.Embedding(VOCABULARY, width), nn.Embedding(CONTEXT, width)
-        self.blocks = nn.ModuleList(Block(width) for _ in range(LAYERS))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, VOCABULARY, bias=False)
 
     def through(self, tokens: Tensor, positions: Tensor, attend: Callable[..., Tensor]) -> Tensor:
@@ -70,7 +71,7 @@ class Transformer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the scores (n, tokens, 256) of what follows each of the tokens (n, tokens), without any cache."""
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        return self.head(self.through(tokens, positions, _causal))
+        return self.head(self.through(tokens, positions, causal))
 
     @torch.inference_mode()
     def read(self, cache: Cache, place: int, prompt: Tensor) -> Tensor:
@@ -89,7 +90,7 @@ class Transformer(nn.Module):
 
         def attend(layer, queries, keys, values):
             cache.keys[layer, place, :, :count], cache.values[layer, place, :, :count] = keys[0], values[0]
-            return _causal(layer, queries, keys, values)
+            return causal(layer, queries, keys, values)
 
         positions = torch.arange(count, device=prompt.device)
         cache.lengths[place] = count
@@ -127,6 +128,6 @@ class Transformer(nn.Module):
         return self.head(self.through(tokens[:, None], lengths[:, None], attend)[:, 0])
 
 
-def _causal(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+def causal(layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """Let every token look at itself and at those before it."""
     return scaled_dot_product_attention(queries, keys, values, is_causal=True)
