@@ -37,6 +37,8 @@ def build(edition: str, root: Path, folder: Path, version: str) -> Path:
         "html_theme": "basic", "html_theme_options": {}, "html_permalinks": False,
         "templates_path": [], "html_copy_source": False, "html_use_index": False,
         "html_css_files": ["edition.css"], "epub_css_files": ["edition.css"],
+        # The site's fonts and scripts, which an EPUB has no use for.
+        "suppress_warnings": [*config["suppress_warnings"], "epub.unknown_project_files"],
         "project": TITLE, "version": version, "release": version,
         "epub_title": TITLE, "epub_tocscope": "includehidden", "epub_tocdepth": 2, "epub_show_urls": "no",
         "epub_basename": "cluster-to-edge",
