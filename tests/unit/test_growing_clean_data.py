@@ -180,6 +180,9 @@ def test_tables_and_figures_show_a_run(trained, fitted):
     for figure in (figures.growth(trained, fitted), figures.work(trained, WIDTHS), figures.labels(dirty),
                    figures.pictures(trained)):
         assert figure.axes
+    predicted, measured = tables.still_wrong(trained, lab.growth(trained, fitted))
+    assert 50 < predicted.value < 100 and not measured
+    assert tables.predicted_cost(lab.soiled(trained, fitted), lab.growth(trained, fitted), dirt.CAUSE).value > 10
     outcomes = {"missing": Unavailable("No."), "there": Outcome(2.04, "points")}
     assert tables.told(outcomes, fitted, Unavailable("No disk.")).keys() == {"there", "wide-floor"}
 

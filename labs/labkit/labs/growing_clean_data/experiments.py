@@ -95,9 +95,9 @@ def too_many(trained: Trainings, pictures: int) -> Unavailable | None:
 
 
 def over_seeds(values: Sequence[float], unit: str) -> Outcome:
-    """Return the mean over seeds with its 95 % interval."""
+    """Return the mean over seeds with its 95 % interval; a share in % is never below 0."""
     value, low, high = seeds.interval(values)
-    return Outcome(value, unit, low=min(low, value), high=max(high, value))
+    return Outcome(value, unit, low=min(max(low, 0.0) if unit == "%" else low, value), high=max(high, value))
 
 
 def cost(trained: Trainings, kind: str, share: float = FIFTH) -> Outcome:

@@ -38,7 +38,7 @@ class Size:
 
 def size() -> Size:
     """Return how much is trained at the effort that holds now."""
-    return effort.pick(quick=Size(3, 4000, 2000), usual=Size(5, 8000, 4000), long=Size(12, 8000, 8000))
+    return effort.pick(quick=Size(3, 4000, 1500), usual=Size(5, 8000, 4000), long=Size(12, 8000, 8000))
 
 
 class Trainings:
@@ -133,7 +133,7 @@ class Trainings:
                 some = clean if kind is None else dirt.spoil(kind, clean, share, self.leaking, seed)
                 torch.manual_seed(seed)
                 network = CatNet(_NARROW)
-                training.train(network, some.images, some.labels, epochs=effort.pick(quick=5, usual=8, long=12),
+                training.train(network, some.images, some.labels, epochs=effort.pick(quick=4, usual=8, long=12),
                                batch=64, seed=seed, device=torch.device("cpu"), seconds=_TRAINING_S)
                 found.append(100 * (1 - evaluate(network, self.tested).accuracy))
         return found

@@ -39,7 +39,8 @@ def plan() -> Experiment:
                                f"as much data, at an exponent of {exponent} with {floor} % that stay.")
         note = (f"{short(more)} times the data; {short(more)} times the operations with the same network, "
                 f"{short(more**GROWN)} times with one that grows along.")
-        return Outcome(more * have, "samples", parts={"that you have": have, "to gather": (more - 1) * have}, note=note)
+        samples = float(f"{more * have:.3g}")
+        return Outcome(samples, "samples", parts={"that you have": have, "to gather": samples - have}, note=note)
 
     return Experiment(
         title="What a lower error takes", quantity="Samples in all", unit="samples",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from labkit.display import TextTable
-from labkit.experiment import Comparison, Experiment, Outcome, Unavailable, ratio
+from labkit.experiment import Comparison, Experiment, Outcome, Unavailable
 from labkit.labs.common import at
 from labkit.labs.growing_clean_data import dirt
 from labkit.labs.growing_clean_data import experiments as lab
@@ -46,10 +46,13 @@ def costs(trained: Trainings, comparison: Comparison, fitted: lab.Curves) -> Tex
                       "as good as so many clean"), rows)
 
 
-def still_wrong(half: Callable[..., Outcome | Unavailable]) -> Outcome | Unavailable:
-    """Return how many of 100 wrong answers twice the pictures leave wrong, by one half of the experiment on growth."""
-    some = ratio(*(half(pictures=pictures, width=WIDTH) for pictures in (2 * lab.SOILED, lab.SOILED)))
-    return Outcome(100 * some.value, "wrong", low=100 * some.low, high=100 * some.high) if some else some
+def still_wrong(trained: Trainings, growth: Experiment) -> tuple[Outcome, Outcome | Unavailable]:
+    """Return how many of 100 wrong answers twice the pictures leave wrong, predicted and measured."""
+    fewer, more = (growth.predict(pictures=pictures, width=WIDTH).value for pictures in (lab.SOILED, 2 * lab.SOILED))
+    if (none := lab.too_many(trained, 2 * lab.SOILED)) is not None:
+        return Outcome(100 * more / fewer, "wrong"), none
+    pairs = zip(trained.errors(2 * lab.SOILED), trained.errors(lab.SOILED), strict=True)
+    return Outcome(100 * more / fewer, "wrong"), lab.over_seeds([100 * twice / once for twice, once in pairs], "wrong")
 
 
 def predicted_cost(soiled: Experiment, growth: Experiment, kind: str) -> Outcome:
