@@ -12,6 +12,8 @@ from labkit.labs.surviving_failures.measuring import Training
 from labkit.palette import COLOURS
 from labkit.predict import checkpoints
 
+_TICKS = (100, 1000, 10_000, 100_000)  # nodes
+
 
 def lives(run: Training | Unavailable) -> Figure | Unavailable:
     """Show the steps that are done against the time since the launch, with the kills."""
@@ -67,6 +69,10 @@ def nodes() -> Figure:
         axes.plot(many, many, color=GREY, linewidth=0.8, label="no failures")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.set_ylim(many[0], many[-1])
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(_TICKS, [f"{tick:,}" for tick in _TICKS])
+        axes.minorticks_off()
         axes.set_xlabel("nodes")
         axes.set_ylabel("worth so many that never fail")
         axes.legend(fontsize=8)

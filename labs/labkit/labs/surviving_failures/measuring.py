@@ -115,7 +115,7 @@ class Beside:
 
     Args:
         stall, written: seconds for which training waits, and until all is on the device.
-        steps: by how many seconds the steps that follow took longer, in all.
+        steps: by how many seconds the steps that follow took longer, in all, than as many just before without a save.
     """
 
     stall: float
@@ -124,19 +124,19 @@ class Beside:
 
 
 def beside(session: Session, width: int) -> dict[str, Beside] | Unavailable:
-    """Return what a save in each way does to the `COUNT` steps that follow, in the median of some saves."""
+    """Return what a save in each way does to the `COUNT` steps that follow, in the median of some rounds."""
     return _with_pool(session, lambda pool, place: _beside(pool, place, probe.saved(width)))
 
 
 def _beside(pool: WorkerPool, place: Path, job: Job) -> dict[str, Beside]:
-    times, found = effort.pick(quick=2, usual=6, long=15), {}
-    usual = median(second for rank in pool.steps(job, 2 * COUNT) for second in rank)
-    for way in WAYS:
-        ranks = [max(pool.saving(job, way, place / f"{way}{number}", COUNT), key=lambda rank: rank["written"])
-                 for number in range(times)]
-        found[way] = Beside(*(median(values) for values in zip(*(
-            (rank["stall"], rank["written"], sum(rank["steps"]) - COUNT * usual) for rank in ranks), strict=True)))
-    return found
+    rounds = {way: [] for way in WAYS}
+    for number in range(effort.pick(quick=2, usual=6, long=15)):
+        plain = max(map(sum, pool.steps(job, COUNT)))
+        for way in WAYS:
+            ranks = pool.saving(job, way, place / f"{way}{number}", COUNT)
+            rounds[way].append([max(rank["stall"] for rank in ranks), max(rank["written"] for rank in ranks),
+                                max(sum(rank["steps"]) for rank in ranks) - plain])
+    return {way: Beside(*map(median, zip(*found, strict=True))) for way, found in rounds.items()}
 
 
 def _with_pool(session: Session, do: Callable[[WorkerPool, Path], T]) -> T | Unavailable:

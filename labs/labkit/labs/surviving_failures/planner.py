@@ -12,12 +12,12 @@ LLAMA = dict(nodes=2048, days=54, failures=419)  # Grattafiori et al. 2024, sect
 LLAMA_NODE = LLAMA["days"] * LLAMA["nodes"] / LLAMA["failures"]  # days between failures of a node: 264
 RSC_NODE = 1000 / 6.5  # Kokolis et al. 2025: 6.5 failures in 1,000 node-days of the cluster RSC-1
 LLAMA_SAVE = checkpoints.size(405e9) / 2e12  # s: 12 B a parameter to storage of 2 TB/s, ibid., section 3.3.1
-NODES = (1, 8, 64, 256, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536)
-NODE_DAYS = (30, round(RSC_NODE), round(LLAMA_NODE), 1000, 3000)
-SAVES = (0.5, round(LLAMA_SAVE, 1), 10, 30, 120, 600)  # s
-RESTARTS = (1, 3, 10, 15, 30, 60)  # min
+NODES = (64, 256, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536)
+NODE_DAYS = (50, round(RSC_NODE), round(LLAMA_NODE), 1000)
+SAVES = (0.5, round(LLAMA_SAVE, 1), 10, 60, 600)  # s
+RESTARTS = (1, 3, 10, 30, 60)  # min
 BEST = "at the best interval"
-INTERVALS = {BEST: None, "every minute": 60, "every 10 minutes": 600, "every hour": 3600, "every 6 hours": 21_600}
+INTERVALS = {BEST: None, "every minute": 60, "every 10 minutes": 600, "every hour": 3600}
 START = dict(nodes=2048, node=round(LLAMA_NODE), save=round(LLAMA_SAVE, 1), restart=10, every=BEST)
 
 
