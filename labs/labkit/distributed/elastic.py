@@ -107,7 +107,7 @@ def survive(job: Job, steps: int, folder: Path, *, every: int, kills: Sequence[K
         TrainingFailed: this machine lets no process start, or the training ended for good; nothing runs any more.
     """
     command = ["--max-restarts", str(len(kills) + _SAVINGS), "--monitor-interval", str(MONITOR_S),
-               "--log-dir", str(folder / "log"), *([] if switch else ["--standalone"]),
+               "--log-dir", str(folder / "log"), *([] if switch else ["--standalone", "--local-addr", "127.0.0.1"]),
                "--nproc-per-node", "1" if switch else str(processes), "-m", "labkit.distributed.train", "--journal",
                "--checkpoints", str(folder / "kept"), "--save-every", str(every), "--steps", str(steps)]
     command += [word for name, value in job.as_dict().items() for word in (f"--{name}", str(value))]

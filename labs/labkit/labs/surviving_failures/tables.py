@@ -14,7 +14,7 @@ from labkit.experiment import Comparison, Outcome, Point, Unavailable
 from labkit.labs.common import times
 from labkit.labs.surviving_failures import experiments as lab
 from labkit.labs.surviving_failures import planner
-from labkit.labs.surviving_failures.measuring import COUNT, RESTARTING, Beside, Training
+from labkit.labs.surviving_failures.measuring import COUNT, REPEATING, RESTARTING, SAVING, TRAINING, Beside, Training
 from labkit.measure.probes import failures as probe
 from labkit.predict import checkpoints
 from labkit.units import quantity
@@ -40,6 +40,25 @@ def lives(found: Found) -> TextTable:
                      quantity(mean(again), "s") if again else "", run.survived.weights[0]])
     return TextTable(["workers on", "kills", "saved every", "steps lost, expected", "steps lost", "to start again",
                       "weights at the end"], rows)
+
+
+def young(trained: lab.Trainings, found: Found) -> TextTable:
+    """Return what saves and lost steps took in each training, predicted and measured, and how often Young would save.
+    """
+    rows = []
+    for point, run in found:
+        predicted = trained.experiment.predict(**point)
+        if not (run and predicted):
+            rows.append([point["hosts"], str(point["kills"]), str(point["every"]), "", "", (predicted if run else run).reason])
+            continue
+        step = predicted.parts[TRAINING] / point["steps"]
+        save = predicted.parts[SAVING] / (point["steps"] // point["every"])
+        best = checkpoints.interval(save, point["steps"] * step / point["kills"]) / step
+        rows.append([point["hosts"], str(point["kills"]), str(point["every"]), f"{best:.0f} steps",
+                     *(quantity(float(f"{one.parts[SAVING] + one.parts[REPEATING]:.2g}"), "s")
+                       for one in (predicted, run.outcome))])
+    return TextTable(["workers on", "kills", "saved every", "Young would save every",
+                      "saves and lost steps, predicted", "measured"], rows)
 
 
 def equal(found: Found, whole: str | Unavailable) -> dict[str, int | None]:
