@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 
+from labkit.distributed.saving import WAYS
 from labkit.loading.formats import FORMATS
 from labkit.loading.loader import BATCH
 from labkit.loading.samples import KINDS
@@ -12,6 +13,7 @@ from labkit.machine import Machine
 from labkit.measure import noisy_neighbour as noisy
 from labkit.measure.instances import BATCHES, OWN, PROCESSES, THREADS
 from labkit.measure.probes import data_parallel as probe
+from labkit.measure.probes import failures as surviving
 from labkit.measure.probes import generation as language_model
 from labkit.measure.probes import hearing as hearing_probe
 from labkit.measure.probes import instances as counting
@@ -270,13 +272,22 @@ def generation(slower: float = 1.0) -> Calibration:
     return calibration({key: [[work, slower * seconds] for work, seconds in curve] for key, curve in curves.items()})
 
 
+def failures() -> Calibration:
+    """Return the calibration as `probes.failures` finds it where a start takes seconds, and disks write 500 MB/s."""
+    once = {("starting", surviving.FIRST): 4.0, ("starting", surviving.AGAIN): 3.0, ("step",): 0.01}
+    slower = dict(zip(WAYS, (2.0, 1.0, 0.3), strict=True))
+    saving = {("saving", way): [[size, factor * (0.005 + size / 5e8)] for size in map(surviving.size, surviving.WIDTHS)]
+              for way, factor in slower.items()}
+    return calibration({**{key: [[1, seconds]] for key, seconds in once.items()}, **saving})
+
+
 def machine(**changes) -> Machine:
     """Return a calibrated machine with 8 GiB; `changes` replace its fields."""
     kept = {"operators": operators(), "layers": layers(), "latency": latency(), "sessions": sessions(),
             "queries": queries(), "precision": precision(), "data_parallel": data_parallel(),
             "serving": serving(), "feeding": feeding(), "weights": weights(), "generation": generation(),
             "instances": instances(), "neighbours": neighbours(), "hearing": hearing(), "exchanges": exchanges(),
-            **tour()}
+            "failures": failures(), **tour()}
     return Machine(**{"name": "A machine", "device": "cpu", "memory": 8 * 2**30, "calibrations": kept, **changes})
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,19 @@ def folder(name: str) -> Path:
     that can be written, in the one for temporary files: kept until the computer tidies up.
     """
     return _root(os.environ.get("CLUSTER_TO_EDGE_CACHE", "")) / name
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """Yield a new folder within the cache folder called `name` that goes with the block.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    place = folder(name)
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as held:
+        yield Path(held)
 
 
 @cache

@@ -130,3 +130,11 @@ def test_what_stays_in_the_caches_is_timed_by_size():
     curve = measuring.hot()
     assert [size for size, _ in curve] == [layers * store.LAYER for layers in probe.LAYERS]
     assert curve[-1][1] > curve[0][1]
+
+
+def test_a_cold_read_is_seen_to_be_cold_or_says_why_not():
+    reads = measuring.cold_and_warm(4)
+    if reads:
+        assert reads.kept <= 0.1 and reads.cold.value > reads.warm.value
+    else:
+        assert "memory" in reads.reason or "page cache" in reads.reason

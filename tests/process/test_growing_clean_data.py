@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit import cache
+from labkit import cache, effort
 from labkit.labs.growing_clean_data import arrivals, dirt, measuring, tables
 from labkit.loading import instalments, validation
 
@@ -51,6 +51,7 @@ def test_a_folder_of_ones_own_is_looked_at(trained, tmp_path):
     assert "in order" in good and "cut off or damaged" in broken
 
 
-def test_a_network_in_which_all_layers_learn_is_trained_on_the_same_dirt(trained):
+def test_a_network_in_which_all_layers_learn_is_trained_on_the_same_dirt(trained, monkeypatch):
+    monkeypatch.setenv(effort.VARIABLE, effort.QUICK)
     clean, dirty = (trained.throughout(kind, 0.2, 1000) for kind in (None, dirt.CAUSE))
     assert len(clean) == len(dirty) == 2 and sum(dirty) > sum(clean)

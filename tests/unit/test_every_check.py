@@ -31,6 +31,7 @@ from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
 from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
+from labkit.labs.surviving_failures import checks as failures
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
 from labkit.labs.too_big_for_one_node import checks as too_big
@@ -109,6 +110,9 @@ ASKED = {
     "3.6 steps": (lambda a, m: llm.steps(a, [(16, 3), (16, 12), (16, 6), (16, 9), (16, 10)], 4), lambda m: 11 + 9,
                   lambda m: 40),
     "3.6 no gain": (lambda a, m: llm.better(a), lambda m: [(8, 5)] * 4 + [(8, 9)] * 4, lambda m: [(8, 5), (8, 50)] * 4),
+    "2.6 between": (lambda a, m: failures.time_between(a, 100, 24), lambda m: 100, lambda m: 4),
+    "2.6 interval": (lambda a, m: failures.interval(a, 50, 1), lambda m: 10, lambda m: 600),
+    "2.6 lost": (lambda a, m: failures.lost_work(a, 10, 3), lambda m: 15, lambda m: 30),
     "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
     "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
     "3.5 streams": (lambda a, m: one_clear_stream.streams(a, 0.25e-3, 0.04), lambda m: 160, lambda m: 161),

@@ -125,7 +125,7 @@ def test_less_error_never_takes_less_data_and_what_is_impossible_has_a_reason():
     for point in experiment.points():
         outcome = experiment.predict(**point)
         if outcome:
-            assert 1 < outcome.value / point["have"] <= learning_curves.MOST
+            assert 1 < outcome.value / point["have"] <= 1.01 * learning_curves.MOST
         else:
             assert isinstance(outcome, Unavailable) and outcome.reason
     start = experiment.start

@@ -150,6 +150,16 @@ def test_wrong_labels_with_a_cause_cost_more_than_as_many_scattered(trained):
     assert lab.flattered(trained).value > 1
 
 
+def test_a_slow_machine_has_fewer_pictures_but_two_seeds_with_enough(monkeypatch):
+    drawn = cats.draw(60, seed=5)
+    def slow(count, seconds=None, **_):
+        return drawn[torch.arange(3000 if seconds else count) % 60]
+
+    monkeypatch.setattr(measuring.cats, "load", slow)
+    few = measuring.Trainings(measuring.Size(seeds=5, largest=8000, tested=10))
+    assert few.size.seeds == 2 and few.largest == measuring.LEAST == lab.FITTED[-1]
+
+
 def test_every_dirty_point_is_predicted_and_reads_as_a_sentence(trained, fitted):
     soiled = lab.soiled(trained, fitted)
     for point in soiled.points():
@@ -170,6 +180,9 @@ def test_tables_and_figures_show_a_run(trained, fitted):
     for figure in (figures.growth(trained, fitted), figures.work(trained, WIDTHS), figures.labels(dirty),
                    figures.pictures(trained)):
         assert figure.axes
+    predicted, measured = tables.still_wrong(trained, lab.growth(trained, fitted))
+    assert 50 < predicted.value < 100 and not measured
+    assert tables.predicted_cost(lab.soiled(trained, fitted), lab.growth(trained, fitted), dirt.CAUSE).value > 10
     outcomes = {"missing": Unavailable("No."), "there": Outcome(2.04, "points")}
     assert tables.told(outcomes, fitted, Unavailable("No disk.")).keys() == {"there", "wide-floor"}
 

@@ -14,7 +14,7 @@ import torch
 
 from labkit.checks import NOT_HERE, RIGHT, WRONG
 from labkit.data import data_folder
-from labkit.experiment import Outcome, Unavailable, compare
+from labkit.experiment import Comparison, Outcome, Row, Unavailable, compare
 from labkit.labs.one_clear_stream import checks, figures, listening, tables
 from labkit.labs.one_clear_stream import experiments as lab
 from labkit.labs.one_clear_stream.players import Players
@@ -168,6 +168,8 @@ def test_a_training_that_had_no_time_says_nothing_and_the_lab_goes_on(heard):
     assert all(isinstance(outcome, Unavailable) and "too slow" in outcome.reason
                for outcome in (tables.clear(hurried), hurried.both(0), *noise.values(), voices.predict(**lab.EQUAL)))
     comparison = compare(voices, [lab.EQUAL])
+    not_followed = Comparison(lab.followed(HERE), (Row(lab.START, Unavailable("No."), Unavailable("No.")),))
+    assert tables.told((hurried, hurried), comparison, not_followed) == {}
     assert isinstance(figures.recognised(noise, comparison), Unavailable)
     assert "too slow" in str(tables.learned({"no time": hurried}))
     assert checks.enough(3, voices, 80).state == NOT_HERE

@@ -181,6 +181,16 @@ class WorkerPool:
         reports = self._do("train", job=job.as_dict(), **order)
         return History.of(reports, job.batch)
 
+    def saving(self, job: Job, way: str, folder: Path, count: int = 0) -> list[dict]:
+        """Save once, train on for `count` steps, and return how it went on each rank: `Worker.saving`.
+
+        Raises:
+            MemoryError: the job needs more memory than is free.
+            WorkerFailed: a process failed, as where the folder cannot be written.
+        """
+        _fits(2 * job.memory() * self.processes, "The weights, gradients and copies of all processes")
+        return self._do("saving", job=job.as_dict(), way=way, folder=str(folder), count=count)
+
     def set_link(self, spec: LinkSpec) -> None:
         """Change the emulated link, for all that is sent from now on; raises `ValueError` where there is none."""
         if self.backend == "loopback":

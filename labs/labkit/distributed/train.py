@@ -2,6 +2,9 @@
 
     torchrun --nproc-per-node=2 -m labkit.distributed.train --network cats --batch 64 --steps 50
 
+With `--checkpoints FOLDER` rank 0 saves now and then, and a training that is started again goes on from there; with
+torchrun's `--max-restarts=3` that happens by itself when a process dies.
+
 On several machines every one of them runs the same command with `--nnodes`, `--node-rank` and `--master-addr`. Without
 a launcher the variables RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT say the same. Rank 0 shows how it goes, and at
 the end one line of JSON.
@@ -43,33 +46,38 @@ def main(arguments: list[str]) -> int:
 
     try:
         job = Job(**{name: getattr(options, name) for name in asdict(Job())})
-        whole(steps=options.steps, every=options.every)
+        whole(steps=options.steps, every=options.every, save_every=options.save_every)
         above_zero(lr=options.lr, patience=options.patience, silence=options.silence)
         own = Rendezvous()
+        keeper = _keeper(options, job, own)
     except ValueError as wrong:
-        _say(f"This cannot be run: {wrong}", sys.stderr)
+        _fail(f"This cannot be run: {wrong}", options.journal)
         return 2
 
     if LAUNCHED in os.environ:
         threading.Thread(target=_end_with_launcher, args=(os.getppid(),), daemon=True).start()
 
-    def tell(_, text=""):
-        if text and own.rank == 0:
+    def tell(share, text=""):
+        if options.journal and own.rank == 0:
+            _say(json.dumps({"step": round(share * options.steps)}))
+        elif text and own.rank == 0:
             _say(text)
 
     try:
         store = own.join(options.patience)
         worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals), silence=options.silence)
-        if own.local == 0:
+        if options.journal:
+            _say(json.dumps({"rank": own.rank, "process": os.getpid()}))
+        elif own.local == 0:
             _say(f"Rank {own.rank} of {own.processes} is here and computes on {worker.device}.")
-        report = worker.train(job, options.steps, lr=options.lr, every=options.every, tell=tell)
+        report = worker.train(job, options.steps, lr=options.lr, every=options.every, tell=tell, keeper=keeper)
         reports = worker.gather(report)
     except Lost as lost:
-        _say(f"Rank {own.rank}: {lost}", sys.stderr)
+        _fail(f"Rank {own.rank}: {lost}", options.journal)
         os._exit(1)  # threads that wait for the others would hold up a usual end
     if own.rank == 0:
         _say_result(job, History.of(reports, job.batch))
-    elif own.local == 0:
+    elif own.local == 0 and not options.journal:
         _say(f"Rank {own.rank} is done. Its weights at the end: {report['weights']}.")
     worker.leave()
     return 0
@@ -92,15 +100,46 @@ def _options(arguments):
         ("silence", float, SILENCE_S, "seconds to wait for the others in the middle of the work"),
     ):
         parser.add_argument(f"--{name}", type=kind, default=value, help=f"{what} ({value})")
+    parser.add_argument("--checkpoints", metavar="FOLDER", help="where rank 0 saves, and goes on from after a restart")
+    parser.add_argument("--save-every", type=int, default=100, help="steps between two checkpoints (100)")
+    parser.add_argument("--journal", action="store_true", help="say every step, save and start as a line of JSON")
     return parser.parse_args(arguments)
+
+
+def _keeper(options, job: Job, own):
+    """Return what saves the training, None where nothing does; raises `ValueError` for checkpoints that do not fit."""
+    if not options.checkpoints:
+        return None
+    from labkit.distributed.checkpoint import Checkpoints, Keeper
+
+    checkpoints = Checkpoints(options.checkpoints, {**job.as_dict(), "lr": options.lr, "processes": own.processes})
+    found = checkpoints.newest() if own.rank == 0 else None
+    if found and found.step > options.steps:
+        raise ValueError(f"the checkpoints in {options.checkpoints} are of step {found.step}, and only {options.steps} "
+                         "steps are asked for: name another folder, or more steps")
+
+    def tell(event: dict) -> None:
+        if own.rank == 0:
+            _say(json.dumps(event) if options.journal else _in_words(event))
+
+    return Keeper(checkpoints, options.save_every, own.rank, tell)
+
+
+def _in_words(event: dict) -> str:
+    if "begun" in event:
+        lost = f" {len(event['broken'])} later ones are not whole." if event["broken"] else ""
+        return (f"Going on after step {event['begun']}, from its checkpoint." if event["begun"] else
+                "Beginning at the first step: there is no checkpoint.") + lost
+    return f"Step {event['saved']} is saved." if "saved" in event else event["why"]
 
 
 def _say_result(job: Job, history: History) -> None:
     _say(json.dumps({
         **asdict(job), "processes": len(history.weights), "steps": len(history.losses), "examples": history.samples,
-        "seconds": history.seconds, "examples_per_second": history.samples / history.seconds,
-        "loss": history.losses[-1], "accuracy": history.accuracies[-1][1] if history.accuracies else None,
-        "weights": history.weights}))
+        "seconds": history.seconds,
+        "examples_per_second": history.samples / history.seconds if history.seconds else None,
+        "loss": history.losses[-1] if history.losses else None,
+        "accuracy": history.accuracies[-1][1] if history.accuracies else None, "weights": history.weights}))
 
 
 def _say(line: str, to=None) -> None:
@@ -108,6 +147,10 @@ def _say(line: str, to=None) -> None:
     to = to or sys.stdout
     to.write(line + "\n")
     to.flush()
+
+
+def _fail(why: str, journal: bool) -> None:
+    _say(json.dumps({"failed": why}) if journal else why, sys.stdout if journal else sys.stderr)
 
 
 def _end_with_launcher(launcher: int) -> None:

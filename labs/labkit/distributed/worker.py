@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import timedelta
+from pathlib import Path
 from time import perf_counter
 
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from labkit import device as devices
+from labkit.distributed import saving
+from labkit.distributed.checkpoint import Keeper
 from labkit.distributed.comm_hook import DelayedAllReduce
 from labkit.distributed.job import Job
 from labkit.distributed.rendezvous import Lost, out_of_reach, together
@@ -70,7 +73,7 @@ class Worker:
         self.link = DelayedAllReduce(processes) if delayed else None
         self._others = f"rank {1 - rank}" if processes == 2 else "another rank"
         self._ready: dict[bool, dict[Job, tuple]] = {True: {}, False: {}}  # alone or not: else ranks keep other ones
-        self._numbers = torch.zeros(0)
+        self._numbers, self._side = torch.zeros(0), None
         with together(self._others):
             group.all_reduce(mine := torch.full((4,), float(rank + 1), device=device))
         if not (mine == processes * (processes + 1) / 2).all():
@@ -118,8 +121,41 @@ class Worker:
                     tell((done + 1) / count)
         return taken
 
+    def saving(self, job: Job, way: str, folder: str, count: int, tell: Callable[[float], None]) -> dict:
+        """Save a network and its optimiser, and train on for so many steps.
+
+        Args:
+            job: the network and the batch of this process.
+            way: of `labkit.distributed.saving.WAYS`.
+            folder: that no other save has used.
+            count: steps.
+            tell: is told the share that is done.
+
+        Returns:
+            `stall`, the seconds for which training waits; `written`, the seconds until all is on the device; `steps`,
+            the seconds of each.
+        """
+        taken = []
+        with together(self._others):
+            network, adam, inputs, labels = self._prepared(job, alone=False)
+            self._side = self._side or group.new_group(backend="gloo")
+            group.barrier()
+            start = perf_counter()
+            saved = saving.save(way, Path(folder), _bare(network), adam, self._side)
+            stall = perf_counter() - start
+            saved.add_done_callback(lambda _: taken.append(perf_counter() - start))
+            steps = []
+            for done in range(count):
+                begin = perf_counter()
+                training.step(network, adam, inputs, labels)
+                steps.append(perf_counter() - begin)
+                tell((done + 1) / count)
+            saved.result()
+            group.barrier()
+        return {"stall": stall, "written": taken[0], "steps": steps}
+
     def train(self, job: Job, steps: int, *, lr: float, every: int | None, target: float | None = None,
-              tell: Callable[[float, str], None]) -> dict:
+              tell: Callable[[float, str], None], keeper: Keeper | None = None) -> dict:
         """Train for so many steps, each on one global batch of which every rank takes its share.
 
         The examples of a global batch do not depend on how many processes share them. The dense network sees the same
@@ -132,18 +168,24 @@ class Worker:
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy at which training ends; None: after all steps.
             tell: is told the share that is done and, where somebody looked, how it goes.
+            keeper: saves now and then, and begins where the last save was made.
 
         Returns:
-            `losses`, this rank's own; `accuracies` as [step, accuracy]; `seconds`; a digest of the `weights`.
+            `losses`, this rank's own; `accuracies` as [step, accuracy]; `seconds`; a digest of the `weights`. After a
+            restart, losses, accuracies and seconds are those since then.
         """
         losses, accuracies, seconds = [], [], 0.0
         with together(self._others):
             network, adam = self._built(job, lr)
-            batches, tests = self._shares(job)
+            bare = _bare(network)
+            done = keeper.resume(bare, adam) if keeper else 0
+            batches, tests = self._shares(job, done)
             group.barrier()
             begin = perf_counter()
-            for step in range(1, steps + 1):
+            for step in range(done + 1, steps + 1):
                 losses.append(training.step(network, adam, *next(batches)))
+                if keeper:
+                    keeper.after(step, bare, adam)
                 if step < steps and (not every or step % every):
                     tell(step / steps)
                     continue
@@ -152,7 +194,7 @@ class Worker:
                 text = (f"Step {step} of {steps}: loss {losses[-1]:.3f}, "
                         f"{step * job.batch * self.processes / seconds:,.0f} examples/s")
                 if tests:
-                    accuracies.append([step, self._accuracy(network, tests)])
+                    accuracies.append([step, self._accuracy(bare, tests)])
                     text += f", {accuracies[-1][1]:.1%} of the test pictures right"
                 tell(step / steps, text)
                 if target is not None and accuracies and accuracies[-1][1] >= target:
@@ -212,8 +254,11 @@ class Worker:
             ready[job] = network, adam, inputs, labels
         return ready[job]
 
-    def _shares(self, job: Job) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
-        """Return this rank's share of one global batch after the other, and the pictures to test on, if any."""
+    def _shares(self, job: Job, done: int = 0) -> tuple[Iterator[tuple[Tensor, Tensor]], Pictures | None]:
+        """Return this rank's share of one global batch after the other, and the pictures to test on, if any.
+
+        Those of the steps that are done already are left out.
+        """
         if job.network == "dense":
             return itertools.repeat(tuple(values.to(self.device) for values in job.inputs(self.rank))), None
         pictures, tests = job.shown()
@@ -221,6 +266,7 @@ class Worker:
 
         def shares():
             order = _Order(len(images), job.seed)
+            order.take(done * job.batch * self.processes)
             while True:
                 chosen = order.take(job.batch * self.processes)[self.rank::self.processes].to(self.device)
                 yield as_input(images[chosen]), labels[chosen]
@@ -231,11 +277,14 @@ class Worker:
         """Return the accuracy that rank 0 finds; the others wait for it."""
         found = torch.zeros(1, device=self.device)
         if self.rank == 0:
-            bare = network.module if isinstance(network, DistributedDataParallel) else network
-            found[0] = (training.probabilities(bare, tests.images).argmax(1) == tests.labels).float().mean()
+            found[0] = (training.probabilities(network, tests.images).argmax(1) == tests.labels).float().mean()
             network.train()
         group.broadcast(found, 0)
         return float(found)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    return network.module if isinstance(network, DistributedDataParallel) else network
 
 
 class _Order:

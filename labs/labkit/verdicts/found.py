@@ -102,9 +102,9 @@ CLAIMS = (
         narrowed="there were a number of nodes beyond which another one slows training down, or beyond which the same "
                  "money bought more elsewhere.",
         form=HOLDS_WHEN,
-        sentence="each node computes for long enough to hide what it exchanges, and the batch that this takes stays "
-                 "below the critical one.",
-        more="Beyond that point the money does more in faster links, or in nothing at all.",
+        sentence="each node computes for long enough to hide what it exchanges, the batch that this takes stays below "
+                 "the critical one, and a failure comes far less often than starting again takes.",
+        more="Beyond that point the money does more in faster links, in faster restarts, or in nothing at all.",
         number=f"With a fixed batch over 100 Gbit Ethernet, BERT is fastest on {_of(NODES, 'best-ethernet')} nodes, by "
                f"the course's model. One published training paid for 32 times the GPUs and became "
                f"{_of(NODES, 'ultra-gain')} times as fast.",
@@ -121,8 +121,11 @@ CLAIMS = (
             f"{{cite}}`tazi2025ultra`; its last doubling bought {_of(NODES, 'ultra-last')} times the speed.",
             "ResNet-50 on 527 times the GPUs was ready 90 times as soon {cite}`mlcommons2022training`: the larger "
             "batch needed 86 passes over the data instead of 35.",
+            "Failing as often as Llama 3's {cite}`grattafiori2024llama`, with ten minutes to start again, 16,384 nodes "
+            "would do the work of 10,000. Beyond 37,000, every further one would slow the training down (Lab 2.6).",
         ),
-        machines="Published trainings on 8 to 16,384 accelerators; two processes on the machine that built this page.",
+        machines="Published trainings on 8 to 16,384 accelerators; two processes on the machine that built this page, "
+                 "also killed and started again.",
         page=NODES,
     ),
     Claim(
@@ -289,6 +292,7 @@ CLAIMS = (
             "{cite}`kaplan2020scaling,hoffmann2022training`.",
             "Past the critical batch, more accelerators mostly buy examples that need not have been seen "
             "{cite}`mccandlish2018empirical`.",
+            "Twice the nodes fail twice as often: what failures cost grows with size as well (Lab 2.6).",
         ),
         opposes=(
             "With the same network and as many passes, twice the data is twice the operations.",
@@ -492,7 +496,7 @@ CLAIMS = (
                  "two.",
         form=HOLDS_WHEN,
         sentence="something has to be fetched for every answer, and what is fetched are weights.",
-        more="What fits the device is fetched once, and inputs of some kilobytes feel nothing but the way to another "
+        more="What fits the device is fetched once, and inputs of some kilobytes feel little but the way to another "
              "machine. *And/or* is *or*: with an accelerator and its weights near, no network is needed for the "
              "answer; with a round trip shorter than the near answer, no accelerator. Making the network fit is a "
              "third remedy, and usually the cheapest.",

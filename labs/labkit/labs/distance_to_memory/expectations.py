@@ -17,10 +17,9 @@ CACHE_IS_NEARER = Expectation(
 
 COLD_IS_COLD = Expectation(
     "cold-is-cold",
-    "The weights came from the drive at {rate:.2f} times the rate of a read past the page cache: between a third and "
-    "three times.",
-    "More: what lies below this system caches the file. Less: opening a file costs much here, or others use the drive.",
-    lambda rate: 1 / 3 < rate < 3)
+    "A read after dropping takes {ratio:.1f} times as long as one out of the page cache, more than twice.",
+    "What lies below this system caches the file: a hypervisor's host, or the drive's controller.",
+    lambda ratio: ratio > 2)
 
 WEIGHTS_FEEL_DISTANCE = Expectation(
     "weights-feel-distance",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -37,6 +38,22 @@ SOME = f"{INPUTS} inputs"
 SIDE_BYTES = 4 * store.SIDE  # of an input, and of an answer
 
 Sample = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How a model's file was read.
+
+    Args:
+        size: MiB.
+        kept: share of its pages that stayed in memory after they were dropped, 0 to 1.
+        warm, cold: seconds of a read out of the page cache, and of one after the pages were dropped.
+    """
+
+    size: int
+    kept: float
+    warm: Outcome
+    cold: Outcome
 
 
 class Bench(Session):
@@ -177,11 +194,24 @@ def _read(file: Path) -> torch.Tensor:
     return torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.float32).view(INPUTS, store.SIDE)
 
 
-def kept(size: int) -> Outcome | Unavailable:
-    """Return the share in % of a model's pages that stay in memory after they were dropped, as cold reads do it."""
+def cold_and_warm(size: int) -> Reads | Unavailable:
+    """Read a model of `size` MiB out of the page cache and, in turn with that, after it was dropped from there.
+
+    It is read into the same memory each time, so that nothing but the reading takes time.
+    """
     try:
-        with probe.folder() as place:
-            store.write(place / "model.safetensors", size)
-            return Outcome(100 * probe.settle(place), "%")
+        with probe.folder() as place, devices.threads(1):
+            path = place / "model.safetensors"
+            store.write(path, size)
+            kept = probe.settle(place)
+            buffer = bytearray(size * store.LAYER)
+
+            def read() -> None:
+                with path.open("rb", buffering=0) as file:
+                    file.readinto(buffer)
+
+            timings = clock.rounds({way: probe.sampler(path, way, read) for way in (probe.READ_WARM, probe.READ_COLD)},
+                                   budget=2 * _BUDGET)
+            return Reads(size, kept, *(measured(timing, 1.0) for timing in timings.values()))
     except OSError as trouble:
         return Unavailable(str(trouble))

@@ -16,7 +16,7 @@ SIZES = (125, 250, 500, 1000, 2000, 4000, 8000)  # pictures
 FITTED, HELD_OUT = SIZES[:5], SIZES[5:]
 WIDTHS = (16, 32, WIDTH, 128)
 SHARES = (0, 5, 10, 20, 30)  # % of the pictures that are dirty
-SOILED = 2000  # of so many pictures
+SOILED = measuring.LEAST  # of so many pictures
 FIFTH = 20  # %: one in five
 
 Curves = Mapping[int, Fitted]  # by width
@@ -95,32 +95,27 @@ def too_many(trained: Trainings, pictures: int) -> Unavailable | None:
 
 
 def over_seeds(values: Sequence[float], unit: str) -> Outcome:
-    """Return the mean over seeds with its 95 % interval."""
+    """Return the mean over seeds with its 95 % interval; a share in % is never below 0."""
     value, low, high = seeds.interval(values)
-    return Outcome(value, unit, low=min(low, value), high=max(high, value))
+    return Outcome(value, unit, low=min(max(low, 0.0) if unit == "%" else low, value), high=max(high, value))
 
 
-def cost(trained: Trainings, kind: str, share: float = FIFTH) -> Outcome | Unavailable:
+def cost(trained: Trainings, kind: str, share: float = FIFTH) -> Outcome:
     """Return by how many points a share of dirt raises the wrong answers, seed by seed, with its interval."""
-    if (none := too_many(trained, SOILED)) is not None:
-        return none
-    return over_seeds([dirty - clean for dirty, clean in
-                       zip(trained.dirty(kind, share / 100, SOILED), trained.errors(SOILED), strict=True)], "points")
+    return _raised(trained.dirty(kind, share / 100, SOILED), trained.errors(SOILED))
 
 
-def cost_throughout(trained: Trainings, kind: str) -> Outcome | Unavailable:
+def cost_throughout(trained: Trainings, kind: str) -> Outcome:
     """Return the same for one picture in five, of a network in which all layers learn."""
-    if (none := too_many(trained, SOILED)) is not None:
-        return none
-    return over_seeds([dirty - clean for dirty, clean in
-                       zip(*(trained.throughout(one, FIFTH / 100, SOILED) for one in (kind, None)), strict=True)],
-                      "points")
+    return _raised(*(trained.throughout(one, FIFTH / 100, SOILED) for one in (kind, None)))
 
 
-def flattered(trained: Trainings) -> Outcome | Unavailable:
+def _raised(dirty: Sequence[float], clean: Sequence[float]) -> Outcome:
+    return over_seeds([more - less for more, less in zip(dirty, clean, strict=True)], "points")
+
+
+def flattered(trained: Trainings) -> Outcome:
     """Return by how many points fewer answers are wrong on pictures of a test once one in five learned ones is such."""
-    if (none := too_many(trained, SOILED)) is not None:
-        return none
     return over_seeds(trained.flattered(FIFTH / 100, SOILED), "points")
 
 

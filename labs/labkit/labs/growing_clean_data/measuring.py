@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from statistics import mean
 from time import perf_counter
@@ -20,8 +20,9 @@ from labkit.models.random_features import FirstLayer, Readout
 from labkit.progress import report
 
 WIDTH = 64  # channels of the lab's network
+LEAST = 2000  # pictures for each seed, and two seeds, however slow the machine is
 _LIKE = 500  # pictures to which the features are scaled
-_NARROW, _TRAINING_S = 8, 6.0  # channels of the network in which all layers learn, and seconds for each training
+_NARROW, _TRAINING_S = 8, 15.0  # channels of the network in which all layers learn, and seconds for each training
 _LEAKING = 1200  # pictures of a test that leaks
 _DRAWING_S = 25.0  # for the pictures: a slow machine has fewer
 
@@ -37,26 +38,28 @@ class Size:
 
 def size() -> Size:
     """Return how much is trained at the effort that holds now."""
-    return effort.pick(quick=Size(3, 4000, 2000), usual=Size(5, 8000, 4000), long=Size(12, 8000, 8000))
+    return effort.pick(quick=Size(3, 4000, 1500), usual=Size(5, 8000, 4000), long=Size(12, 8000, 8000))
 
 
 class Trainings:
     """Trainings by size, width and dirt; each is done once and kept.
 
     Args:
-        size: how much is trained.
+        size: how much is trained; a slow machine has fewer pictures, and then fewer seeds, but `LEAST` for each of two.
 
     Raises:
         MemoryError: the pictures need more memory than is free.
     """
 
     def __init__(self, size: Size):
-        self.size = size
         pictures = cats.load(size.seeds * size.largest, seed=25, seconds=_DRAWING_S)
-        self.largest = len(pictures) // size.seeds  # pictures that each seed has to learn from
+        if len(pictures) < 2 * LEAST:
+            pictures = cats.load(2 * LEAST, seed=25)
+        self.size = replace(size, seeds=min(size.seeds, len(pictures) // LEAST))
+        self.largest = len(pictures) // self.size.seeds  # pictures that each seed has to learn from
         self.tested = cats.load(size.tested, seed=26, seconds=_DRAWING_S)
         self.leaking = cats.load(_LEAKING, seed=30)  # another test, of which pictures get among the others
-        self.pictures = [pictures[seed * self.largest:(seed + 1) * self.largest] for seed in range(size.seeds)]
+        self.pictures = [pictures[seed * self.largest:(seed + 1) * self.largest] for seed in range(self.size.seeds)]
         self.layer, self.features, self.shown = cache(self._layer), cache(self._features), cache(self._shown)
         self.errors, self.seconds = cache(self._errors), cache(self._seconds)
         self.dirty, self.flattered = cache(self._dirty), cache(self._flattered)
@@ -130,7 +133,7 @@ class Trainings:
                 some = clean if kind is None else dirt.spoil(kind, clean, share, self.leaking, seed)
                 torch.manual_seed(seed)
                 network = CatNet(_NARROW)
-                training.train(network, some.images, some.labels, epochs=effort.pick(quick=5, usual=8, long=12),
+                training.train(network, some.images, some.labels, epochs=effort.pick(quick=4, usual=8, long=12),
                                batch=64, seed=seed, device=torch.device("cpu"), seconds=_TRAINING_S)
                 found.append(100 * (1 - evaluate(network, self.tested).accuracy))
         return found

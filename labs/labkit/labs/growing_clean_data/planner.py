@@ -39,7 +39,8 @@ def plan() -> Experiment:
                                f"as much data, at an exponent of {exponent} with {floor} % that stay.")
         note = (f"{short(more)} times the data; {short(more)} times the operations with the same network, "
                 f"{short(more**GROWN)} times with one that grows along.")
-        return Outcome(more * have, "samples", parts={"that you have": have, "to gather": (more - 1) * have}, note=note)
+        samples = float(f"{more * have:.3g}")
+        return Outcome(samples, "samples", parts={"that you have": have, "to gather": samples - have}, note=note)
 
     return Experiment(
         title="What a lower error takes", quantity="Samples in all", unit="samples",
@@ -67,6 +68,6 @@ def published() -> TextTable:
     for name, law in (("language (Kaplan et al. 2020)", KAPLAN), ("language (Hoffmann et al. 2022)", HOFFMANN),
                       ("the same, fitted anew (Besiroglu et al. 2024)", REFITTED)):
         first, later = (law.samples(0.9 * law.error(tokens)) / tokens for tokens in (1e9, 1e11))
-        rows.append((name, f"{law.exponent:g}", f"{law.floor:g} nats" if law.floor else "none", short(first),
+        rows.append((name, f"{law.exponent:.2g}", f"{law.floor:.3g} nats" if law.floor else "none", short(first),
                      "no amount does" if later == float("inf") else short(later)))
     return TextTable(("curve", "exponent", "floor", "times the data for a tenth less, at 10⁹", "at 10¹¹"), rows)

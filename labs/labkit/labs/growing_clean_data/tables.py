@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean
 
 from labkit.display import TextTable
-from labkit.experiment import Comparison, Experiment, Outcome, Unavailable, ratio
+from labkit.experiment import Comparison, Experiment, Outcome, Unavailable
 from labkit.labs.common import at
 from labkit.labs.growing_clean_data import dirt
 from labkit.labs.growing_clean_data import experiments as lab
@@ -35,21 +35,24 @@ def costs(trained: Trainings, comparison: Comparison, fitted: lab.Curves) -> Tex
     """Return what each kind costs if it is one picture in five, and as how many clean pictures the 2,000 count."""
     rows = []
     for kind in dirt.KINDS:
-        row, points = at(comparison, kind=kind, share=lab.FIFTH), lab.cost(trained, kind)
-        if row is None or not (row.measured and points):
+        row = at(comparison, kind=kind, share=lab.FIFTH)
+        if row is None or not row.measured:
             rows.append((kind, "", "", "not measured here", ""))
             continue
         like = fitted[WIDTH].curve.samples(row.measured.value)
-        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(points),
+        rows.append((kind, f"{row.predicted.value:.1f} %", f"{row.measured.value:.1f} %", span(lab.cost(trained, kind)),
                      f"{float(f'{like:.2g}'):,.0f}"))
     return TextTable(("one picture in five", "predicted", "measured wrong", "cost in points",
                       "as good as so many clean"), rows)
 
 
-def still_wrong(half: Callable[..., Outcome | Unavailable]) -> Outcome | Unavailable:
-    """Return how many of 100 wrong answers twice the pictures leave wrong, by one half of the experiment on growth."""
-    some = ratio(*(half(pictures=pictures, width=WIDTH) for pictures in (2 * lab.SOILED, lab.SOILED)))
-    return Outcome(100 * some.value, "wrong", low=100 * some.low, high=100 * some.high) if some else some
+def still_wrong(trained: Trainings, growth: Experiment) -> tuple[Outcome, Outcome | Unavailable]:
+    """Return how many of 100 wrong answers twice the pictures leave wrong, predicted and measured."""
+    fewer, more = (growth.predict(pictures=pictures, width=WIDTH).value for pictures in (lab.SOILED, 2 * lab.SOILED))
+    if (none := lab.too_many(trained, 2 * lab.SOILED)) is not None:
+        return Outcome(100 * more / fewer, "wrong"), none
+    pairs = zip(trained.errors(2 * lab.SOILED), trained.errors(lab.SOILED), strict=True)
+    return Outcome(100 * more / fewer, "wrong"), lab.over_seeds([100 * twice / once for twice, once in pairs], "wrong")
 
 
 def predicted_cost(soiled: Experiment, growth: Experiment, kind: str) -> Outcome:
@@ -155,11 +158,9 @@ def point_factors(trained: Trainings, fitted: lab.Curves) -> tuple[Outcome | Una
     return Outcome(first, "times"), Outcome(last, "times")
 
 
-def power(trained: Trainings) -> Outcome | Unavailable:
+def power(trained: Trainings) -> Outcome:
     """Return the power by which the seconds of a training grow with its pictures, the network the same."""
     few, many = trained.largest // 4, trained.largest
-    if few < 1:
-        return Unavailable("There are too few pictures.")
     return Outcome(math.log(trained.seconds(many) / trained.seconds(few)) / math.log(many / few), "")
 
 

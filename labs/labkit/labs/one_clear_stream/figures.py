@@ -15,15 +15,18 @@ from labkit.palette import COLOURS
 
 
 def seen(clips: Mapping[str, np.ndarray]) -> Figure:
-    """Show what the recogniser sees of some clips (CLIP,): how loud each band is in time."""
-    with drawing(1, len(clips), figsize=(2.4 * len(clips), 2.4), sharey=True) as (figure, axes):
-        for place, (name, clip) in zip(np.ravel(axes), clips.items(), strict=True):
+    """Show what the recogniser sees of an even number of clips (CLIP,): how loud each band is in time."""
+    shape = len(clips) // 2, 2
+    with drawing(*shape, figsize=(5.4, 2.2 * shape[0]), sharex=True, sharey=True, squeeze=False) as (figure, axes):
+        for place, (name, clip) in zip(axes.flat, clips.items(), strict=True):
             picture = pictures(clip[None])[0, 0]
             place.imshow(picture, origin="lower", aspect="auto", cmap="viridis",
                          extent=(0, HOP * picture.shape[1] / RATE, 0, picture.shape[0]))
             place.set_title(name, fontsize=9)
+        for place in axes[-1]:
             place.set_xlabel("time (s)")
-        np.ravel(axes)[0].set_ylabel("band, low to high")
+        for place in axes[:, 0]:
+            place.set_ylabel("band, low to high")
     return figure
 
 

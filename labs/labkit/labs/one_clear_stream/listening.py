@@ -23,6 +23,7 @@ from labkit.stats import wilson
 EPOCHS, BATCH, LR = 8, 64, 3e-3
 LOUDER = 6.0  # dB, at most, by which one of two voices is louder in training
 NOISES = (-10, -6, -3, 0, 3, 6, 10, 20, 30, 40)  # dB by which noise is softer than the voice
+_ENOUGH = 0.5  # of the clips that it was to see: a recogniser that was stopped before has learned too little
 _PAIRS = 3  # other voices, one after the other, with which each clip is mixed when the recogniser is tested
 
 
@@ -59,7 +60,8 @@ class Recogniser:
 
     def _share(self, right: np.ndarray) -> Outcome | Unavailable:
         value, low, high = (100 * part for part in wilson(int(right.sum()), len(right)))
-        return after([self.run], Outcome(value, "%", low=low, high=high))
+        outcome = Outcome(value, "%", low=low, high=high)
+        return outcome if self.run.pictures > _ENOUGH * self.run.planned else after([self.run], outcome)
 
 
 def learned(seen: np.ndarray, targets: Tensor, seconds: float) -> Recogniser:
@@ -85,7 +87,7 @@ def heard() -> Clips:
 
 def one_voice(clips: Clips) -> Recogniser:
     """Train on single voices."""
-    return learned(pictures(clips.sound), torch.from_numpy(clips.digits), effort.pick(quick=15, usual=30, long=90))
+    return learned(pictures(clips.sound), torch.from_numpy(clips.digits), effort.pick(quick=20, usual=30, long=90))
 
 
 def two_voices(clips: Clips) -> Recogniser:

@@ -67,17 +67,9 @@ def limits(voices: Comparison, followed: Comparison) -> TextTable:
 
 
 def told(recognisers: tuple[Recogniser, Recogniser], voices: Comparison, followed: Comparison) -> dict[str, str]:
-    """Return what the page on I3 shows of this run, by the key under which it finds it."""
+    """Return what the page on I3 shows of this run, by the key under which it finds it; without what is not known."""
     one, two = recognisers
-    return {"alone": _percent(clear(one)), "two": _percent(recognised(voices)),
-            "channel": _percent(recognised(voices, microphones=lab.EACH)),
-            "both-before": _percent(one.both(0)), "both-after": _percent(two.both(0)),
-            "streams": _count(streams(followed))}
-
-
-def _percent(outcome: Outcome | Unavailable) -> str:
-    return f"{outcome.value:.0f} %" if outcome else outcome.reason
-
-
-def _count(outcome: Outcome | Unavailable) -> str:
-    return f"{outcome.value:,.0f}" if outcome else outcome.reason
+    shares = {"alone": clear(one), "two": recognised(voices), "channel": recognised(voices, microphones=lab.EACH),
+              "both-before": one.both(0), "both-after": two.both(0)}
+    texts = {key: f"{share.value:.0f} %" for key, share in shares.items() if share}
+    return {**texts, "streams": f"{count.value:,.0f}"} if (count := streams(followed)) else texts

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import perf_counter
 
@@ -32,13 +31,9 @@ _BUDGET = 0.2
 _OTHERS = 2**26  # bytes: more than the last cache of most processors
 
 
-@contextmanager
-def folder() -> Iterator[Path]:
-    """Yield a folder for models, of the course's cache, that goes with the block; raises `OSError` where it cannot."""
-    place = cache.folder("models")
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, ignore_cleanup_errors=True) as held:
-        yield Path(held)
+def folder() -> AbstractContextManager[Path]:
+    """Return a folder for models that goes with its `with` block, which raises `OSError` where it cannot be made."""
+    return cache.scratch("models")
 
 
 def settle(place: Path) -> float:
