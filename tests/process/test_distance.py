@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_is_said(monkeypatch):
 
 def test_what_stays_in_the_caches_is_timed_by_size():
     curve = measuring.hot()
-    assert [size for size, _ in curve] == [layers * store.LAYER for layers in probe.LAYERS]
+    assert [size for size, _ in curve] == [layers * store.LAYER for layers in measuring.HOT]
     assert curve[-1][1] > curve[0][1]
 
 

@@ -33,6 +33,7 @@ LINKS = {"another machine, 1 Gbit/s and 1 ms": LinkSpec(0.001, 125e6),
 FILES = {SHARED: probe.MAPPED_WARM, MAP: probe.MAPPED_WARM, COLD_MAP: probe.MAPPED_COLD, DRIVE: probe.READ_COLD}
 RUNGS = (CACHE, MEMORY, SHARED, MAP, COLD_MAP, DRIVE, PROCESS, *LINKS)
 WEIGHTS, INPUTS = "the weights", probe.BATCHES[-1]
+HOT = (1, 3, 5, 7, 9, 12, 16, 32)  # MiB that are used again: dense where the caches of most processors end
 _BUDGET = 0.1  # seconds for each size that stays in the caches
 SOME = f"{INPUTS} inputs"
 SIDE_BYTES = 4 * store.SIDE  # of an input, and of an answer
@@ -182,7 +183,7 @@ def again(weights: store.Weights) -> Sample:
 def hot() -> CostCurve:
     """Return the seconds of an answer from weights that were just used, against their bytes."""
     with devices.threads(1), torch.inference_mode():
-        samples = {size: again(store.drawn(size)) for size in probe.LAYERS}
+        samples = {size: again(store.drawn(size)) for size in HOT}
         return [[size * store.LAYER, timing.median] for size, timing in clock.rounds(samples, budget=_BUDGET).items()]
 
 
