@@ -44,7 +44,7 @@ def main(seconds: float) -> None:
             name = f"{inputs} inputs, {hidden} hidden, {lanes} lanes, {part}, seed {seed}"
             if any(row["name"] == name for row in rows) or monotonic() - begin > seconds:
                 continue
-            layers = drawn((hidden, inputs), (CLASSES, hidden))  # what they say does not change where anything lies
+            layers = drawn((hidden, inputs), (CLASSES, hidden))  # what they say fills memories alone
             placed = toolchain.place(text(Classifier(layers, lanes)), part, seed=seed, limit=900)
             print(name, placed, flush=True)
             if placed:
