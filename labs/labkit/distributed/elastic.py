@@ -146,13 +146,14 @@ class _Watch:
         heard_at = monotonic()
         try:
             while True:
-                for place, launcher in enumerate(self._launchers):
-                    while (found := self._hear(launcher, _GLANCE_S if place == 0 else 0)) is not None:
-                        heard_at = monotonic()
-                        if "weights" in found:
-                            return Survived(self._lives, self._saves, self._not_saved, perf_counter() - self._begin,
-                                            found["weights"])
-                        self._note(found)
+                for place, launcher in enumerate(self._launchers):  # a message of each in turn
+                    if (found := self._hear(launcher, 0 if place else _GLANCE_S)) is None:
+                        continue
+                    heard_at = monotonic()
+                    if "weights" in found:
+                        return Survived(self._lives, self._saves, self._not_saved, perf_counter() - self._begin,
+                                        found["weights"])
+                    self._note(found)
                 if monotonic() > heard_at + SILENCE_S:
                     raise TrainingFailed(f"The training said nothing for {SILENCE_S:g} s. {self._failed}".strip())
         finally:

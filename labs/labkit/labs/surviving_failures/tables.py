@@ -31,7 +31,7 @@ def lives(found: Found) -> TextTable:
     """Return what each training lost, expected and measured, and the weights that it ended with."""
     rows = []
     for point, run in found:
-        place = [point["hosts"], f"{point['kills']}", f"{point['every']}"]
+        place = [str(point[name]) for name in ("hosts", "kills", "every")]
         if not run:
             rows.append([*place, run.reason, "", "", ""])
             continue
@@ -47,14 +47,15 @@ def young(trained: lab.Trainings, found: Found) -> TextTable:
     """
     rows = []
     for point, run in found:
+        place = [str(point[name]) for name in ("hosts", "kills", "every")]
         predicted = trained.experiment.predict(**point)
         if not (run and predicted):
-            rows.append([point["hosts"], str(point["kills"]), str(point["every"]), "", "", (predicted if run else run).reason])
+            rows.append([*place, "", "", (predicted if run else run).reason])
             continue
         step = predicted.parts[TRAINING] / point["steps"]
         save = predicted.parts[SAVING] / (point["steps"] // point["every"])
         best = checkpoints.interval(save, point["steps"] * step / point["kills"]) / step
-        rows.append([point["hosts"], str(point["kills"]), str(point["every"]), f"{best:.0f} steps",
+        rows.append([*place, f"{best:.0f} steps",
                      *(quantity(float(f"{one.parts[SAVING] + one.parts[REPEATING]:.2g}"), "s")
                        for one in (predicted, run.outcome))])
     return TextTable(["workers on", "kills", "saved every", "Young would save every",
