@@ -47,7 +47,8 @@ def young(trained: lab.Trainings, found: Found) -> TextTable:
     """
     rows = []
     for point, run in found:
-        place, predicted = [str(point[name]) for name in ("hosts", "kills", "every")], trained.experiment.predict(**point)
+        place = [str(point[name]) for name in ("hosts", "kills", "every")]
+        predicted = trained.experiment.predict(**point)
         if not (run and predicted):
             rows.append([*place, "", "", (predicted if run else run).reason])
             continue
