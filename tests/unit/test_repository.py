@@ -92,6 +92,14 @@ def test_dependencies_have_lower_bounds_only():
         assert [each.operator for each in Requirement(requirement).specifier] == [">="], requirement
 
 
+def test_the_book_says_of_every_dependency_what_it_is_for():
+    page = read("book/appendices/dependencies.md").split("## Tried, and left out")[0]
+    extras = PROJECT["optional-dependencies"].values()
+    asked = [*PROJECT["dependencies"], *(each for extra in extras for each in extra)]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted({Requirement(each).name for each in asked})
+
+
 def test_requirements_are_exact():
     lines = [line.split("#")[0].strip() for line in read("requirements.txt").splitlines()]
     for line in filter(None, lines):

@@ -249,6 +249,9 @@ def test_the_tables_tell_what_was_lost_and_where_weights_differ():
     assert cost["repeated"].value == pytest.approx(0.1)
     assert killed.outcome.parts[measuring.RESTARTING] == 3 and killed.outcome.value == 9
     assert "bb" in str(tables.lives(found)) and figures.lives(killed)
+    trained = lab.trainings(fakes.machine())
+    said = tables.young(trained, [*found[1:], (lab.KILLED, Unavailable("No process starts."))])
+    assert "steps" in str(said) and "110 ms" in str(said) and "No process starts." in str(said)
 
 
 def test_where_nothing_could_run_the_tables_say_so():

@@ -5,6 +5,7 @@
 - The widgets' scripts are written once into the built book, and each page loads those of its own widgets.
 - Formulas become MathML (`labkit.book.formulas`), and numbers keep their units (`labkit.book.spaces`).
 - The sidebar's folding arrows and the bibliography get the names and roles that a screen reader needs.
+- An EPUB and a page to print show the widgets' stills (`labkit.book.editions`).
 - Only labs have buttons for Colab and Binder: neither can open a page of prose, even one that runs code.
 """
 
@@ -23,7 +24,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from labkit.book import formulas, lab_pages, runs, spaces, surprises
+from labkit.book import editions, formulas, lab_pages, runs, spaces, surprises
 from labkit.data import data_folder, package_folder
 from labkit.labs.lab import Lab, labs
 from labkit.widgets import base
@@ -125,6 +126,7 @@ def setup(app: Sphinx) -> dict:
     app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     formulas.setup(app)
     spaces.setup(app)
+    editions.setup(app)
     app.add_directive("labkit-surprises", Surprises)
     app.connect("config-inited", _on_config)
     app.connect("env-get-outdated", _on_outdated)

@@ -107,7 +107,7 @@ def survive(job: Job, steps: int, folder: Path, *, every: int, kills: Sequence[K
         TrainingFailed: this machine lets no process start, or the training ended for good; nothing runs any more.
     """
     command = ["--max-restarts", str(len(kills) + _SAVINGS), "--monitor-interval", str(MONITOR_S),
-               "--log-dir", str(folder / "log"), *([] if switch else ["--standalone"]),
+               "--log-dir", str(folder / "log"), *([] if switch else ["--standalone", "--local-addr", "127.0.0.1"]),
                "--nproc-per-node", "1" if switch else str(processes), "-m", "labkit.distributed.train", "--journal",
                "--checkpoints", str(folder / "kept"), "--save-every", str(every), "--steps", str(steps)]
     command += [word for name, value in job.as_dict().items() for word in (f"--{name}", str(value))]
@@ -146,13 +146,14 @@ class _Watch:
         heard_at = monotonic()
         try:
             while True:
-                for place, launcher in enumerate(self._launchers):
-                    while (found := self._hear(launcher, _GLANCE_S if place == 0 else 0)) is not None:
-                        heard_at = monotonic()
-                        if "weights" in found:
-                            return Survived(self._lives, self._saves, self._not_saved, perf_counter() - self._begin,
-                                            found["weights"])
-                        self._note(found)
+                for place, launcher in enumerate(self._launchers):  # a message of each in turn
+                    if (found := self._hear(launcher, 0 if place else _GLANCE_S)) is None:
+                        continue
+                    heard_at = monotonic()
+                    if "weights" in found:
+                        return Survived(self._lives, self._saves, self._not_saved, perf_counter() - self._begin,
+                                        found["weights"])
+                    self._note(found)
                 if monotonic() > heard_at + SILENCE_S:
                     raise TrainingFailed(f"The training said nothing for {SILENCE_S:g} s. {self._failed}".strip())
         finally:

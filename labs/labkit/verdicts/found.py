@@ -496,7 +496,7 @@ CLAIMS = (
                  "two.",
         form=HOLDS_WHEN,
         sentence="something has to be fetched for every answer, and what is fetched are weights.",
-        more="What fits the device is fetched once, and inputs of some kilobytes feel nothing but the way to another "
+        more="What fits the device is fetched once, and inputs of some kilobytes feel little but the way to another "
              "machine. *And/or* is *or*: with an accelerator and its weights near, no network is needed for the "
              "answer; with a round trip shorter than the near answer, no accelerator. Making the network fit is a "
              "third remedy, and usually the cheapest.",

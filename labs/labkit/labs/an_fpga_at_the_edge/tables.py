@@ -28,13 +28,16 @@ def accuracy(trained: Trained) -> TextTable:
 
 def placed(bench: Bench, point: Point) -> TextTable:
     """Return what a circuit takes as predicted, as it was placed here just now, and as the project recorded it."""
-    rows = []
+    rows, cycles = [], sum(fpga.cycles(lab.circuit(point["side"], point["hidden"], point["lanes"])).values())
     for kind, name in lab.NAMES.items():
         experiment = lab.use(kind, bench)
-        recorded = lab.recorded_at(kind, point)
-        here = experiment.measure(**point)
-        rows.append([name, written(experiment.predict(**point)), written(here) if here else "not placed",
-                     quantity(recorded, lab.USES[kind]) if recorded else "never placed"])
+        known = lab.recorded_at(kind, point)
+        columns = (experiment.predict(**point), experiment.measure(**point),
+                   Outcome(known, lab.USES[kind]) if known else None)
+        rows.append([name, *(written(outcome) if outcome else "not placed" for outcome in columns)])
+        if kind == "clock":
+            rates = (f"{outcome.value / cycles:,.0f}" if outcome else "" for outcome in columns)
+            rows.append(["Pictures a second", *rates])
     return TextTable(["", "predicted", "placed here", "placed by the project"], rows)
 
 

@@ -35,9 +35,9 @@ def _rows(rows: Sequence[Row], label: str, even: float) -> Figure:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, None)
         axes.set_xlabel(label)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return figure
 
 
 def _named(row: Row) -> str:
-    return "{job} |\n{neighbour}, {threads:g} a core, {place}".format(**row.point)
+    return "{job}, beside\n{neighbour} ({threads:g} a core, {place})".format(**row.point)

@@ -110,7 +110,7 @@ def clocks() -> dict[str, tuple[float, float, float]]:
 def clock_table() -> TextTable:
     """Return what a board at two clocks says of each network, beside the bytes of its weights."""
     fast = max(row["clock_hz"] for row in catalogue.table("two-clocks"))
-    heads = ["network", "weights", "times as fast", "million cycles", "stays", "of an answer at the fast clock"]
+    heads = ["network", "weights", "times as fast", "million cycles", "stays", "share at 1.6 GHz"]
     return TextTable(heads, [
         [task, quantity(boards.WEIGHTS[task], "B"), f"{times:.2f}", f"{cycles / 1e6:.2f}",
          quantity(rest, "s"), percent(rest / (rest + cycles / fast))]

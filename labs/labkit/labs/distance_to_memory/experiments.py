@@ -24,7 +24,7 @@ from labkit.labs.distance_to_memory.measuring import (
     Bench,
 )
 from labkit.machine import Machine
-from labkit.measure.probes.weights import BATCHES, READ_COLD
+from labkit.measure.probes.weights import BATCHES, MAPPED_WARM, READ_COLD
 from labkit.offload.wire import HEAD
 from labkit.predict import links
 from labkit.predict import memory_ladder as predicted
@@ -122,7 +122,10 @@ def ladder(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exp
         if rung == CACHE and what == WEIGHTS:
             parts[ANSWERING] = seconds.hot(size)
         elif rung in FILES:
-            parts[FETCHING] = seconds.file(FILES[rung], moved)
+            fetch = seconds.file(FILES[rung], moved)
+            if FILES[rung] == MAPPED_WARM:  # an answer touches its pages as it goes: the longer of the two counts
+                fetch = max(fetch - parts[ANSWERING], 0.0)
+            parts[FETCHING] = fetch
         elif rung == PROCESS:
             parts[FETCHING] = seconds.socket(moved)
         elif rung in LINKS:
@@ -193,6 +196,7 @@ def line(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exper
                             near.high - far.low + spec.round_trip)
         if value <= 0:
             return Unavailable("Here asking was slower, however short the way.")
+        low = max(low, value / 10)  # no trip is shorter than nothing, and a logarithmic axis has no zero
         return Outcome(value, "s", low=low, high=high, note="The link is emulated; the far processor is this "
                        "machine's.", speed=None if place == DRIVE else near.speed)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from labkit.experiment import Comparison, Unavailable
-from labkit.figures import drawing, plain
+from labkit.figures import drawing
 from labkit.labs.distance_to_memory.experiments import SOME
 from labkit.labs.distance_to_memory.measuring import RUNGS, WEIGHTS
 from labkit.palette import COLOURS
 
+TICKS = (0.01, 0.1, 1, 10, 100)  # ms
 
 def ladder(comparison: Comparison) -> Figure | Unavailable:
     """Show the time of an answer by the rung that its weights, or its inputs, came from: predicted and measured."""
@@ -26,7 +27,7 @@ def ladder(comparison: Comparison) -> Figure | Unavailable:
         axes.set_yticks(range(len(RUNGS)), RUNGS)
         axes.invert_yaxis()
         axes.set_xscale("log")
-        plain(axes.xaxis)
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axes.set_xlabel("time of an answer (ms)")
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.2, 1.2), ncols=2)
     return figure

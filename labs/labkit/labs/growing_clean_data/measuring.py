@@ -22,7 +22,7 @@ from labkit.progress import report
 WIDTH = 64  # channels of the lab's network
 LEAST = 2000  # pictures for each seed, and two seeds, however slow the machine is
 _LIKE = 500  # pictures to which the features are scaled
-_NARROW, _TRAINING_S = 8, 6.0  # channels of the network in which all layers learn, and seconds for each training
+_NARROW, _TRAINING_S = 8, 15.0  # channels of the network in which all layers learn, and seconds for each training
 _LEAKING = 1200  # pictures of a test that leaks
 _DRAWING_S = 25.0  # for the pictures: a slow machine has fewer
 

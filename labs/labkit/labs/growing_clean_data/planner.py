@@ -68,6 +68,6 @@ def published() -> TextTable:
     for name, law in (("language (Kaplan et al. 2020)", KAPLAN), ("language (Hoffmann et al. 2022)", HOFFMANN),
                       ("the same, fitted anew (Besiroglu et al. 2024)", REFITTED)):
         first, later = (law.samples(0.9 * law.error(tokens)) / tokens for tokens in (1e9, 1e11))
-        rows.append((name, f"{law.exponent:g}", f"{law.floor:g} nats" if law.floor else "none", short(first),
+        rows.append((name, f"{law.exponent:.2g}", f"{law.floor:.3g} nats" if law.floor else "none", short(first),
                      "no amount does" if later == float("inf") else short(later)))
     return TextTable(("curve", "exponent", "floor", "times the data for a tenth less, at 10⁹", "at 10¹¹"), rows)

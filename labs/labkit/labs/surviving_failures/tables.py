@@ -14,7 +14,7 @@ from labkit.experiment import Comparison, Outcome, Point, Unavailable
 from labkit.labs.common import times
 from labkit.labs.surviving_failures import experiments as lab
 from labkit.labs.surviving_failures import planner
-from labkit.labs.surviving_failures.measuring import COUNT, RESTARTING, Beside, Training
+from labkit.labs.surviving_failures.measuring import COUNT, REPEATING, RESTARTING, SAVING, TRAINING, Beside, Training
 from labkit.measure.probes import failures as probe
 from labkit.predict import checkpoints
 from labkit.units import quantity
@@ -31,7 +31,7 @@ def lives(found: Found) -> TextTable:
     """Return what each training lost, expected and measured, and the weights that it ended with."""
     rows = []
     for point, run in found:
-        place = [point["hosts"], f"{point['kills']}", f"{point['every']}"]
+        place = [str(point[name]) for name in ("hosts", "kills", "every")]
         if not run:
             rows.append([*place, run.reason, "", "", ""])
             continue
@@ -40,6 +40,26 @@ def lives(found: Found) -> TextTable:
                      quantity(mean(again), "s") if again else "", run.survived.weights[0]])
     return TextTable(["workers on", "kills", "saved every", "steps lost, expected", "steps lost", "to start again",
                       "weights at the end"], rows)
+
+
+def young(trained: lab.Trainings, found: Found) -> TextTable:
+    """Return what saves and lost steps took in each training, predicted and measured, and how often Young would save.
+    """
+    rows = []
+    for point, run in found:
+        place = [str(point[name]) for name in ("hosts", "kills", "every")]
+        predicted = trained.experiment.predict(**point)
+        if not (run and predicted):
+            rows.append([*place, "", "", (predicted if run else run).reason])
+            continue
+        step = predicted.parts[TRAINING] / point["steps"]
+        save = predicted.parts[SAVING] / (point["steps"] // point["every"])
+        best = checkpoints.interval(save, point["steps"] * step / point["kills"]) / step
+        rows.append([*place, f"{best:.0f} steps",
+                     *(quantity(float(f"{one.parts[SAVING] + one.parts[REPEATING]:.2g}"), "s")
+                       for one in (predicted, run.outcome))])
+    return TextTable(["workers on", "kills", "saved every", "Young would save every",
+                      "saves and lost steps, predicted", "measured"], rows)
 
 
 def equal(found: Found, whole: str | Unavailable) -> dict[str, int | None]:

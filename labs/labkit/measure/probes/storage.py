@@ -25,14 +25,17 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import psutil
-import torch
 
 from labkit import cache
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing.drift import DriftCorrected, thinned
+
+if TYPE_CHECKING:  # a process that reads starts without it
+    import torch
 
 SECONDS = 7  # about how long it takes
 PATTERNS = ("random", "sequential")
