@@ -201,6 +201,15 @@ def test_a_clip_that_takes_longer_than_its_deadline_is_not_followed():
     assert slow.measure(**lab.START) == slow.predict(**lab.START)
 
 
+def test_a_disturbed_calibration_leaves_no_point_without_a_number_or_a_reason():
+    curves = {(BATCHES,): [[1, 0.2], [4, 0.01], [64, 0.02]], ("the network alone",): [[1, 0.3], [64, 0.01]],
+              (OWN,): [[1, 0.2], [4, 1e-3], [16, 0.08], [64, 1e-3]]}
+    machine = fakes.machine(calibrations={"hearing": fakes.calibration(curves)})
+    for experiment in (lab.load(machine), lab.followed(machine)):
+        assert all(outcome or outcome.reason for point in experiment.points()
+                   for outcome in [experiment.predict(**point)])
+
+
 def test_no_stream_and_too_many_say_how_many_would_fit():
     load = lab.load(HERE)
     none, many = (load.predict(streams=streams, cores=1, hop=0.1, way=SHARED) for streams in (0, 10_000))

@@ -88,7 +88,8 @@ class Bench:
     """Places circuits on parts, and keeps what came out.
 
     Args:
-        layers: of a trained network, for circuits of its size; others are of any weights, which changes some cells in a hundred.
+        layers: of a trained network, for circuits of its size; others are of any weights, which changes some cells in
+            a hundred.
     """
 
     def __init__(self, layers: list[whole_numbers.Layer] | None = None):

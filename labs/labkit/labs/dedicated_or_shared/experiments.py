@@ -133,7 +133,7 @@ def sharing(machine: Machine) -> Sharing:
             return Unavailable(reason)
         count, share = processes(machine, threads, place)
         if not count:
-            return Unavailable(f"With {threads:g} for each core of {place} your job is there alone: choose more.")
+            return Unavailable(f"With {threads:g} threads a core, on {place}, your job is there alone: choose more.")
         cores = min(1.0, most_cores(machine)) if place == ONE else most_cores(machine)
         return (load(calibration, job), load(calibration, neighbour, share), count, cores, stretch(calibration))
 

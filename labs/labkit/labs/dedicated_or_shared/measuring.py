@@ -66,7 +66,7 @@ class Shared:
         if reason := too_many(neighbour, count):
             return Unavailable(reason)
         cores = there[-1:] if one_core else there
-        rounds, seconds = effort.pick(quick=(3, 0.06), usual=(12, 0.1), long=(40, 0.1))
+        rounds, seconds = effort.pick(quick=(3, 0.06), usual=(8, 0.1), long=(40, 0.1))
         if host.cores() < 1:
             seconds *= 3  # a quota is given out ten times a second
         try:
