@@ -159,7 +159,8 @@ def test_a_notebook_as_colab_saves_it_is_graded_like_any_other(room):
 
 @pytest.mark.parametrize(("source", "said"), [
     ("while True:\n    print('x' * 10_000)", "printed more than"),
-    ("import os\nwhile True:\n    os.write(1, b'x' * 1_000_000)", "stopped|too large"),  # by the clock or by the room, whichever ends first
+        # By the clock or by the room that it has, whichever ends first.
+    ("import os\nwhile True:\n    os.write(1, b'x' * 1_000_000)", "stopped|too large"),
     ("import socket\nsocket.create_connection(('127.0.0.1', 9))", "asked for the network"),
     ("open('../../grade.txt', 'w').write('12')", "outside its folder"),
     ("import shutil\nshutil.rmtree('/tmp/nothing-of-this-name')", "outside its folder"),
