@@ -14,7 +14,7 @@ from widget_pages import alive
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Run the tests of a page of the book, or of the one notebook, in one process, which has it open.
+    """Run the tests of a page of the book, of the one notebook or of the one Firefox in one process, which has it open.
 
     The groups of xdist 3.8 have no effect under pytest 9.2, which no longer lets a test be renamed.
     """
@@ -26,7 +26,7 @@ def pytest_xdist_make_scheduler(config, log):
             page = re.search(r"\[(.+?)(-(light|dark)-\d+)?\]$", test)
             if module.endswith("test_book.py") and page:
                 return page[1]
-            return module if module.endswith("test_live.py") else nodeid
+            return module if module.endswith(("test_live.py", "test_reading.py")) else nodeid
 
     return Together(config, log)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,10 @@ def launched(path: str) -> Iterator:
     """Start a headless Firefox, and end it; yields Mozilla's `Marionette`."""
     from marionette_driver.marionette import Marionette
 
-    firefox = Marionette(bin=path, headless=True, gecko_log=os.devnull)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    firefox = Marionette(bin=path, port=port, headless=True, gecko_log=os.devnull)
     try:
         firefox.start_session()
         firefox.timeout.implicit = 20  # seconds that it waits for an element

@@ -24,7 +24,7 @@ _MARKS = "osD^"
 
 def growth(trained: Trainings, fitted: lab.Curves) -> Figure:
     """Show wrong answers by pictures: points that the curve was fitted to, points that it was not, and its floor."""
-    with drawing(figsize=(5, 3.4)) as (figure, axes):
+    with drawing(figsize=(4.4, 3)) as (figure, axes):
         across = np.geomspace(lab.SIZES[0], lab.SIZES[-1], 60)
         for (width, one), colour, mark in zip(fitted.items(), COLOURS, _MARKS, strict=False):
             axes.plot(across, [one.curve.error(n) for n in across], color=colour, label=f"{width} channels")
@@ -45,7 +45,7 @@ def growth(trained: Trainings, fitted: lab.Curves) -> Figure:
 
 def work(trained: Trainings, widths: Sequence[int] = lab.WIDTHS) -> Figure:
     """Show wrong answers by the operations of a training, a line for each width."""
-    with drawing(figsize=(5, 3.4)) as (figure, axes):
+    with drawing(figsize=(4.4, 3)) as (figure, axes):
         for width, colour, mark in zip(widths, COLOURS, _MARKS, strict=False):
             sizes = [n for n in lab.SIZES if n <= trained.largest]
             axes.plot([operations(n, width) for n in sizes], [mean(trained.errors(n, width)) for n in sizes],
@@ -58,7 +58,7 @@ def work(trained: Trainings, widths: Sequence[int] = lab.WIDTHS) -> Figure:
 
 def labels(comparison: Comparison) -> Figure:
     """Show wrong answers by the share of wrong labels, at random and for one cause, predicted and measured."""
-    with drawing(figsize=(5, 3.4)) as (figure, axes):
+    with drawing(figsize=(4.4, 3)) as (figure, axes):
         for kind, colour, mark in zip((dirt.CAUSE, dirt.RANDOM), COLOURS, _MARKS, strict=False):
             axes.plot(lab.SHARES, [comparison.experiment.predict(kind=kind, share=share, pictures=lab.SOILED).value
                                    for share in lab.SHARES], color=colour, label=f"{kind}, predicted")
@@ -75,7 +75,7 @@ def arrivals(arrived: Sequence[Arrival] | Unavailable) -> Figure | Unavailable:
     """Show wrong answers after each instalment, with all of them and with those that a gate let in."""
     if not arrived:
         return arrived
-    with drawing(figsize=(5.6, 4.2)) as (figure, axes):
+    with drawing(figsize=(5, 3.6)) as (figure, axes):
         places = range(len(arrived))
         axes.step(places, [one.open for one in arrived], where="mid", color=COLOURS[1], label="everything let in")
         if not isinstance(arrived[-1].gated, Unavailable):
