@@ -7,10 +7,12 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
+from jupyter_cache.cache.db import DB_NAME
 from packaging.requirements import Requirement
 
 import labkit
@@ -228,6 +230,12 @@ def done(lab, root, **changes):
         "lab": "1.9", "name": "faster", "state": "surprise", "statement": "Two are faster.", "otherwise": "One core."}}
     notebook.cells[1].outputs = [nbformat.v4.new_output("display_data", data=data)]
     return dataclasses.replace(runs.Run(notebook, runs.key(lab, root), "quick", 3.0), **changes)
+
+
+def test_the_cache_of_pages_is_made_before_they_are_read_side_by_side(tmp_path):
+    config = SimpleNamespace(nb_execution_cache_path=str(tmp_path))
+    book._on_config(SimpleNamespace(outdir=str(tmp_path / "html")), config)
+    assert (Path(config.nb_execution_cache_path) / DB_NAME).is_file()
 
 
 def test_a_run_is_kept_until_its_lab_changes(toy_lab, tmp_path):

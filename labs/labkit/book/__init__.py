@@ -19,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
+from jupyter_cache import get_cache
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -59,6 +60,8 @@ def pages_cache(base: Path) -> Path:
 def _on_config(app: Sphinx, config: Config) -> None:
     folder = Path(config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache")
     config.nb_execution_cache_path = str(pages_cache(folder))
+    # Pages are read side by side, and two readers that find no cache would both begin to make one.
+    get_cache(config.nb_execution_cache_path).db.dispose()
 
 
 def _shown(app: Sphinx, lab: Lab) -> str:
