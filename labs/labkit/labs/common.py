@@ -15,6 +15,7 @@ from labkit.timing.clock import Timing
 
 FLOOR = "By the datasheet alone: starting the operations, which rules small batches, comes on top"
 BAND = 0.31  # nine predictions in ten are within it: data/measured/predictions.csv, held by a test
+NOT_REACHED = Unavailable("This run did not come to that point.")
 
 
 def most_threads(machine: Machine) -> int:
@@ -52,6 +53,12 @@ def at(comparison: Comparison, **point) -> Row | None:
     return next((row for row in comparison.rows if point.items() <= row.point.items()), None)
 
 
+def outcome_at(comparison: Comparison, half: str = "measured", **point) -> Outcome | Unavailable:
+    """Return one half, `"measured"` or `"predicted"`, of the row that `at` finds, or that this run has none."""
+    row = at(comparison, **point)
+    return getattr(row, half) if row else NOT_REACHED
+
+
 def times(comparison: Comparison, more: Point, less: Point, half: str = "measured") -> Outcome | Unavailable:
     """Return how many times the outcome at one point of a comparison is that at another.
 
@@ -62,7 +69,7 @@ def times(comparison: Comparison, more: Point, less: Point, half: str = "measure
     """
     rows = [at(comparison, **point) for point in (more, less)]
     if None in rows:
-        return Unavailable("This run did not come to that point.")
+        return NOT_REACHED
     return ratio(*(getattr(row, half) for row in rows))
 
 

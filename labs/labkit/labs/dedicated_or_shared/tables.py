@@ -7,7 +7,7 @@ from statistics import mean, stdev
 
 from labkit.display import TextTable, written
 from labkit.experiment import Comparison, Outcome, Unavailable
-from labkit.labs.common import at
+from labkit.labs.common import outcome_at
 from labkit.labs.dedicated_or_shared import experiments as lab
 from labkit.labs.dedicated_or_shared.measuring import Learned, moved
 from labkit.machine import Machine
@@ -59,8 +59,7 @@ def parts(machine: Machine) -> TextTable:
 def of(comparison: Comparison, half: str = "measured", **point) -> Outcome | Unavailable:
     """Return one half of a comparison at the first point that is `experiments.START`, changed, with any threads."""
     start = {name: value for name, value in lab.START.items() if name != "threads"}
-    row = at(comparison, **{**start, **point})
-    return getattr(row, half) if row else Unavailable("This run did not come to that point.")
+    return outcome_at(comparison, half, **{**start, **point})
 
 
 def learned(alone: Runs, beside: Runs, halved: Runs, hurried: Runs) -> TextTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.display import TextTable, written
 from labkit.experiment import Comparison, Outcome, Point, Unavailable
-from labkit.labs.common import at, times
+from labkit.labs.common import outcome_at, times
 from labkit.labs.distance_to_memory import experiments as lab
 from labkit.labs.distance_to_memory.measuring import LINKS, MEMORY, SIDE_BYTES, WEIGHTS, Reads
 from labkit.machine import Machine
@@ -25,8 +25,7 @@ def over_memory(ladder: Comparison, rung: str, what: str = WEIGHTS) -> Outcome |
 
 def rung(ladder: Comparison, name: str, what: str = WEIGHTS) -> Outcome | Unavailable:
     """Return the measured time of an answer from a rung."""
-    row = at(ladder, rung=name, what=what)
-    return row.measured if row else Unavailable("This run did not come to that point.")
+    return outcome_at(ladder, rung=name, what=what)
 
 
 def cold(machine: Machine, reads: Reads | Unavailable) -> TextTable:
@@ -61,8 +60,7 @@ def own_link(machine: Machine, hot: CostCurve, spec: LinkSpec) -> TextTable:
 
 def trip(line: Comparison, **point: Point) -> Outcome | Unavailable:
     """Return the measured round trip up to which asking was worth it, at `experiments.ASKED` with some changes."""
-    row = at(line, **{**lab.ASKED, **point})
-    return row.measured if row else Unavailable("This run did not come to that point.")
+    return outcome_at(line, **{**lab.ASKED, **point})
 
 
 def said(ladder: Comparison, name: str, what: str = WEIGHTS) -> str:

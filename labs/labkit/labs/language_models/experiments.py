@@ -7,7 +7,7 @@ from functools import cache
 
 from labkit import effort
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import at, banded, drifted, like, measured
+from labkit.labs.common import NOT_REACHED, at, banded, drifted, like, measured
 from labkit.machine import Machine
 from labkit.measure import generation
 from labkit.measure.probes.generation import LENGTHS, LOOKING, PRODUCTS, READING, STEP
@@ -265,7 +265,7 @@ def over(comparison: Comparison, more: Point, less: Point, half: str = "measured
 def _times(comparison: Comparison, more: Point, less: Point, half: str) -> Outcome | Unavailable:
     rows = [at(comparison, **point) for point in (more, less)]
     if None in rows:
-        return Unavailable("This run did not come to that point.")
+        return NOT_REACHED
     outcomes = [getattr(row, half) for row in rows]
     if not all(outcomes):
         return next(outcome for outcome in outcomes if not outcome)

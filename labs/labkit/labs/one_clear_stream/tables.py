@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from labkit.display import TextTable, written
 from labkit.experiment import Comparison, Outcome, Unavailable, ratio
-from labkit.labs.common import at
+from labkit.labs.common import outcome_at
 from labkit.labs.one_clear_stream import experiments as lab
 from labkit.labs.one_clear_stream.listening import Recogniser
 from labkit.machine import Machine
@@ -24,8 +24,7 @@ def clear(recogniser: Recogniser) -> Outcome | Unavailable:
 
 def recognised(comparison: Comparison, **point) -> Outcome | Unavailable:
     """Return the measured share at a point that differs from `experiments.EQUAL`."""
-    row = at(comparison, **{**lab.EQUAL, **point})
-    return row.measured if row else Unavailable("This run did not come to that point.")
+    return outcome_at(comparison, **{**lab.EQUAL, **point})
 
 
 def learned(recognisers: Mapping[str, Recogniser]) -> TextTable:
@@ -52,7 +51,7 @@ def clip(machine: Machine) -> TextTable:
 
 def streams(comparison: Comparison) -> Outcome | Unavailable:
     """Return the measured number of streams at `experiments.START`."""
-    return at(comparison, **lab.START).measured
+    return outcome_at(comparison, **lab.START)
 
 
 def limits(voices: Comparison, followed: Comparison) -> TextTable:
