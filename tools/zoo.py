@@ -32,6 +32,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from labkit import cache, control_groups, expectation, host
 from labkit.data import read_csv
 from labkit.labs.lab import Lab, labs
+from labkit.timing.clock import Contention
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "data" / "measured" / "zoo.csv"
@@ -203,7 +204,11 @@ VARIANTS: dict[str, Callable[[ExitStack], Start]] = {each.__name__: each for eac
 
 @dataclass(frozen=True)
 class Line:
-    """How a lab went on a variant: what is kept in the record."""
+    """How a lab went on a variant: what is kept in the record.
+
+    `others` is the share of the processors' time in % that other programs used meanwhile, neighbours of the variant
+    among them; it is empty where nobody looked.
+    """
 
     machine: str
     date: str
@@ -215,10 +220,12 @@ class Line:
     surprises: str
     untested: int
     failed: str
+    others: str
 
     def __str__(self) -> str:
         said = f"surprises: {self.surprises}" if self.surprises else "no surprise"
         end = f"FAILED in {self.failed}" if self.failed else "ok"
+        end += f", others used {self.others} %"
         return f"{self.variant:<15}{self.lab:<5}{self.seconds:>5} s  {self.held} held, {said}, {self.untested} " \
                f"not tested  {end}"
 
@@ -258,6 +265,7 @@ def on(variant: str, chosen: list[Lab], effort: str) -> Iterator[Line]:
         for lab in chosen:
             answer = Path(folder) / "answer.csv"
             command = ["sh", "-c", inside, "sh", sys.executable, __file__, "--inside", lab.number, str(answer)]
+            others = Contention()
             ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True,
                                    stdin=subprocess.DEVNULL)
             now = datetime.now(UTC).date().isoformat()
@@ -268,7 +276,7 @@ def on(variant: str, chosen: list[Lab], effort: str) -> Iterator[Line]:
                 last = (ended.stderr.strip().splitlines() or [f"status {ended.returncode}"])[-1]
                 seconds, held, surprises, untested, failed = 0, 0, "", 0, f"its start: {last[:200]}"
             yield Line(host.processor(), now, variant, effort, lab.number, round(float(seconds)), int(held), surprises,
-                       int(untested), failed)
+                       int(untested), failed, f"{100 * others.share():.0f}")
 
 
 def _inside(number: str, answer: Path) -> None:

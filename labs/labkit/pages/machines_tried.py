@@ -26,7 +26,7 @@ def rows() -> tuple[dict[str, str], ...]:
 def table() -> TextTable:
     """Return a row for each machine that was tried: how long its labs took, and what came out otherwise."""
     kinds = dict.fromkeys((row["machine"], row["variant"]) for row in rows())
-    return TextTable(["machine", "labs to the end", "seconds a lab", "surprises", "not tested"],
+    return TextTable(["machine", "labs to the end", "seconds a lab", "others", "surprises", "not tested"],
                      [[f"{machine}: {VARIANTS.get(variant, variant)}",
                        *_told([row for row in rows() if (row["machine"], row["variant"]) == (machine, variant)])]
                       for machine, variant in kinds])
@@ -36,7 +36,9 @@ def _told(labs: list[dict[str, str]]) -> list[str]:
     """Return what is said of the labs on one machine."""
     seconds = sorted(int(row["seconds"]) for row in labs)
     ended = sum(not row["failed"] for row in labs)
+    others = sorted(int(row["others"]) for row in labs if row["others"])
     return [f"{ended} of {len(labs)}", f"{seconds[0]} to {seconds[-1]}",
+            f"{others[0]} to {others[-1]} %" if len(others) == len(labs) else "not known",
             _counted({row["lab"]: len(row["surprises"].split()) for row in labs}),
             _counted({row["lab"]: int(row["untested"]) for row in labs})]
 
