@@ -236,7 +236,8 @@ def hearing() -> Calibration:
 def weights(missing: dict | None = None) -> Calibration:
     """Return what `probes.weights` finds: memory that gives 10 GB/s, reading at 4 GB/s warm and 1 GB/s cold."""
     rates = {("fetch", "mapped, warm"): 2e10, ("fetch", "mapped, cold"): 8e8, ("fetch", "read, warm"): 4e9,
-             ("fetch", "read, cold"): 1e9, ("answer", 1): 1e10, ("answer", 64): 2e9}
+             ("fetch", "read, cold"): 1e9, ("answer", 1): 1e10, ("answer", 64): 2e9, ("again", 1): 3e10,
+             ("again", 64): 2e9}
     curves = {key: [[layers * 2**20, 1e-4 + layers * 2**20 / rate] for layers in (1, 4, 16, 32)]
               for key, rate in rates.items() if key not in (missing or {})}
     return calibration(curves, missing)

@@ -23,8 +23,6 @@ from labkit.offload.wire import BadAnswer, NoAnswer
 from labkit.serving import model_store as store
 from labkit.specs.link import LinkSpec
 
-HOT = [[2**20, 3e-5], [2**25, 4e-3]]
-
 
 @pytest.fixture(scope="module")
 def far():
@@ -92,7 +90,7 @@ def test_a_server_that_goes_away_is_said():
 
 
 def test_rungs_are_measured_or_say_why_not_and_nothing_stays(nothing_stays):
-    ladder = lab.ladder(fakes.with_offload(), HOT, budget=0.02)
+    ladder = lab.ladder(fakes.with_offload(), budget=0.02)
     rungs = (lab.CACHE, lab.MEMORY, measuring.SHARED, measuring.COLD_MAP, lab.DRIVE, lab.PROCESS, tables.NEAREST)
     compared = compare(ladder, [dict(rung=rung, what=lab.WEIGHTS, size=1) for rung in rungs]
                        + [dict(rung=rung, what=lab.SOME, size=1) for rung in (lab.DRIVE, tables.NEAREST)])
@@ -102,7 +100,7 @@ def test_rungs_are_measured_or_say_why_not_and_nothing_stays(nothing_stays):
 
 
 def test_a_slow_processor_does_well_to_ask_and_a_fast_one_does_not(nothing_stays):
-    line = lab.line(fakes.with_offload(), HOT, budget=0.02)
+    line = lab.line(fakes.with_offload(), budget=0.02)
     assert line.measure(**dict(lab.ASKED, slower=512, size=1)).value > 0
     assert not line.measure(**dict(lab.ASKED, slower=1, size=1))
 
@@ -123,14 +121,8 @@ def test_a_folder_that_cannot_be_written_is_said(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store, "write", refused)
-    outcome = lab.ladder(fakes.with_offload(), HOT).measure(**lab.START)
+    outcome = lab.ladder(fakes.with_offload()).measure(**lab.START)
     assert outcome == Unavailable("The model cannot be written or read: No space left on device.")
-
-
-def test_what_stays_in_the_caches_is_timed_by_size():
-    curve = measuring.hot()
-    assert [size for size, _ in curve] == [layers * store.LAYER for layers in measuring.HOT]
-    assert curve[-1][1] > curve[0][1]
 
 
 def test_a_cold_read_is_seen_to_be_cold_or_says_why_not():

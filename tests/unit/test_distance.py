@@ -18,7 +18,6 @@ from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.widgets.explorer import Explorer
 
-HOT = [[2**20, 3e-5], [2**25, 4e-3]]
 NO_NUMBER = [0, -1, math.nan, math.inf]
 
 
@@ -29,7 +28,7 @@ def here():
 
 @pytest.fixture(scope="module")
 def ladder(here):
-    return lab.ladder(here, HOT)
+    return lab.ladder(here)
 
 
 def predicted(experiment, points):
@@ -52,7 +51,7 @@ def test_farther_is_slower_for_weights_and_inputs_feel_the_network_alone(ladder)
 
 
 def test_every_point_is_predicted_or_says_why_not_and_reads_as_a_sentence(ladder, here):
-    for experiment in (ladder, lab.line(here, HOT), at_scale.wait(), at_scale.worth()):
+    for experiment in (ladder, lab.line(here), at_scale.wait(), at_scale.worth()):
         assert all(f"{{{axis.name}}}" in experiment.readout for axis in experiment.axes)
         for point in list(experiment.points())[::5]:
             outcome = experiment.predict(**point)
@@ -67,7 +66,7 @@ def test_a_model_larger_than_memory_is_refused_in_words_by_both_halves(ladder):
 
 def test_what_the_lab_does_not_write_is_not_measured(ladder, here):
     assert "32 MiB at most" in ladder.measure(**dict(lab.START, size=1024)).reason
-    assert "1000 Mbit/s at most" in lab.line(here, HOT).measure(**dict(lab.ASKED, rate=10_000)).reason
+    assert "1000 Mbit/s at most" in lab.line(here).measure(**dict(lab.ASKED, rate=10_000)).reason
 
 
 @pytest.mark.parametrize("probe_name, key, rung", [
@@ -77,7 +76,7 @@ def test_what_could_not_be_calibrated_leaves_its_rung_out_and_the_others_in(here
     kept = here.calibration(probe_name)
     lacking = fakes.calibration({k: c for k, c in kept.curves.items() if k != key}, {**kept.missing, key: "Not here."})
     machine = fakes.machine(calibrations={**here.calibrations, probe_name: lacking})
-    ladder = lab.ladder(machine, HOT)
+    ladder = lab.ladder(machine)
     for half in (ladder.predict, ladder.measure):
         assert half(**dict(lab.START, rung=rung)) == Unavailable("Not here.")
     assert ladder.predict(**lab.START)
@@ -87,7 +86,7 @@ def test_what_could_not_be_calibrated_leaves_its_rung_out_and_the_others_in(here
 
 
 def test_on_the_line_asking_takes_as_long_as_answering(here):
-    line, seconds = lab.line(here, HOT), lab.Seconds(here, HOT)
+    line, seconds = lab.line(here), lab.Seconds(here)
     trip = line.predict(**lab.ASKED).value
     near = seconds.answer(2) + 511 * seconds.hot(2)
     far = seconds.answer(2) + seconds.link(LinkSpec(trip, lab.ASKED["rate"] * 1e6 / 8), lab.SIDE_BYTES, lab.SIDE_BYTES)
@@ -95,7 +94,7 @@ def test_on_the_line_asking_takes_as_long_as_answering(here):
 
 
 def test_the_line_rises_with_bandwidth_and_with_a_slower_near_processor(here):
-    line = lab.line(here, HOT)
+    line = lab.line(here)
 
     def trips(**changes):
         return [line.predict(**dict(lab.ASKED, **{name: value})).value for name, values in changes.items()
@@ -116,7 +115,7 @@ def test_a_line_of_numbers_that_cannot_be_is_refused(place, wrong):
 
 
 def test_a_link_of_the_readers_own_is_compared_and_one_of_zero_bandwidth_is_refused(here):
-    shown = str(tables.own_link(here, HOT, LinkSpec(0.05, 1e6)))
+    shown = str(tables.own_link(here, LinkSpec(0.05, 1e6)))
     assert "the weights come" in shown and "the question goes" in shown
     with pytest.raises(ValueError, match="rate is above 0 B/s, not 0 B/s: where nothing passes, cut"):
         LinkSpec(0.05, 0)
@@ -155,7 +154,7 @@ def test_the_published_board_keeps_a_rest_that_its_weights_do_not_explain():
 
 
 def test_tables_and_figures_show_a_run_and_the_want_of_one(here, ladder):
-    line = lab.line(here, HOT)
+    line = lab.line(here)
     timed, lines = predicted(ladder, lab.points()), predicted(line, lab.line_points())
     reads = measuring.Reads(8, 0.01, Outcome(0.002, "s"), Outcome(0.008, "s"))
     shown = str(tables.cold(here, reads))
@@ -171,10 +170,10 @@ def test_tables_and_figures_show_a_run_and_the_want_of_one(here, ladder):
 def test_a_machine_that_can_write_no_model_says_so_in_every_cell(here):
     nothing = Calibration.unavailable(probe.KEYS, "No disk.")
     machine = fakes.machine(calibrations={**here.calibrations, "weights": nothing})
-    ladder, line = lab.ladder(machine, HOT), lab.line(machine, HOT)
+    ladder, line = lab.ladder(machine), lab.line(machine)
     timed, lines = compare(ladder, lab.points()), compare(line, lab.line_points())
     shown = [figures.ladder(timed), tables.cold(machine, Unavailable("No disk.")), tables.fleet(machine),
-             tables.trip(lines), tables.own_link(machine, HOT, LinkSpec(0.05, 1e6)),
+             tables.trip(lines), tables.own_link(machine, LinkSpec(0.05, 1e6)),
              tables.times_said(timed, tables.NEAREST)]
     assert all("No disk." in str(part) for part in shown)
     for experiment, x in ((ladder, "size"), (line, "rate")):

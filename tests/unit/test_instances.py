@@ -52,11 +52,11 @@ def test_a_period_that_is_none_is_refused(window):
         schedule(3, window, 1.0)
 
 
-def test_the_best_batch_is_the_largest_of_which_two_fit_the_deadline():
+def test_the_best_batch_is_the_one_that_takes_least_a_picture_and_of_which_two_fit_the_deadline():
     curve = [[1, 2e-3], [10, 11e-3], [100, 101e-3]]
-    assert predicted.in_batches(curve, 1.0, (1, 10, 100)) == pytest.approx(1.01e-3)
-    assert predicted.in_batches(curve, 0.03, (1, 10, 100)) == pytest.approx(1.1e-3)
-    assert predicted.in_batches(curve, 0.003, (1, 10, 100)) == math.inf
+    assert predicted.in_batches(curve, 1.0, (1, 10, 100)) == (pytest.approx(1.01e-3), 100)
+    assert predicted.in_batches(curve, 0.03, (1, 10, 100)) == (pytest.approx(1.1e-3), 10)
+    assert predicted.in_batches(curve, 0.003, (1, 10, 100)) == (math.inf, 1)
 
 
 def test_what_is_missed_is_what_throws_of_a_coin_say():

@@ -1,7 +1,7 @@
 """The device of Labs 3.5 and 4.2: a process on one core that answers many sources (`labkit.measure.instances`).
 
-A picture counts from the moment at which it was due. What could not be in time any more is left out, as a camera's old
-picture is worth nothing once the next is there.
+A picture counts from the moment at which it was due. What might not be in time any more is left out, as a camera's old
+picture is worth nothing once the next is there: the core takes one that has time enough.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ Answer = Callable[[np.ndarray], object]  # to what the sources of some numbers s
 _MANY, _RANDOM = 64, np.random.default_rng(0)
 _PICTURES = _RANDOM.integers(0, 256, (_MANY, *PICTURE), np.uint8)  # what the sources see, in turn
 _CLIPS = _RANDOM.standard_normal((_MANY, sound.CLIP), np.float32)  # and what they hear
+_ENOUGH = 2  # times what the last answer took: the next one may take longer
 _SAMPLE_S, _PICTURES_MOST = 5e-3, 10_000  # seconds of a sample when networks are timed, and the pictures in it
 
 
@@ -48,7 +49,8 @@ def in_batches(answer: Answer, moments: np.ndarray, deadline: float, most: int, 
         if (early := begin + moments[taken] - perf_counter()) > 0:
             sleep(early)
         now = perf_counter() - begin
-        taken = max(taken, np.searchsorted(moments, now + min(last, deadline / 2) - deadline))  # others would be late
+        enough = min(_ENOUGH * last, deadline / 2)
+        taken = max(taken, np.searchsorted(moments, now + enough - deadline))
         batch = slice(taken, min(np.searchsorted(moments, now, "right"), taken + most))
         if batch.start < batch.stop:
             answer(np.arange(batch.start, batch.stop))
@@ -72,7 +74,7 @@ def one_by_one(networks: Sequence[Answer], sources: Sequence[int], moments: np.n
         if (early := begin + moment - perf_counter()) > 0:
             sleep(early)
         now = perf_counter() - begin
-        if now + min(last, deadline / 2) <= moment + deadline:
+        if now + min(_ENOUGH * last, deadline / 2) <= moment + deadline:
             networks[source % len(networks)](np.array([source]))
             last = perf_counter() - begin - now
             answers[place] = now + last - moment

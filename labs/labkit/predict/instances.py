@@ -19,8 +19,10 @@ from labkit.specs.calibration import CostCurve
 MOST = 10**7  # sources: the search ends there
 
 
-def in_batches(curve: CostCurve, deadline: float, batches: Iterable[int]) -> float:
-    """Return the seconds a picture in the batches that suit a core best, infinite where no batch is in time.
+def in_batches(curve: CostCurve, deadline: float, batches: Iterable[int]) -> tuple[float, int]:
+    """Return the seconds a picture in the batches that suit a core best, and the pictures in such a batch.
+
+    Where no batch is in time, the seconds are infinite.
 
     A picture may have to wait for the batch that runs, and then takes as long as its own: two batches fit the deadline.
 
@@ -30,7 +32,8 @@ def in_batches(curve: CostCurve, deadline: float, batches: Iterable[int]) -> flo
         batches: to choose from.
     """
     times = {batch: interpolate(curve, batch) for batch in batches}
-    return min((seconds / batch for batch, seconds in times.items() if 2 * seconds <= deadline), default=math.inf)
+    return min(((seconds / batch, batch) for batch, seconds in times.items() if 2 * seconds <= deadline),
+               default=(math.inf, 1))
 
 
 def served(seconds: Callable[[int], float], window: float) -> int:

@@ -67,30 +67,30 @@ def _hits(shares: tuple[float, ...], held: int) -> float:
     return sum(share * -math.expm1(-share * low) for share in shares)
 
 
-def mean(answer: float, fetch: float, missing: float) -> float:
+def mean(answer: float, miss: float, missing: float) -> float:
     """Return the mean seconds of a request.
 
     Args:
-        answer: seconds with the model in memory.
-        fetch: seconds for fetching it.
+        answer: seconds of one that finds its model in memory.
+        miss: seconds of one that must fetch it first.
         missing: the share of the requests that must fetch it, 0 to 1.
 
     Raises:
         ValueError: seconds that are not above 0, or a share that is none.
     """
-    above_zero(answer=answer, fetch=fetch)
+    above_zero(answer=answer, miss=miss)
     _share(missing)
-    return answer + missing * fetch
+    return (1 - missing) * answer + missing * miss
 
 
-def percentile(percent: float, answer: float, fetch: float, missing: float) -> float:
+def percentile(percent: float, answer: float, miss: float, missing: float) -> float:
     """Return the seconds that so many per cent of the requests do not exceed, if nothing but fetching varies.
 
     Fewer misses than the percentile leaves out do not show in it; more, and it is a miss.
     """
-    above_zero(answer=answer, fetch=fetch)
+    above_zero(answer=answer, miss=miss)
     _share(missing)
-    return answer + (fetch if 100 * missing > 100 - percent else 0.0)
+    return miss if 100 * missing > 100 - percent else answer
 
 
 def _share(missing: float) -> None:

@@ -154,8 +154,6 @@ def memory_bound(layers: Sequence[network.Layer], batch: int, flops: float, band
     return bound["memory traffic"] / sum(bound.values())
 
 
-
-
 def synchronous(longer: float, nodes: int, visited: float) -> float:
     """Return how many times as long the steps of a training take on average that wait for the slowest node.
 

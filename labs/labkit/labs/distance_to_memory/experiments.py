@@ -7,7 +7,6 @@ from dataclasses import replace
 from labkit import effort
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
-from labkit.labs.distance_to_memory import measuring
 from labkit.labs.distance_to_memory.measuring import (
     CACHE,
     DRIVE,
@@ -24,13 +23,13 @@ from labkit.labs.distance_to_memory.measuring import (
     Bench,
 )
 from labkit.machine import Machine
-from labkit.measure.probes.weights import BATCHES, MAPPED_WARM, READ_COLD
+from labkit.measure.probes.weights import BATCHES, READ_COLD
 from labkit.offload.wire import HEAD
 from labkit.predict import links
 from labkit.predict import memory_ladder as predicted
 from labkit.predict.operators import interpolate
 from labkit.serving.model_store import LAYER
-from labkit.specs.calibration import CostCurve, best_rate
+from labkit.specs.calibration import best_rate
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.units import quantity
 
@@ -52,20 +51,18 @@ class Seconds:
 
     Args:
         machine: with `weights`, `storage`, `loopback` and `offload`.
-        hot: what `measuring.hot` found.
 
     Raises:
         ValueError: it lacks one of them.
     """
 
-    def __init__(self, machine: Machine, hot: CostCurve):
+    def __init__(self, machine: Machine):
         self.weights, self.storage, self.loopback, self.offload = (
             machine.calibration(name) for name in ("weights", "storage", "loopback", "offload"))
-        self._hot = hot
 
     def reason(self, rung: str) -> str:
         """Return why a rung cannot be predicted here, or nothing."""
-        found = [self.weights.reason("answer", batch) for batch in BATCHES]
+        found = [self.weights.reason(kind, batch) for kind in ("answer", "again") for batch in BATCHES]
         if rung in FILES:
             found.append(self.weights.reason("fetch", FILES[rung]))
         if rung == DRIVE:
@@ -81,8 +78,8 @@ class Seconds:
         return interpolate(self.weights.curve("answer", batch), size * LAYER)
 
     def hot(self, size: int) -> float:
-        """The same for one input straight after another, with what the caches kept of the weights."""
-        return interpolate(self._hot, size * LAYER)
+        """An answer for one input, from weights that were just used or fetched: with what the caches kept of them."""
+        return interpolate(self.weights.curve("again", 1), size * LAYER)
 
     def file(self, way: str, size: float) -> float:
         """Fetching `size` bytes from a file, in one of the ways of the probe `weights`; a small one by its share."""
@@ -105,27 +102,22 @@ class Seconds:
         return self.request() + spec.round_trip + spec.transfer(HEAD.size + size) + spec.transfer(HEAD.size + asked)
 
 
-def ladder(machine: Machine, hot: CostCurve, budget: float | None = None) -> Experiment:
+def ladder(machine: Machine, budget: float | None = None) -> Experiment:
     """Return the experiment on the time of an answer, by where its weights or its inputs lie when it is asked for.
 
     Args:
-        machine, hot: as in `Seconds`.
+        machine: as in `Seconds`.
         budget: seconds for each point; by the effort that holds now unless given.
     """
-    seconds, bench = Seconds(machine, hot), _bench(machine, budget)
+    seconds, bench = Seconds(machine), _bench(machine, budget)
 
     def predict(rung, what, size):
         if reason := seconds.reason(rung) or _too_large(machine, size):
             return Unavailable(reason)
         batch, moved = (1, size * LAYER) if what == WEIGHTS else (INPUTS, INPUTS * SIDE_BYTES)
-        parts = {ANSWERING: seconds.answer(size, batch)}
-        if rung == CACHE and what == WEIGHTS:
-            parts[ANSWERING] = seconds.hot(size)
-        elif rung in FILES:
-            fetch = seconds.file(FILES[rung], moved)
-            if FILES[rung] == MAPPED_WARM:  # an answer touches its pages as it goes: the longer of the two counts
-                fetch = max(fetch - parts[ANSWERING], 0.0)
-            parts[FETCHING] = fetch
+        parts = {ANSWERING: seconds.hot(size) if what == WEIGHTS and rung != MEMORY else seconds.answer(size, batch)}
+        if rung in FILES:
+            parts[FETCHING] = seconds.file(FILES[rung], moved)
         elif rung == PROCESS:
             parts[FETCHING] = seconds.socket(moved)
         elif rung in LINKS:
@@ -139,7 +131,7 @@ def ladder(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exp
         if size > WRITTEN:
             return Unavailable(f"This lab writes models of {WRITTEN} MiB at most.")
         if rung == CACHE:
-            return bench.time(bench.rung(rung, what, size), hot)
+            return bench.time(bench.rung(rung, what, size), hot=True)
         if not (timing := bench.time(bench.rung(rung, what, size))):
             return timing
         return replace(timing, speed={ANSWERING: timing.speed})  # neither drives nor links keep the processor's speed
@@ -160,20 +152,19 @@ def ladder(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exp
     )
 
 
-def line(machine: Machine, hot: CostCurve, budget: float | None = None) -> Experiment:
+def line(machine: Machine, budget: float | None = None) -> Experiment:
     """Return the experiment on the longest round trip over which asking a far processor is worth it.
 
     The far one has the weights in its memory, and is as fast as this machine's; the near one may be slower. The
     arguments are those of `ladder`.
     """
-    seconds, bench = Seconds(machine, hot), _bench(machine, budget)
+    seconds, bench = Seconds(machine), _bench(machine, budget)
 
     def predict(rate, place, slower, size):
         if reason := seconds.reason(place) or seconds.reason(PROCESS) or _too_large(machine, size):
             return Unavailable(reason)
-        near = seconds.answer(size) + (slower - 1) * seconds.hot(size)
-        if place in FILES:
-            near += seconds.file(FILES[place], size * LAYER)
+        first = seconds.file(FILES[place], size * LAYER) + seconds.hot(size) if place in FILES else seconds.answer(size)
+        near = first + (slower - 1) * seconds.hot(size)
         far = seconds.answer(size) + seconds.request()
         trip = predicted.worth(near, far, 2 * on_the_wire(HEAD.size + SIDE_BYTES), rate * 1e6 / 8)
         if trip <= 0:
@@ -187,7 +178,7 @@ def line(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exper
         if rate > MOST_BITS or size > WRITTEN:
             return Unavailable(f"The emulated link carries {MOST_BITS} Mbit/s at most, and the lab writes {WRITTEN} "
                                "MiB.")
-        near = bench.time(bench.near(place, slower, size), hot if slower > 1 else None)
+        near = bench.time(bench.near(place, slower, size), hot=slower > 1)
         spec = LinkSpec(round_trip=0.001, rate=rate * 1e6 / 8)
         far = near and bench.time(bench.far(spec, size))
         if not far:
@@ -218,16 +209,16 @@ def line(machine: Machine, hot: CostCurve, budget: float | None = None) -> Exper
     )
 
 
-def over(machine: Machine, hot: CostCurve, spec: LinkSpec, size: int = 2) -> dict[str, Outcome | Unavailable]:
+def over(machine: Machine, spec: LinkSpec, size: int = 2) -> dict[str, Outcome | Unavailable]:
     """Return what an answer takes over a link of the reader's own: if the weights come, and if the question goes.
 
     Raises:
         ValueError: a machine that lacks a probe.
     """
-    seconds = Seconds(machine, hot)
+    seconds = Seconds(machine)
     if reason := seconds.reason(PROCESS):
         return dict.fromkeys(("the weights come", "the question goes"), Unavailable(reason))
-    return {"the weights come": banded({ANSWERING: seconds.answer(size),
+    return {"the weights come": banded({ANSWERING: seconds.hot(size),
                                         FETCHING: seconds.link(spec, size * LAYER)}),
             "the question goes": banded({ANSWERING: seconds.answer(size),
                                          FETCHING: seconds.link(spec, SIDE_BYTES, SIDE_BYTES)})}
@@ -235,7 +226,7 @@ def over(machine: Machine, hot: CostCurve, spec: LinkSpec, size: int = 2) -> dic
 
 def _bench(machine: Machine, budget: float | None) -> Bench:
     budget = budget or effort.pick(quick=0.12, usual=0.5, long=2.0)
-    return Bench(machine.calibration("weights").reference_seconds, budget)
+    return Bench(machine.calibration("weights"), budget)
 
 
 def _too_large(machine: Machine, size: int) -> str:
@@ -259,6 +250,5 @@ def line_points() -> list[Point]:
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return the experiments with the points that `labkit validate` measures: none of them was calibrated."""
-    hot = measuring.hot()
-    return [(ladder(machine, hot), [dict(point, size=size) for size in (2, 8) for point in points()]),
-            (line(machine, hot), [dict(point, size=size) for size in (2, 8) for point in line_points()])]
+    return [(ladder(machine), [dict(point, size=size) for size in (2, 8) for point in points()]),
+            (line(machine), [dict(point, size=size) for size in (2, 8) for point in line_points()])]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -18,9 +17,10 @@ from labkit.labs.session import Session
 from labkit.measure import far_model
 from labkit.measure.probes import weights as probe
 from labkit.offload.wire import NoAnswer
+from labkit.predict.operators import interpolate
 from labkit.processes import HelperFailed
 from labkit.serving import model_store as store
-from labkit.specs.calibration import CostCurve
+from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
 from labkit.timing.drift import timed
@@ -33,8 +33,7 @@ LINKS = {"another machine, 1 Gbit/s and 1 ms": LinkSpec(0.001, 125e6),
 FILES = {SHARED: probe.MAPPED_WARM, MAP: probe.MAPPED_WARM, COLD_MAP: probe.MAPPED_COLD, DRIVE: probe.READ_COLD}
 RUNGS = (CACHE, MEMORY, SHARED, MAP, COLD_MAP, DRIVE, PROCESS, *LINKS)
 WEIGHTS, INPUTS = "the weights", probe.BATCHES[-1]
-HOT = (1, 3, 5, 7, 9, 12, 16, 32)  # MiB that are used again: dense where the caches of most processors end
-_BUDGET = 0.1  # seconds for each size that stays in the caches
+_BUDGET = 0.1  # seconds for a read
 SOME = f"{INPUTS} inputs"
 SIDE_BYTES = 4 * store.SIDE  # of an input, and of an answer
 
@@ -61,28 +60,32 @@ class Bench(Session):
     """Times answers; the far process lives as long as the session is open.
 
     Args:
-        reference_seconds: of the probe `weights`.
+        weights: what the probe of this name found.
         budget: seconds for each.
     """
 
-    def __init__(self, reference_seconds: float, budget: float):
+    def __init__(self, weights: Calibration, budget: float):
         super().__init__()
-        self._reference_seconds, self._budget = reference_seconds, budget
+        self._calibrated, self._budget = weights, budget
 
-    def time(self, what: AbstractContextManager[Sample], hot: CostCurve | None = None) -> Outcome | Unavailable:
+    def time(self, what: AbstractContextManager[Sample], *, hot: bool = False) -> Outcome | Unavailable:
         """Return the seconds of what one of the contexts below gives to sample, or why there are none.
 
         Args:
             what: the context.
-            hot: what the function of this name found, for what stays in the caches: then a layer there tells the speed.
+            hot: that it stays in the caches: then a layer there tells the speed.
         """
         try:
             with self.open(), probe.folder() as place, devices.threads(1), torch.inference_mode():
                 path = place / "reference.safetensors"
                 store.write(path, min(probe.LAYERS))
                 with what as sample:
-                    reference = again(store.read(path)) if hot else probe.answering(path, probe.HELD, 1)
-                    seconds = hot[0][1] if hot else self._reference_seconds
+                    if hot:
+                        reference = probe.again(store.read(path))
+                        seconds = interpolate(self._calibrated.curve("again", 1), path.stat().st_size)
+                    else:
+                        reference = probe.answering(path, probe.HELD, 1)
+                        seconds = self._calibrated.reference_seconds
                     return measured(*timed(sample, reference, seconds, self._budget))
         except (NoAnswer, HelperFailed) as trouble:
             self.drop("far")
@@ -145,7 +148,7 @@ class Bench(Session):
     def _weights(self, rung, size, path, far) -> Iterator[Sample]:
         asked = probe.inputs(1)
         if rung == CACHE:
-            yield again(store.read(path))
+            yield probe.again(store.read(path))
         elif rung == SHARED:
             yield probe.answering(far.shared(path.name), FILES[rung], 1)
         elif far:
@@ -165,26 +168,6 @@ class Bench(Session):
                 yield probe.sampler(path, probe.HELD, lambda: store.answer(held, line.inputs(INPUTS)))
         else:
             yield probe.answering(path, probe.HELD, INPUTS)
-
-
-def again(weights: store.Weights) -> Sample:
-    """Return a sampler of an answer straight after another, so that what fits the caches is still there."""
-    asked = probe.inputs(1)
-
-    def sample() -> float:
-        store.answer(weights, asked)
-        begin = perf_counter()
-        store.answer(weights, asked)
-        return perf_counter() - begin
-
-    return sample
-
-
-def hot() -> CostCurve:
-    """Return the seconds of an answer from weights that were just used, against their bytes."""
-    with devices.threads(1), torch.inference_mode():
-        samples = {size: again(store.drawn(size)) for size in HOT}
-        return [[size * store.LAYER, timing.median] for size, timing in clock.rounds(samples, budget=_BUDGET).items()]
 
 
 def _mapped(file: Path) -> torch.Tensor:

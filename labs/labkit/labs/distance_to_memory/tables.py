@@ -11,7 +11,6 @@ from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.operators import interpolate
 from labkit.serving.model_store import LAYER
-from labkit.specs.calibration import CostCurve
 from labkit.specs.link import LinkSpec
 from labkit.units import percent, quantity
 
@@ -52,9 +51,9 @@ def fleet(machine: Machine, size: int = 2, devices: int = 1000, rate: int = 10) 
                      [[name, quantity(8 * devices * rate * moved, "bit/s"), cores] for name, moved, cores in rows])
 
 
-def own_link(machine: Machine, hot: CostCurve, spec: LinkSpec) -> TextTable:
+def own_link(machine: Machine, spec: LinkSpec) -> TextTable:
     """Return what an answer takes over a link of the reader's own, beside what it takes from memory here."""
-    found = {"from memory here": lab.ladder(machine, hot).predict(**lab.START), **lab.over(machine, hot, spec)}
+    found = {"from memory here": lab.ladder(machine).predict(**lab.START), **lab.over(machine, spec)}
     return TextTable(["", "an answer takes"], [[name, written(outcome)] for name, outcome in found.items()])
 
 

@@ -59,12 +59,19 @@ def picture(calibration: Calibration, way: str, width: int, sources: int, deadli
         deadline: seconds.
     """
     if way == BATCHES:
-        return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))
+        return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))[0]
     networks = 1 if way == SHARED else min(sources, NETWORKS[-1])  # beyond, no cache holds their weights
     seconds = interpolate(calibration.curve(OWN, width), networks)
     if way in (THREADS, PROCESSES):
         seconds += switching(calibration, way)
     return seconds if seconds <= deadline else math.inf
+
+
+def batch(calibration: Calibration, way: str, width: int, deadline: float) -> int:
+    """Return how many pictures a core answers together at most; the arguments are those of `picture`."""
+    if way != BATCHES:
+        return 1
+    return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))[1]
 
 
 def switching(calibration: Calibration, way: str) -> float:
@@ -136,7 +143,7 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
         if reason := refusal(foot, way, width, count := int(expected.value)):
             return Unavailable(reason)
         return measuring.in_time(session, way, measuring.cats(width), 1 / rate, deadline, arrivals == TOGETHER, count,
-                                 calibration.reference_seconds)
+                                 calibration.reference_seconds, batch(calibration, way, width, deadline))
 
     return Experiment(
         title="Sources that one core answers in time",
@@ -177,7 +184,8 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             return expected
         if reason := refusal(foot, way, width, sources):
             return Unavailable(reason)
-        return measuring.late(session, way, measuring.cats(width), sources, active / 100, 1 / RATE, DEADLINE)
+        return measuring.late(session, way, measuring.cats(width), sources, active / 100, 1 / RATE, DEADLINE,
+                              batch(calibration, way, width, DEADLINE))
 
     return Experiment(
         title="Late answers of many sources",

@@ -16,7 +16,7 @@ from labkit.labs.common import drifted
 from labkit.labs.session import Session
 from labkit.measure.instances import OWN, PROCESSES, THREADS, Device, schedule
 from labkit.measure.probes import sessions
-from labkit.measure.probes.instances import PICTURES, reference
+from labkit.measure.probes.instances import reference
 from labkit.processes import HelperFailed
 from labkit.stats import wilson
 from labkit.timing.drift import speed_of
@@ -41,7 +41,7 @@ def seconds_a_run() -> float:
 
 
 def in_time(session: Session, way: str, networks: Open, period: float, deadline: float, together: bool,
-            guess: int, usual: float) -> Outcome | Unavailable:
+            guess: int, usual: float, batch: int) -> Outcome | Unavailable:
     """Measure how many sources are answered in time: a few too many come, and those in time are counted.
 
     Args:
@@ -53,13 +53,14 @@ def in_time(session: Session, way: str, networks: Open, period: float, deadline:
         together: whether the pictures of all come at the same moment.
         guess: the number to begin near.
         usual: seconds that the reference kernel took when the machine was calibrated.
+        batch: pictures that are answered together at most.
     """
     def served(device: Device, kernel: Callable[[], float]) -> Outcome | Unavailable:
         counts, kernels = [], [kernel() for _ in range(_KERNELS)]
         for seed in range(effort.pick(quick=1, usual=3, long=5)):
             count = math.ceil(_MORE * guess)
             for _ in range(_TRIES):
-                answers = _answers(device, way, count, period, deadline, seed, together=together)
+                answers = _answers(device, way, count, period, deadline, seed, batch, together=together)
                 share = float(np.mean(answers > deadline))
                 if _LATE[0] < share < _LATE[1]:
                     break
@@ -76,10 +77,10 @@ def in_time(session: Session, way: str, networks: Open, period: float, deadline:
 
 
 def late(session: Session, way: str, networks: Open, sources: int, active: float, period: float,
-         deadline: float) -> Outcome | Unavailable:
+         deadline: float, batch: int) -> Outcome | Unavailable:
     """Measure the share of late answers in %; `active` is the share of its time in which a source has pictures."""
     def share(device: Device, _) -> Outcome:
-        answers = np.concatenate([_answers(device, way, sources, period, deadline, seed, active=active)
+        answers = np.concatenate([_answers(device, way, sources, period, deadline, seed, batch, active=active)
                                   for seed in range(effort.pick(quick=2, usual=3, long=5))])
         if not len(answers):
             raise HelperFailed("No source had a picture in the time that there was.")
@@ -111,9 +112,10 @@ def refusal(way: str, instances: int, need: float) -> str:
     return ""
 
 
-def _answers(device: Device, way: str, sources: int, period: float, deadline: float, seed: int, **how) -> np.ndarray:
+def _answers(device: Device, way: str, sources: int, period: float, deadline: float, seed: int, batch: int,
+             **how) -> np.ndarray:
     plan = schedule(sources, period, max(seconds_a_run(), 2 * period), deadline=deadline, seed=seed, **how)
-    return device.serve(way, plan, deadline, PICTURES[-1])[0]
+    return device.serve(way, plan, deadline, batch)[0]
 
 
 def _on(session: Session, way: str, networks: Open, instances: int,

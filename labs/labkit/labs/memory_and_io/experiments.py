@@ -47,9 +47,10 @@ def answers(machine: Machine, budget: float | None = None) -> Experiment:
     budget = budget or effort.pick(quick=0.15, usual=0.6, long=2.0)
 
     def predict(way, size, batch):
-        if reason := calibration.reason("fetch", way) or calibration.reason("answer", batch):
+        kind = "answer" if way == HELD else "again"  # what was just fetched is in the processor's caches, if it fits
+        if reason := calibration.reason("fetch", way) or calibration.reason(kind, batch):
             return Unavailable(reason)
-        parts = {ANSWERING: interpolate(calibration.curve("answer", batch), size * LAYER)}
+        parts = {ANSWERING: interpolate(calibration.curve(kind, batch), size * LAYER)}
         if way != HELD:
             parts[FETCHING] = interpolate(calibration.curve("fetch", way), size * LAYER)
         share = 100 * parts.get(FETCHING, 0.0) / sum(parts.values())
@@ -107,7 +108,9 @@ def requests(machine: Machine) -> Requests:
             return seconds
         missing = 1 - hits(models, share, skew, size).value / 100
         note = f"{quantity(float(f'{100 * missing:.2g}'), '%')} of the requests fetch their model."
-        return banded({ANSWERING: seconds[0], FETCHING: missing * seconds[1]}, note=note,
+        held_s, fetched_s, fetch_s = seconds
+        parts = {ANSWERING: (1 - missing) * held_s + missing * fetched_s, FETCHING: missing * fetch_s}
+        return banded(parts, note=note,
                       widening=calibration.widening)
 
     def run(models, share, skew, size):
@@ -145,7 +148,8 @@ def slow(machine: Machine, percent: float, models: int, share: float, skew: floa
     if isinstance(seconds := times(machine.calibration("weights"), state(machine), size), Unavailable):
         return seconds
     missing = 1 - model_cache.hits(model_cache.zipf(models, skew), held(models, share))
-    return Outcome(model_cache.percentile(percent, *seconds, missing), "s")
+    held_s, fetched_s, fetch_s = seconds
+    return Outcome(model_cache.percentile(percent, held_s, fetched_s + fetch_s, missing), "s")
 
 
 def held(models: int, share: float) -> int:
@@ -153,11 +157,12 @@ def held(models: int, share: float) -> int:
     return max(1, round(models * share / 100))
 
 
-def times(calibration: Calibration, way: str, size: float) -> tuple[float, float] | Unavailable:
-    """Return the seconds of an answer with its weights in memory, and of fetching them, for one input."""
-    if reason := calibration.reason("fetch", way) or calibration.reason("answer", 1):
+def times(calibration: Calibration, way: str, size: float) -> tuple[float, float, float] | Unavailable:
+    """Return the seconds of an answer with its weights in memory and just fetched, and of fetching, for one input."""
+    keys = ("answer", 1), ("again", 1), ("fetch", way)
+    if reason := next(filter(None, (calibration.reason(*key) for key in keys)), ""):
         return Unavailable(reason)
-    return tuple(interpolate(calibration.curve(*key), size * LAYER) for key in (("answer", 1), ("fetch", way)))
+    return tuple(interpolate(calibration.curve(*key), size * LAYER) for key in keys)
 
 
 def answer_points() -> list[Point]:

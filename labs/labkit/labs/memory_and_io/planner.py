@@ -31,8 +31,8 @@ def plan() -> Experiment:
 
     def predict(place, size, missing, answer, percentile):
         alone, fetch = answer / 1e3, size * 1e9 / bandwidth(place)
-        whole = model_cache.percentile(percentile, alone, fetch, missing / 100)
-        mean = model_cache.mean(alone, fetch, missing / 100)
+        whole = model_cache.percentile(percentile, alone, alone + fetch, missing / 100)
+        mean = model_cache.mean(alone, alone + fetch, missing / 100)
         shown = "shows" if whole > alone else "does not show"
         note = (f"Fetching takes {quantity(float(f'{fetch:.2g}'), 's')}, and this percentile {shown} it. A server that "
                 f"waits for it gives {quantity(float(f'{alone / mean:.2g}') * 100, '%')} of its answers.")

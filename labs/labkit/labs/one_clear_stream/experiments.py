@@ -88,9 +88,13 @@ def clip(calibration: Calibration, way: str, streams: int, deadline: float) -> f
         deadline: seconds.
     """
     if way == BATCHES:
-        return predicted.in_batches(calibration.curve(BATCHES), deadline, range(1, PICTURES[-1] + 1))
+        return _batches(calibration, deadline)[0]
     seconds = interpolate(calibration.curve(OWN), 1 if way == SHARED else min(streams, NETWORKS[-1]))
     return seconds if seconds <= deadline else math.inf
+
+
+def _batches(calibration: Calibration, deadline: float) -> tuple[float, int]:
+    return predicted.in_batches(calibration.curve(BATCHES), deadline, range(1, PICTURES[-1] + 1))
 
 
 def most(calibration: Calibration, way: str, hop: float, deadline: float) -> int:
@@ -120,7 +124,8 @@ def followed(machine: Machine) -> Experiment:
         if reason := measuring.refusal(way, count := int(expected.value), 0.0):
             return Unavailable(reason)
         found = measuring.in_time(session, way, hearing.opened, hop, deadline, False, count,
-                                  calibration.reference_seconds)
+                                  calibration.reference_seconds,
+                                  _batches(calibration, deadline)[1] if way == BATCHES else 1)
         return found and replace(found, unit="streams")
 
     return Experiment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -18,15 +19,16 @@ from labkit.serving import model_store as store
 from labkit.specs.calibration import Calibration
 from labkit.timing.drift import DriftCorrected, thinned
 
-SECONDS = 20  # about how long it takes
+SECONDS = 22  # about how long it takes
 HELD = "held in memory"
 MAPPED_WARM, MAPPED_COLD = "mapped, warm", "mapped, cold"
 READ_WARM, READ_COLD = "read, warm", "read, cold"
 FETCHED = {MAPPED_WARM: store.mapped, MAPPED_COLD: store.mapped, READ_WARM: store.read, READ_COLD: store.read}
 COLD = (MAPPED_COLD, READ_COLD)
 LAYERS = (1, 4, 16, 32)
+AGAIN = (1, 3, 5, 7, 9, 12, 16, 32)  # MiB that are used again: dense where the caches of most processors end
 BATCHES = (1, 64)
-KEYS = (*(("fetch", way) for way in FETCHED), *(("answer", batch) for batch in BATCHES))
+KEYS = (*(("fetch", way) for way in FETCHED), *((kind, batch) for kind in ("answer", "again") for batch in BATCHES))
 _BUDGET = 0.2
 _OTHERS = 2**26  # bytes: more than the last cache of most processors
 
@@ -97,12 +99,26 @@ def sampler(path: Path, way: str, call: Callable[[], object]) -> Callable[[], fl
     return sample
 
 
+def again(weights: store.Weights, batch: int = 1) -> Callable[[], float]:
+    """Return a sampler of an answer straight after another, so that what fits the processor's caches is there."""
+    asked = inputs(batch)
+
+    def sample() -> float:
+        store.answer(weights, asked)
+        begin = perf_counter()
+        store.answer(weights, asked)
+        return perf_counter() - begin
+
+    return sample
+
+
 def calibrate(device: torch.device) -> Calibration:
     """Time fetching and answering on one thread of the processor, whatever the device.
 
     Returns:
-        `("fetch", way)`: seconds until the weights are there, `("answer", batch)`: seconds of an answer whose weights
-        are; the work of both is bytes of weights.
+        `("fetch", way)`: seconds until the weights are in memory; `("answer", batch)`: seconds of an answer whose
+        weights are there, and in no cache of the processor; `("again", batch)`: of one whose weights were just used.
+        The work of all is bytes of weights.
     """
     report(0, "Calibrating: models in files")
     try:
@@ -126,6 +142,12 @@ def _calibrate(place: Path, paths: dict[int, Path]) -> Calibration:
     for done, key in enumerate(key for key in KEYS if key not in missing):
         report(done / len(KEYS), f"Calibrating: {key[0]} {key[1]}")
         kind, how = key
-        curves[key] = timed.curve(paths, lambda size, kind=kind, how=how: (
-            fetching(paths[size], how) if kind == "fetch" else answering(paths[size], HELD, how)))
+        sizes = (layers * store.LAYER for layers in thinned(AGAIN)) if kind == "again" else paths
+        curves[key] = timed.curve(sizes, partial(_sampler, paths, kind, how))
     return timed.calibration(curves, missing)
+
+
+def _sampler(paths: dict[int, Path], kind: str, how: str | int, size: int) -> Callable[[], float]:
+    if kind == "again":
+        return again(store.drawn(size // store.LAYER), how)
+    return fetching(paths[size], how) if kind == "fetch" else answering(paths[size], HELD, how)
