@@ -8,7 +8,7 @@ import pytest
 
 from labkit import __main__
 from labkit.data import data_folder
-from labkit.pages import plan_evidence
+from labkit.pages import baselines, plan_evidence
 
 EVIDENCE = data_folder() / "plan" / "evidence.csv"
 
@@ -39,6 +39,16 @@ def test_the_planner_is_as_good_as_the_page_says(rows):
     score = plan_evidence.score(rows)
     assert score.median < 1.3 and score.p90 < 2 and score.inside > 0.9
     assert min(row.factor for row in rows if row.predicted) < 1.05 < max(row.factor for row in rows if row.predicted)
+
+
+def test_what_mlsysim_says_is_on_record_and_others_name_who_says_it(rows):
+    found = plan_evidence.beside_mlsysim(rows)
+    assert len(found) == 5
+    assert all(max(said / row.value, row.value / said) < 1.4 and row.predicted for row, said in found)
+    if baselines.installed():
+        said = baselines.of_plans()
+        assert [value for _, value in found] == pytest.approx(list(said.values()), rel=1e-3)
+    assert str(plan_evidence.rivals()).count("https://") >= 7
 
 
 def test_a_row_that_was_not_seen_is_read_by_its_words(tmp_path):

@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import median
 
 from labkit import published, spreadsheet
-from labkit.data import data_folder
+from labkit.data import data_folder, read_csv
+from labkit.display import TextTable
 from labkit.labs.a_smaller_machine import held_out
 from labkit.plan import constants as world
 from labkit.plan import lines
@@ -152,6 +153,20 @@ def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
             name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
             kinds.setdefault(name, []).append(row)
     return {name: score(some) for name, some in kinds.items()}
+
+
+def beside_mlsysim(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+    """Return the rows that mlsysim 0.3.0 knows, each with what it said, as it was recorded (`baselines.of_plans`)."""
+    return [(row, float(said["predicted"])) for said in read_csv(data_folder() / "plan" / "mlsysim.csv") for row in rows
+            if row.system == said["system"] and said["workload"] in row.workload and row.metric.startswith("time")]
+
+
+def rivals() -> TextTable:
+    """Return what other planners are said to be off by: by themselves, or by those who tried them."""
+    heads = {"tool": "planner", "plans": "plans", "held_against": "held against", "error": "is off by",
+             "read": "says who", "source": "source"}
+    return TextTable(list(heads.values()), [[row[name] for name in heads]
+                                            for row in read_csv(data_folder() / "plan" / "rivals.csv")])
 
 
 def report(path: Path) -> list[str]:
