@@ -12,13 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from chromium import launch
+
 from labkit.book import RUNS, editions
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 NAME = "cluster-to-edge"
 MARGIN = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 
 def archive(folder: Path, path: Path) -> Path:
@@ -36,7 +37,6 @@ def pdf(page: Path, path: Path) -> Path:
     Raises:
         RuntimeError: there is no Chromium.
     """
-    from chromium import launch
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -14,13 +14,14 @@ from pathlib import Path
 from statistics import median
 
 from labkit import published, spreadsheet
-from labkit.data import data_folder
-from labkit.labs.a_smaller_machine import experiments as small_machine
+from labkit.data import data_folder, read_csv
+from labkit.display import TextTable
+from labkit.labs.a_smaller_machine import held_out
 from labkit.plan import constants as world
 from labkit.plan import lines
 from labkit.predict import boards, convergence, training_time
 from labkit.specs.network import RESNET_50_FLOP
-from labkit.stats import nearest_rank, nine_in_ten
+from labkit.stats import nine_in_ten
 from labkit.units import quantity
 
 COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
@@ -35,7 +36,6 @@ NETWORKS = (
     (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
 )
 SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
-TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
 KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput|hours|mfu": "time and rate of trainings",
          "samples_to_target": "samples until a network has learned", "rate": "rate of services",
          "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
@@ -155,6 +155,20 @@ def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
     return {name: score(some) for name, some in kinds.items()}
 
 
+def beside_mlsysim(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+    """Return the rows that mlsysim 0.3.0 knows, each with what it said, as it was recorded (`baselines.of_plans`)."""
+    return [(row, float(said["predicted"])) for said in read_csv(data_folder() / "plan" / "mlsysim.csv") for row in rows
+            if row.system == said["system"] and said["workload"] in row.workload and row.metric.startswith("time")]
+
+
+def rivals() -> TextTable:
+    """Return what other planners are said to be off by: by themselves, or by those who tried them."""
+    heads = {"tool": "planner", "plans": "plans", "held_against": "held against", "error": "is off by",
+             "read": "says who", "source": "source"}
+    return TextTable(list(heads.values()), [[row[name] for name in heads]
+                                            for row in read_csv(data_folder() / "plan" / "rivals.csv")])
+
+
 def report(path: Path) -> list[str]:
     """Return the table's rows and their score as lines of text; raises as `read` and `score` do."""
     rows = read(path)
@@ -228,8 +242,8 @@ def _training_format(row: spreadsheet.Row) -> str:
 
 def _dense(row: spreadsheet.Row) -> tuple[float, str]:
     parameters, active, name = _network(row)
-    if parameters > 1.5 * active:
-        raise Silent("A mixture of experts: the planner gives no rate and no time for its service or training.")
+    if lines.mixture(parameters, active):
+        raise Silent("A mixture of experts: the planner gives no time for its training from so few that are published.")
     return parameters, name
 
 
@@ -314,22 +328,27 @@ def _pictures(row: spreadsheet.Row) -> Range:
 def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "resnet50" in row["workload"].lower():
         return _pictures(row)
-    parameters, _name = _dense(row)
-    if parameters > 1e11 and "MLPerf" in row["workload"]:
+    parameters, active, _name = _network(row)
+    if mixed := lines.mixture(parameters, active):
+        if not lines.LEAST_MIXTURE <= active <= lines.MOST_MIXTURE:
+            raise Silent("The services of mixtures that are known have 13 to 37 billion active parameters: within a "
+                         "factor of two of that there is a number.")
+    elif parameters > 1e11 and "MLPerf" in row["workload"]:
         raise Silent("Its prompts are long documents, and the row does not say how long.")
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
-    sheet, share = _accelerator(row), world.serving_share()
+    sheet, share = _accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
     precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
-    each = _count(row) * peak / (2 * parameters)
-    formula = "peak × share / operations of what is read and written"
-    if "8b" in row["workload"]:  # summaries
-        return Range(each * share.value / (1 + SUMMARY), each * share.low / 11, each * share.high / 4, formula)
-    # Chats: the share's low is for nothing read, its high for as much read as written.
-    return Range(each * share.value / 2**0.5, each * share.low, each * share.high / 2, formula)
+    each = _count(row) * peak / (2 * active)
+    if "8b" in row["workload"]:  # summaries: of the share's ends, one is for nothing read, one for as much as written
+        usual, low, high = world.serving_share("dense")
+        return Range(each * usual / (1 + SUMMARY), each * low / 11, each * high / 4,
+                     "peak × share / operations of what is read and written")
+    return Range(each * share.value, each * share.low, each * share.high,
+                 "peak × share / operations of what is written")
 
 
 def _server(row: spreadsheet.Row, _=None) -> Range:
@@ -364,20 +383,25 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _board(row: spreadsheet.Row, tiny: dict) -> Range:
-    task = TINY.get(row["workload"].split()[-1])
+    task, metric = held_out.TASKS.get(row["workload"].split()[-1]), row["metric"].lower()
     known = tiny.get((row["system"], row["metric"]))
     if task is None or known is None:
         raise Silent("No other result of this board and metric is in the table.")
     if task == boards.CLOSEST:
         raise Silent("The board's own result, from which its others are predicted.")
-    by_operations = boards.seconds(known, boards.OPERATIONS[task])  # of energy, too
-    if rate := "energy" not in row["metric"]:
-        by_operations = boards.seconds(1 / known, boards.OPERATIONS[task])
-    others = small_machine.by_operations()[task]  # published over predicted, on the boards of MLPerf Tiny v1.2
-    ends = [by_operations * nearest_rank(others, percent) for percent in (50, 5, 95)]
-    value, low, high = (ends[0], ends[1], ends[2]) if not rate else (1 / ends[0], 1 / ends[2], 1 / ends[1])
-    return Range(value, low / world.NARROWEST, high * world.NARROWEST,
-                 "the board's own image classification, by operations and what they err on other boards")
+    text = " ".join(row[column] for column in ("system", "composition", "source"))
+    software = next((board.software for board in held_out.known() if board.software in text), "")
+    name = next((board.name for board in held_out.known() if board.name in text), row["system"])
+    format = "float" if re.search("float|fp32", text) else "int8"
+    board = boards.Board(name, "", software, format, None, {boards.CLOSEST: known if "energy" in metric else 1 / known})
+    ratio = held_out.from_own(board, task)
+    if ratio is None:
+        raise Silent("No other board with this network and number format is known.")
+    if "energy" in metric:  # of each answer, as its time: a board's power hardly differs among networks
+        value, low, high = known * ratio.value, known * ratio.low, known * ratio.high
+    else:
+        value, low, high = known / ratio.value, known / ratio.high, known / ratio.low
+    return Range(value, min(low, value / world.NARROWEST), max(high, value * world.NARROWEST), ratio.formula)
 
 
 def _cost(row: spreadsheet.Row, _=None) -> Range:

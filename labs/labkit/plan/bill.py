@@ -62,11 +62,13 @@ class Bill:
         workload: what was asked for.
         entries: by the lines' names, in order.
         broken: a sentence for each demand that is not met.
+        kept: a sentence for each that was checked and is met.
     """
 
     workload: Workload
     entries: Mapping[str, Entry]
     broken: tuple[str, ...]
+    kept: tuple[str, ...]
 
     @property
     def met(self) -> bool:
@@ -93,7 +95,7 @@ def environment(workload: Workload, case: str) -> tuple[dict[str, float], dict[s
     found = {name: constant.case(case) for name, constant in world.constants().items()}
     kind = workload.network.kind.value
     found |= {"transformer": float(workload.network.kind is Kind.TRANSFORMER),
-              "training_share": found[f"training_share_{kind}"], "serving_share": found[f"serving_share_{kind}"],
+              "training_share": found[f"training_share_{kind}"],
               "format_bytes": world.FORMATS[precision.value], "training_peak": machine["peak_bf16"]}
     found |= {name: machine[name] for name in ("memory_bytes", "memory_bandwidth", "accelerator_watts")}
     end = {"favourable": "_low", "usual": "", "unfavourable": "_high"}[case]
@@ -128,16 +130,16 @@ def values(start: Mapping[str, float], missing: Mapping[str, str]) -> tuple[dict
         why = next((absent[name] for name in line.needs if name in absent), None)
         if why is None:
             found[line.name] = line.formula(*(found[name] for name in line.needs))
-            why = next((said(rule, found) for rule in _stopping(line.name)
+            why = next((said(rule.says, found) for rule in _stopping(line.name)
                         if not rule.formula(*(found[name] for name in rule.needs))), None)
         if why is not None:
             absent[line.name] = why
     return {name: value for name, value in found.items() if name not in absent}, absent
 
 
-def said(rule: Rule, found: Mapping[str, float]) -> str:
-    """Return the sentence of a rule that fails, with the numbers of this plan."""
-    return re.sub(r"\{(\w+)\}", lambda name: quantity(found[name[1]], ""), rule.says)
+def said(sentence: str, found: Mapping[str, float]) -> str:
+    """Return the sentence of a rule with the numbers of this plan."""
+    return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda each: quantity(found[each[1]], each[2] or ""), sentence)
 
 
 def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -> Bill:
@@ -166,11 +168,14 @@ def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -
         risk = "" if name in absent else by_case["unfavourable"][1].get(name, "")
         entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""),
                               MEASURED if ancestors(name) & set(own) else kind(name), binding(name, found), risk)
-    broken = tuple(said(rule, found) for rule in RULES.values() if not rule.stops
-                   and all(name in found for name in rule.needs) and not rule.formula(*(found[n] for n in rule.needs)))
+    judged = {rule: bool(rule.formula(*(found[name] for name in rule.needs))) for rule in RULES.values()
+              if not rule.stops and all(name in found for name in rule.needs)}
+    broken = tuple(said(rule.says, found) for rule, kept in judged.items() if not kept)
+    kept = tuple(said(rule.checks, found) for rule, kept in judged.items()
+                 if kept and rule.checks and found.get(rule.when, 1))
     wanted = [entries[name] for name in needed(workload)]
     broken += tuple(entry.why for entry in wanted if entry.value is None)
-    return Bill(workload, entries, tuple(dict.fromkeys(broken)))
+    return Bill(workload, entries, tuple(dict.fromkeys(broken)), kept)
 
 
 def needed(workload: Workload) -> tuple[str, ...]:
@@ -272,7 +277,7 @@ def sources(name: str) -> tuple[str, ...]:
     for need in LINES[name].needs:
         if need in known:
             found.append(f"{known[need].label}: {known[need].kind}, {known[need].date}, {known[need].source}")
-        elif need in ("training_share", "serving_share"):
+        elif need == "training_share":
             found += [f"{known[each].label}: {known[each].date}, {known[each].source}" for each in known
                       if each.startswith(need)]
         elif need in PRICES:

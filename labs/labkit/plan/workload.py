@@ -84,6 +84,8 @@ class Inference(_Section):
     mean_rate: float = _number(0, 0, 1e6, "Requests on average", "/s")
     read: float = _number(1, 1, 1e6, "Samples or tokens read for a request")
     written: float = _number(0, 0, 1e5, "Tokens written for a request")
+    batch_hours: float = _number(0, 0, 24, "Hours in which a day's requests are answered as a batch; 0: as they come",
+                                 "h")
     first_seconds: float = _number(1, 1e-3, 3600, "Longest wait for the first answer or token", "s")
     each_seconds: float = _number(0.1, 1e-3, 60, "Longest time for each further token", "s")
     percentile: float = _number(99, 50, 99.9, "Share of the requests that these times are for", "%")
@@ -127,6 +129,7 @@ class Money(_Section):
     storage_usd: float = _number(23, 0, 1e4, "Price of storage for a month", "USD/TB",
                                  "23: Amazon S3 Standard, the first 50 TB, 0.023 USD a GB; https://aws.amazon.com/s3/"
                                  "pricing, read through a copy, undated: look it up")
+    room_watts: float = _number(0, 0, 1e9, "Power that the data centre has for it; 0: not limited", "W")
     spare_percent: float = _number(10, 0, 200, "Spare replicas and devices", "%")
 
 

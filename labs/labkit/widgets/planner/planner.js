@@ -92,6 +92,7 @@ function render({ model, el }) {
 
   const sentence = h("p", { class: "labkit-sentence", "aria-live": "polite" });
   const broken = h("ul", { class: "labkit-broken" });
+  const kept = h("ul");
   const drawing = h("div", { class: "labkit-composition" });
   const bill = h("tbody");
   const others = h("tbody");
@@ -185,6 +186,7 @@ function render({ model, el }) {
     say(sentence, summary(plan));
     broken.replaceChildren(...plan.broken.map((text) => h("li", {}, text)));
     broken.hidden = !plan.broken.length;
+    kept.replaceChildren(...plan.kept.map((text) => h("li", {}, text)));
     drawing.replaceChildren(...composition(plan.entries));
     bill.replaceChildren(...rows(plan.entries));
     others.replaceChildren(...alternatives());
@@ -216,6 +218,8 @@ function render({ model, el }) {
     const inside = h("table", {}, h("caption", {}, caption), head(...heads), body);
     return h("div", { class: body === bill ? "labkit-wide labkit-bill" : "labkit-wide", tabIndex: 0, role: "group", "aria-label": caption }, inside);
   };
+  const today = new Date().toISOString().slice(0, 10);
+  const old = config.old.figures.filter((each) => each.from <= today).map(({ name }) => name);
   const heading = uniqueId();
   el.replaceChildren(
     panel(
@@ -229,6 +233,9 @@ function render({ model, el }) {
       broken,
       drawing,
       table("The bill", ["line", "value", "low to high", "where from"], bill),
+      h("p", { class: "labkit-title" }, "What was checked"),
+      kept,
+      h("p", { class: "labkit-note", hidden: !old.length }, `${config.old.says} ${old.join("; ")}.`),
       h("p", { class: "labkit-title" }, "What moves the month most"),
       matters,
       table("Beside it", ["alternative", "accelerators", "edge devices", "power", "a month, rented", "a month, bought", "meets it"], others),
