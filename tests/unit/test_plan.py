@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from workloads import drawn, workload
 
 from labkit.experiment import Outcome
-from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript, written
+from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript, read, written
 from labkit.plan.lines import LINES, RULES
 from labkit.plan.workload import fields
 from labkit.predict import fabric
@@ -73,9 +74,11 @@ def test_no_plan_crashes_breaks_its_own_constraint_or_leaves_its_interval(rng):
         assert asked.network.parameters * 16 <= each * lines["training_accelerators"].value
     if asked.inference.peak_rate:
         assert lines["busy_percent"].value <= 70 + 1e-9
-        assert lines["first_answer_seconds"].value <= asked.inference.first_seconds
-        if asked.inference.written:
-            assert lines["token_seconds"].value <= asked.inference.each_seconds * (1 + 1e-9)
+        batch = asked.inference.batch_hours
+        assert batch or lines["first_answer_seconds"].value <= asked.inference.first_seconds
+        if written := asked.inference.written:
+            longest = 3600 * batch / max(written, 1) or asked.inference.each_seconds
+            assert lines["token_seconds"].value <= longest * (1 + 1e-9)
     if asked.edge.sites:
         assert lines["site_watts"].value <= asked.edge.power_watts
 
@@ -164,6 +167,23 @@ def test_what_is_wrong_is_named_with_what_is_allowed(change, words):
     with pytest.raises(BadWorkload) as refusal:
         checked(data | change)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("network: {parameters: 7.0e+9}\nnetwork: {parameters: 8.0e+9}", "'network' stands there twice"),
+    ("network: 5", "network is 5. It is a section with fields: kind, parameters"),
+    ("- a\n- b", "A workload has sections"), ("", "A workload has sections"), ("a: [", "no YAML"),
+], ids=str)
+def test_what_is_no_workload_is_said_in_a_sentence(tmp_path, text, words):
+    path = tmp_path / "workload.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(BadWorkload, match=re.escape(words)):
+        read(path)
+
+
+def test_a_workload_that_asks_for_nothing_is_told_so():
+    data = {"network": {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9}}
+    assert compose(checked(data)).broken == (RULES["something_is_asked"].says,)
 
 
 def test_active_and_total_parameters_are_two_fields_and_neither_comes_alone():

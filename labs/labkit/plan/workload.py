@@ -197,9 +197,19 @@ def read(path: Path) -> Workload:
         BadWorkload: it is no YAML, or as in `checked`.
     """
     try:
-        return checked(yaml.safe_load(path.read_text("utf-8")))
+        return checked(yaml.load(path.read_text("utf-8"), _Once))
     except (yaml.YAMLError, UnicodeDecodeError) as trouble:
         raise BadWorkload(f"{path} is no YAML that can be read: {' '.join(str(trouble).split())}.") from None
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML and refuses a name that stands twice: otherwise the first would be lost without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [self.construct_object(key) for key, _ in node.value]
+        if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def example(name: str) -> str:
@@ -225,6 +235,8 @@ def _sentence(error: dict) -> str:
     if error["type"] == "extra_forbidden":
         known = SECTIONS[error["loc"][0]].model_fields if error["loc"][0] in SECTIONS else Workload.model_fields
         return f"{place} is no field. Allowed here: {', '.join(known)}."
+    if error["type"] == "model_type":
+        return f"{place} is {error['input']!r}. It is a section with fields: {', '.join(SECTIONS[place].model_fields)}."
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}."
     return f"{place} is {error['input']!r}.{_allowed(error['loc']) or ' ' + error['msg'] + '.'}"
