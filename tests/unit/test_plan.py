@@ -119,9 +119,28 @@ def test_an_alternative_asks_for_the_same_and_changes_what_it_says(rng):
     asked = workload(drawn(rng))
     for name, plan in bill.alternatives(asked).items():
         other = plan.workload
-        assert other.network == asked.network and other.inference == asked.inference
-        changed = [part for part in ("training", "edge", "money") if getattr(other, part) != getattr(asked, part)]
+        assert other.network == asked.network
+        changed = [part for part in ("training", "inference", "edge", "money")
+                   if getattr(other, part) != getattr(asked, part)]
         assert len(changed) == 1, name
+        assert other.inference.model_copy(update={"replica_least": asked.inference.replica_least}) == asked.inference
+
+
+@over_all_workloads
+def test_more_of_anything_is_never_slower(rng):
+    start, missing = bill.environment(workload(drawn(rng)), "usual")
+    base, _ = bill.values(start, missing)
+    times = {"training_peak": ("training_hours", "training_accelerators"), "training_share": ("training_hours",),
+             "memory_bytes": ("training_accelerators",),
+             "serving_peak": ("read_seconds", "request_seconds", "replicas"),
+             "serving_share_transformer": ("read_seconds", "replicas"),
+             "memory_bandwidth": ("least_token_seconds", "request_seconds", "replicas"),
+             "device_best_rate": ("devices",), "link_mbit": ("cloud_answer_seconds",)}
+    for figure, lines in times.items():
+        more, _ = bill.values(start | {figure: 1.5 * start[figure]} if figure in start else start, missing)
+        for line in lines:
+            if line in base and line in more:
+                assert more[line] <= base[line] * (1 + 1e-9), (figure, line)
 
 
 def test_a_figure_of_ones_own_takes_the_place_of_a_published_one():
@@ -161,6 +180,9 @@ def test_examples_are_plans_that_are_met():
     ({"inference": {"peak": 3}}, "inference.peak is no field. Allowed here: peak_rate"),
     ({"inference": {"peak_rate": 1, "mean_rate": 2}}, "mean_rate is 2: allowed is at most peak_rate, 1"),
     ({"training": {"samples": float("nan")}}, "training.samples is nan. Allowed is a number"),
+    ({"training": {"runs": True}}, "training.runs: 'true' is no number"),
+    ({"training": {"deadline_days": "3 weeks"}}, "training.deadline_days is '3 weeks'. Allowed is a number"),
+    ({"training": {"deadline_days": "72h"}}, "training.deadline_days is '72h'. Allowed is a number"),
 ], ids=str)
 def test_what_is_wrong_is_named_with_what_is_allowed(change, words):
     data = yaml.safe_load(example("hospital"))
@@ -251,6 +273,16 @@ def test_a_replica_that_spans_nodes_is_a_pipeline():
     assert small["replica_stages"].value == 1 and large["replica_stages"].value == 2
     assert large["least_token_seconds"].value == pytest.approx(2 * small["least_token_seconds"].value, rel=0.01)
     assert large.met and large["switches"].value >= 1 and large["token_seconds"].value <= 0.2
+
+
+def test_a_larger_replica_answers_sooner_and_is_offered_beside():
+    usual = assistant(inference={"each_seconds": 0.01})
+    assert not usual.met and "replica_least" in usual.broken[0]
+    larger = assistant(inference={"each_seconds": 0.01, "replica_least": 7})
+    assert larger.met and larger["replica_accelerators"].value == 8
+    beside = bill.alternatives(assistant().workload)[bill.LARGER_REPLICA]
+    assert beside["replica_accelerators"].value == 4
+    assert beside["read_seconds"].value < assistant()["read_seconds"].value
 
 
 def test_a_batch_is_planned_by_its_mean_and_waits_for_nothing():

@@ -262,9 +262,9 @@ def room_bytes(memory_bytes, usable_memory, runtime_bytes):
 
 
 @_line("Accelerators of a replica", "", SERVING)
-def replica_accelerators(weights_bytes, conversation_bytes, room_bytes):
-    """The smallest power of two whose memory holds the weights and a conversation."""
-    return 2 ** max(math.ceil(math.log2((weights_bytes + conversation_bytes) / room_bytes)), 0)
+def replica_accelerators(weights_bytes, conversation_bytes, room_bytes, replica_least):
+    """The smallest power of two whose memory holds the weights and a conversation, and that is as large as you ask."""
+    return 2 ** max(math.ceil(math.log2(max((weights_bytes + conversation_bytes) / room_bytes, replica_least))), 0)
 
 
 @_line("Accelerators of a replica that work on one token together", "", SERVING, shown=False)
@@ -617,7 +617,8 @@ def service_is_known(active_parameters, written, requests_at_peak):
 
 
 @_rule("Not even a single conversation gets its next token within {each_seconds} s: reading the weights from memory "
-       "takes {least_token_seconds} s. Allow that, or take a narrower format or an accelerator with more bandwidth.",
+       "takes {least_token_seconds} s. Allow that, take a narrower format or an accelerator with more bandwidth, or "
+       "give a replica more of them: replica_least.",
        stops="conversations")
 def tokens_in_time(conversations, token_deadline, least_token_seconds, written, requests_at_peak):
     """Whether tokens come in time."""
@@ -695,8 +696,8 @@ def failures_are_rare(lost_percent, runs):
 
 
 @_rule("The first answer comes after {first_answer_seconds} s at the earliest, and {first_seconds} s are allowed. The "
-       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, or allow "
-       "{first_answer_seconds} s.",
+       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, give a replica more "
+       "of them (replica_least), or allow {first_answer_seconds} s.",
        checks="First answer: after {first_answer_seconds:s}; allowed are {first_seconds:s}, or any time in a batch.",
        when="requests_at_peak")
 def first_answer_in_time(first_answer_seconds, first_seconds, requests_at_peak, batch_hours):

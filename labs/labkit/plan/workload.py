@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic import Field as _Field
 
 from labkit.data import data_folder
@@ -44,6 +44,13 @@ def _number(default: Any, low: float, high: float, label: str, unit: str = "", s
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value):
+        if isinstance(value, bool):
+            raise ValueError(f"'{str(value).lower()}' is no number and no name")
+        return value
 
 
 class Network(_Section):
@@ -89,6 +96,7 @@ class Inference(_Section):
     first_seconds: float = _number(1, 1e-3, 3600, "Longest wait for the first answer or token", "s")
     each_seconds: float = _number(0.1, 1e-3, 60, "Longest time for each further token", "s")
     percentile: float = _number(99, 50, 99.9, "Share of the requests that these times are for", "%")
+    replica_least: float = _number(1, 1, 128, "Least accelerators of a replica: more answer faster, and cost more")
     precision: Precision = _Field(Precision.FP8, title="Number format of the weights")
 
     @model_validator(mode="after")
