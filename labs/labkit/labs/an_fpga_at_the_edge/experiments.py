@@ -141,7 +141,7 @@ def recorded(kind: str) -> tuple[Published, ...]:
         value = (sum(fpga.cycles(at).values()) / recorded_at("clock", point) if kind == "answer"
                  else recorded_at(kind, point))
         found.append(Published(point, value,
-                               f"placed: {at.lanes} lanes, {at.hidden} neurons, {side} × {side} pixels, {part}",
+                               f"{part} with {quantity(at.lanes, 'lanes')}, placed", 
                                rows[0]["source"]))
     return tuple(found)
 

@@ -267,14 +267,17 @@ async function render({ model, el }) {
 
   function cite(index) {
     const near = config.published.filter((point) => beside(point.index, index));
-    sources.replaceChildren(
-      ...near.map(({ value, label, source }) => {
-        const link = /^https?:\/\//.test(source);
-        const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
-        const words = `published: ${label}, ${quantity(value, unit)}. Source: `;
-        return key({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED, words, origin);
-      }),
-    );
+    const cited = [...new Set(near.map(({ source }) => source))].map((source) => {
+      const link = /^https?:\/\//.test(source);
+      const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
+      const found = new Map();
+      for (const { label, value } of near.filter((point) => point.source === source)) {
+        found.set(label, [...(found.get(label) ?? []), quantity(value, unit)]);
+      }
+      const words = [...found].map(([label, values]) => `${label}, ${values.join(", ")}`).join("; ");
+      return key({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED, `published: ${words}. Source: `, origin);
+    });
+    sources.replaceChildren(...cited);
     sources.hidden = !near.length;
   }
 
