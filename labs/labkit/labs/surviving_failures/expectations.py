@@ -8,7 +8,7 @@ _BUSY = "Something else used the cores or the disk meanwhile."
 
 SAME_WEIGHTS = Expectation(
     "same-weights",
-    "Of {runs:.0f} trainings that were killed, {equal:.0f} end with the weights of the unbroken one, to the last bit.",
+    "Killed and started again, {equal:.0f} of {runs:.0f} end with the weights of the unbroken one, to the last bit.",
     "Here the same sum comes out otherwise in another process: a library that chooses its kernels anew at each start.",
     lambda runs, equal: runs == equal)
 
