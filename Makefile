@@ -14,7 +14,8 @@ RESOLUTION ?= lowest-direct
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly versions links bench record assignments grade handouts wheelhouse release lint clean
+.PHONY: book html test unit process labs browser nightly versions links bench record
+.PHONY: assignments grade slides handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -63,7 +64,8 @@ bench: html
 record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
 
-# For instructors: the students' notebooks and the autograders, a table of grades, paper, and an offline room's packages.
+# For instructors: the students' notebooks and the autograders, a table of grades, slides,
+# paper, and an offline room's packages.
 assignments: $(STAMP) $(OTTER)
 	@$(BIN)/python tools/assignments.py _build/assignments $(OTTER)
 
@@ -75,6 +77,9 @@ $(OTTER): Makefile
 
 grade: $(STAMP)
 	$(BIN)/labkit grade "$(SUBMISSIONS)" $(if $(DUE),--due $(DUE))
+
+slides: html
+	$(BIN)/python tools/slides.py _build/slides
 
 handouts: $(STAMP)
 	$(BIN)/python tools/handouts.py _build/handouts

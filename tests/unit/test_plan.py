@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from workloads import drawn, workload
 
 from labkit.experiment import Outcome
-from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript, written
+from labkit.plan import BadWorkload, bill, checked, compose, constants, example, examples, javascript, read, written
 from labkit.plan.lines import LINES, RULES
 from labkit.plan.workload import fields
 from labkit.predict import fabric
@@ -73,9 +74,11 @@ def test_no_plan_crashes_breaks_its_own_constraint_or_leaves_its_interval(rng):
         assert asked.network.parameters * 16 <= each * lines["training_accelerators"].value
     if asked.inference.peak_rate:
         assert lines["busy_percent"].value <= 70 + 1e-9
-        assert lines["first_answer_seconds"].value <= asked.inference.first_seconds
-        if asked.inference.written:
-            assert lines["token_seconds"].value <= asked.inference.each_seconds * (1 + 1e-9)
+        batch = asked.inference.batch_hours
+        assert batch or lines["first_answer_seconds"].value <= asked.inference.first_seconds
+        if written := asked.inference.written:
+            longest = 3600 * batch / max(written, 1) or asked.inference.each_seconds
+            assert lines["token_seconds"].value <= longest * (1 + 1e-9)
     if asked.edge.sites:
         assert lines["site_watts"].value <= asked.edge.power_watts
 
@@ -116,9 +119,28 @@ def test_an_alternative_asks_for_the_same_and_changes_what_it_says(rng):
     asked = workload(drawn(rng))
     for name, plan in bill.alternatives(asked).items():
         other = plan.workload
-        assert other.network == asked.network and other.inference == asked.inference
-        changed = [part for part in ("training", "edge", "money") if getattr(other, part) != getattr(asked, part)]
+        assert other.network == asked.network
+        changed = [part for part in ("training", "inference", "edge", "money")
+                   if getattr(other, part) != getattr(asked, part)]
         assert len(changed) == 1, name
+        assert other.inference.model_copy(update={"replica_least": asked.inference.replica_least}) == asked.inference
+
+
+@over_all_workloads
+def test_more_of_anything_is_never_slower(rng):
+    start, missing = bill.environment(workload(drawn(rng)), "usual")
+    base, _ = bill.values(start, missing)
+    times = {"training_peak": ("training_hours", "training_accelerators"), "training_share": ("training_hours",),
+             "memory_bytes": ("training_accelerators",),
+             "serving_peak": ("read_seconds", "request_seconds", "replicas"),
+             "serving_share_transformer": ("read_seconds", "replicas"),
+             "memory_bandwidth": ("least_token_seconds", "request_seconds", "replicas"),
+             "device_best_rate": ("devices",), "link_mbit": ("cloud_answer_seconds",)}
+    for figure, lines in times.items():
+        more, _ = bill.values(start | {figure: 1.5 * start[figure]} if figure in start else start, missing)
+        for line in lines:
+            if line in base and line in more:
+                assert more[line] <= base[line] * (1 + 1e-9), (figure, line)
 
 
 def test_a_figure_of_ones_own_takes_the_place_of_a_published_one():
@@ -158,12 +180,32 @@ def test_examples_are_plans_that_are_met():
     ({"inference": {"peak": 3}}, "inference.peak is no field. Allowed here: peak_rate"),
     ({"inference": {"peak_rate": 1, "mean_rate": 2}}, "mean_rate is 2: allowed is at most peak_rate, 1"),
     ({"training": {"samples": float("nan")}}, "training.samples is nan. Allowed is a number"),
+    ({"training": {"runs": True}}, "training.runs: 'true' is no number"),
+    ({"training": {"deadline_days": "3 weeks"}}, "training.deadline_days is '3 weeks'. Allowed is a number"),
+    ({"training": {"deadline_days": "72h"}}, "training.deadline_days is '72h'. Allowed is a number"),
 ], ids=str)
 def test_what_is_wrong_is_named_with_what_is_allowed(change, words):
     data = yaml.safe_load(example("hospital"))
     with pytest.raises(BadWorkload) as refusal:
         checked(data | change)
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("network: {parameters: 7.0e+9}\nnetwork: {parameters: 8.0e+9}", "'network' stands there twice"),
+    ("network: 5", "network is 5. It is a section with fields: kind, parameters"),
+    ("- a\n- b", "A workload has sections"), ("", "A workload has sections"), ("a: [", "no YAML"),
+], ids=str)
+def test_what_is_no_workload_is_said_in_a_sentence(tmp_path, text, words):
+    path = tmp_path / "workload.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(BadWorkload, match=re.escape(words)):
+        read(path)
+
+
+def test_a_workload_that_asks_for_nothing_is_told_so():
+    data = {"network": {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9}}
+    assert compose(checked(data)).broken == (RULES["something_is_asked"].says,)
 
 
 def test_active_and_total_parameters_are_two_fields_and_neither_comes_alone():
@@ -231,6 +273,16 @@ def test_a_replica_that_spans_nodes_is_a_pipeline():
     assert small["replica_stages"].value == 1 and large["replica_stages"].value == 2
     assert large["least_token_seconds"].value == pytest.approx(2 * small["least_token_seconds"].value, rel=0.01)
     assert large.met and large["switches"].value >= 1 and large["token_seconds"].value <= 0.2
+
+
+def test_a_larger_replica_answers_sooner_and_is_offered_beside():
+    usual = assistant(inference={"each_seconds": 0.01})
+    assert not usual.met and "replica_least" in usual.broken[0]
+    larger = assistant(inference={"each_seconds": 0.01, "replica_least": 7})
+    assert larger.met and larger["replica_accelerators"].value == 8
+    beside = bill.alternatives(assistant().workload)[bill.LARGER_REPLICA]
+    assert beside["replica_accelerators"].value == 4
+    assert beside["read_seconds"].value < assistant()["read_seconds"].value
 
 
 def test_a_batch_is_planned_by_its_mean_and_waits_for_nothing():

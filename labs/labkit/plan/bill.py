@@ -17,7 +17,7 @@ from functools import cache
 
 from labkit.experiment import Outcome
 from labkit.plan import constants as world
-from labkit.plan.lines import LINES, RULES, YEAR_DAYS, Line, Rule
+from labkit.plan.lines import LINES, RULES, TOGETHER, YEAR_DAYS, Line, Rule
 from labkit.plan.workload import BadWorkload, Kind, Workload, fields
 from labkit.units import quantity
 
@@ -25,6 +25,7 @@ CASES = ("favourable", "usual", "unfavourable")
 INPUT, PUBLISHED, PREDICTED, MEASURED = "your input", "published", "predicted", "predicted from what was measured here"
 TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
+LARGER_REPLICA = "replicas of twice as many accelerators"
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
 PRICES = ("rent_usd", "buy_usd")
 NO_PRICE = "No price of the {accelerator} with a source was found: give your quote, {price}."
@@ -202,7 +203,7 @@ def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
 
 
 def alternatives(workload: Workload) -> dict[str, Bill]:
-    """Return other plans for the same demands, by what is different: accelerators, edge or cloud, one more month."""
+    """Return other plans for the same demands: other accelerators, edge or cloud, larger replicas, one more month."""
     def changed(section: str, **fields: float | str | None) -> Bill:
         part = getattr(workload, section).model_copy(update=fields)
         return compose(workload.model_copy(update={section: part}))
@@ -213,6 +214,9 @@ def alternatives(workload: Workload) -> dict[str, Bill]:
         for name, percent in CLOUD.items():
             if percent != workload.edge.cloud_percent:
                 found[name] = changed("edge", cloud_percent=percent)
+    replica = compose(workload)["replica_accelerators"].value
+    if served(workload) and replica and 2 * replica <= TOGETHER:
+        found[LARGER_REPLICA] = changed("inference", replica_least=2 * replica)
     days = workload.training.deadline_days + MONTH_DAYS
     if workload.training.runs and days <= YEAR_DAYS:
         found[MORE_TIME] = changed("training", deadline_days=days)

@@ -20,7 +20,6 @@ MIXTURE = 1.5  # all parameters over the active ones, from which on a network is
 # Active parameters of mixtures whose services are published, Mixtral 8x7B and DeepSeek-R1, and a factor of two from it.
 LEAST_MIXTURE, MOST_MIXTURE = 12.9e9 / 2, 37e9 * 2
 TOGETHER = 128  # accelerators that hold a model together: DeepSeek-V3's own units have 144 (data/plan/evidence.csv)
-BATCH_SECONDS = 3600  # that a token may take where nobody waits for it
 LARGEST = 16384  # accelerators of one training: Llama 3.1 405B (Grattafiori et al. 2024, table 4)
 
 
@@ -231,9 +230,9 @@ def requests_at_peak(service_requests, site_requests):
 
 
 @_line("Time that a token may take", "s", SERVING, shown=False)
-def token_deadline(each_seconds, batch_hours):
-    """What is allowed; in a batch, where nobody waits for it, an hour."""
-    return BATCH_SECONDS if batch_hours > 0 else each_seconds
+def token_deadline(each_seconds, batch_hours, written):
+    """What is allowed; in a batch, where nobody waits for it, its hours over the tokens of an answer."""
+    return 3600 * batch_hours / max(written, 1) if batch_hours > 0 else each_seconds
 
 
 @_line("Share of the peak that the service reaches", "", SERVING, shown=False)
@@ -263,9 +262,9 @@ def room_bytes(memory_bytes, usable_memory, runtime_bytes):
 
 
 @_line("Accelerators of a replica", "", SERVING)
-def replica_accelerators(weights_bytes, conversation_bytes, room_bytes):
-    """The smallest power of two whose memory holds the weights and a conversation."""
-    return 2 ** max(math.ceil(math.log2((weights_bytes + conversation_bytes) / room_bytes)), 0)
+def replica_accelerators(weights_bytes, conversation_bytes, room_bytes, replica_least):
+    """The smallest power of two whose memory holds the weights and a conversation, and that is as large as you ask."""
+    return 2 ** max(math.ceil(math.log2(max((weights_bytes + conversation_bytes) / room_bytes, replica_least))), 0)
 
 
 @_line("Accelerators of a replica that work on one token together", "", SERVING, shown=False)
@@ -618,7 +617,8 @@ def service_is_known(active_parameters, written, requests_at_peak):
 
 
 @_rule("Not even a single conversation gets its next token within {each_seconds} s: reading the weights from memory "
-       "takes {least_token_seconds} s. Allow that, or take a narrower format or an accelerator with more bandwidth.",
+       "takes {least_token_seconds} s. Allow that, take a narrower format or an accelerator with more bandwidth, or "
+       "give a replica more of them: replica_least.",
        stops="conversations")
 def tokens_in_time(conversations, token_deadline, least_token_seconds, written, requests_at_peak):
     """Whether tokens come in time."""
@@ -660,7 +660,7 @@ def replica_fits(replica_memory, replica_memory_there, requests_at_peak):
 
 
 @_rule("The network has {node_links} links, and three tiers of switches with {switch_ports} ports join {most_links}.",
-       checks="Ports: {node_links} links on {fabric_ports} ports of {switches} switches.", when="node_links")
+       checks="Ports: {node_links} links take {fabric_ports} ports; there are {switches:switches}.", when="node_links")
 def network_is_built(node_links, most_links):
     """Whether three tiers of switches join the nodes."""
     return node_links <= most_links
@@ -672,6 +672,12 @@ def network_is_built(node_links, most_links):
 def room_has_power(watts, room_watts):
     """Whether the room's power suffices, where it is stated."""
     return watts <= room_watts or room_watts == 0
+
+
+@_rule("Nothing is asked: state trainings in a year, requests of a service, or sites.")
+def something_is_asked(runs, requests_at_peak, sites, peak_rate):
+    """Whether there is anything to plan."""
+    return runs > 0 or requests_at_peak > 0 or sites > 0 or peak_rate > 0
 
 
 @_rule("A batch is planned by its requests on average, and none are stated: give mean_rate.")
@@ -690,8 +696,8 @@ def failures_are_rare(lost_percent, runs):
 
 
 @_rule("The first answer comes after {first_answer_seconds} s at the earliest, and {first_seconds} s are allowed. The "
-       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, or allow "
-       "{first_answer_seconds} s.",
+       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, give a replica more "
+       "of them (replica_least), or allow {first_answer_seconds} s.",
        checks="First answer: after {first_answer_seconds:s}; allowed are {first_seconds:s}, or any time in a batch.",
        when="requests_at_peak")
 def first_answer_in_time(first_answer_seconds, first_seconds, requests_at_peak, batch_hours):
@@ -715,7 +721,7 @@ def site_has_power(site_watts, power_watts, sites):
     return site_watts <= power_watts or sites == 0
 
 
-@_rule("A site sends {site_traffic} bit/s, more than seven tenths of its link of {link_mbit} Mbit/s. Answer more at "
+@_rule("A site sends {site_traffic:bit/s}, more than seven tenths of its link of {link_mbit} Mbit/s. Answer more at "
        "the edge, or send smaller frames.",
        checks="Link of a site: {site_traffic:bit/s} of {link_mbit} Mbit/s, seven tenths at most.", when="site_requests")
 def link_has_room(site_traffic, link_mbit, sites, headroom):

@@ -10,7 +10,7 @@ from typing import ClassVar
 from traitlets import Dict
 
 from labkit.plan import Workload, bill, compose, constants, examples, javascript, written
-from labkit.plan.lines import LINES, RULES
+from labkit.plan.lines import LINES, RULES, TOGETHER
 from labkit.plan.workload import Kind, Precision, fields
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
@@ -75,7 +75,8 @@ def configuration() -> dict:
         "target": bill.TARGET,
         "old": {"says": written.OLD, "figures": [{"name": f"{each.figure} ({each.date})", "from": str(each.old_from)}
                                                  for each in constants.sources() if each.old_from]},
-        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME, "month_days": bill.MONTH_DAYS,
+        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME,
+        "larger_replica": bill.LARGER_REPLICA, "together": TOGETHER, "month_days": bill.MONTH_DAYS,
         "moving": [field["name"] for field in fields()
                    if field["high"] is not None and field["name"] in bill.ancestors(bill.TARGET)],
         "world": {

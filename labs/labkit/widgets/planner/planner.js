@@ -92,7 +92,7 @@ function render({ model, el }) {
 
   const sentence = h("p", { class: "labkit-sentence", "aria-live": "polite" });
   const broken = h("ul", { class: "labkit-broken" });
-  const kept = h("ul");
+  const kept = h("ul", { class: "labkit-kept" });
   const drawing = h("div", { class: "labkit-composition" });
   const bill = h("tbody");
   const others = h("tbody");
@@ -150,13 +150,18 @@ function render({ model, el }) {
     });
   }
 
-  function alternatives() {
+  function alternatives(plan) {
     const cases = [["as stated", {}]];
     for (const name of Object.keys(config.world.accelerators)) {
       if (name !== inputs.accelerator) cases.push([name, { accelerator: name, rent_usd: null, buy_usd: null }]);
     }
     for (const [name, cloud_percent] of Object.entries(inputs.sites ? config.cloud : {})) {
       if (cloud_percent !== inputs.cloud_percent) cases.push([name, { cloud_percent }]);
+    }
+    const replica = plan.entries.replica_accelerators.value;
+    const served = inputs.peak_rate || inputs.sites * inputs.cloud_percent;
+    if (served && replica && 2 * replica <= config.together) {
+      cases.push([config.larger_replica, { replica_least: 2 * replica }]);
     }
     const deadline_days = inputs.deadline_days + config.month_days;
     if (inputs.runs && deadline_days <= 365) cases.push([config.more_time, { deadline_days }]);
@@ -189,7 +194,7 @@ function render({ model, el }) {
     kept.replaceChildren(...plan.kept.map((text) => h("li", {}, text)));
     drawing.replaceChildren(...composition(plan.entries));
     bill.replaceChildren(...rows(plan.entries));
-    others.replaceChildren(...alternatives());
+    others.replaceChildren(...alternatives(plan));
     matters.replaceChildren(...sensitivityOf(config, inputs).map(([name, change]) => {
       return h("li", {}, `${labels[name]}: doubled, the month costs ${quantity(Math.abs(100 * change), "%")} ${change > 0 ? "more" : "less"}.`);
     }));
