@@ -123,7 +123,7 @@ def make_plan(options: argparse.Namespace) -> int:
 
 def record_machine(options: argparse.Namespace) -> int:
     """Validate, and write what was found; returns the exit status as `main` does."""
-    from labkit import recorded
+    from labkit import recorded, recording
 
     try:
         labs = validate.chosen(options.labs)
@@ -131,8 +131,8 @@ def record_machine(options: argparse.Namespace) -> int:
         if options.name:
             here = replace(here, name=options.name)
         print(here)
-        found = recorded.record(here, validate.validate(here, labs))
-        recorded.write(found, options.file)
+        found = recording.record(here, validate.validate(here, labs))
+        recording.write(found, options.file)
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2

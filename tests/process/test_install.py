@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
-COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
+TAG = f"v{PROJECT['version']}"
+COURSE = f"{PROJECT['name']} @ git+{ADDRESS}@{TAG}"
 
 
 def git(*arguments: str, cwd: Path) -> bytes:
@@ -27,7 +28,7 @@ def git(*arguments: str, cwd: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def served_repository(tmp_path_factory):
-    """The address of a bare clone of the working tree, served over plain HTTP on this computer."""
+    """The address of a bare clone of the working tree, tagged as a release, served over plain HTTP on this computer."""
     if not (ROOT / ".git").exists():
         pytest.skip("This copy of the course is no git checkout, so there is nothing to clone.")
     tree, site = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("site")
@@ -39,6 +40,7 @@ def served_repository(tmp_path_factory):
             (tree / name).write_bytes((ROOT / name).read_bytes())
     git("add", "-A", cwd=tree)
     git("commit", "-q", "-m", "the working tree", cwd=tree)
+    git("tag", TAG, cwd=tree)
     git("clone", "-q", "--bare", str(tree), str(site / "course.git"), cwd=site)
     git("update-server-info", cwd=site / "course.git")
 

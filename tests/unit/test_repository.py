@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 SLUG = ADDRESS.removeprefix("https://github.com/")
 NOTEBOOKS = sorted(p for p in (ROOT / "labs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
+COURSE = f"{PROJECT['name']} @ git+{ADDRESS}@v{PROJECT['version']}"  # of the release that a notebook belongs to
 MACHINE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\)")
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -81,7 +81,7 @@ def test_readme_launches_every_lab_from_the_address():
 def test_no_other_repository_is_meant():
     """Launch links and installs name this repository wherever they stand."""
     launch = re.compile(r"(?:colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w.-]+/[\w.-]+)")
-    install = re.compile(r"git\+(https?://[^\"'\s)]+)")
+    install = re.compile(r"git\+(https?://[^\"'\s)@]+)")
     for path in [*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"), *NOTEBOOKS]:
         text = path.read_text("utf-8").replace("\\", "")
         assert set(launch.findall(text)) <= {SLUG}, path
@@ -103,10 +103,25 @@ def test_the_book_says_of_every_dependency_what_it_is_for():
 
 
 def test_requirements_are_exact():
-    lines = [line.split("#")[0].strip() for line in read("requirements.txt").splitlines()]
-    for line in filter(None, lines):
-        assert line == "-e ." or [each.operator for each in Requirement(line).specifier] == ["=="], line
+    lines = [line.split("#")[0].strip() for name in ("requirements.txt", "requirements-labs.txt")
+             for line in read(name).splitlines()]
+    for line in {*lines} - {"", "-e .", "-r requirements-labs.txt"}:
+        assert [each.operator for each in Requirement(line).specifier] == ["=="], line
     assert "jupyter-book==1.0.4.post1" in lines, "version 2 reads neither _config.yml nor _toc.yml"
+
+
+def test_what_launches_the_labs_elsewhere_installs_what_they_were_tested_with():
+    assert "-r ../requirements-labs.txt" in read(".binder/requirements.txt").splitlines()
+    assert "requirements-labs.txt" in json.loads(read(".devcontainer/devcontainer.json"))["postCreateCommand"]
+    asked = {Requirement(each).name for each in PROJECT["dependencies"]}
+    pinned = re.findall(r"^([\w.-]+)==", read("requirements-labs.txt"), re.MULTILINE)
+    assert asked <= set(pinned)
+
+
+def test_the_bounds_of_python_are_said_before_pip_fails():
+    lowest, beyond = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups())
+    assert f"(3, {lowest}) <= v < (3, {beyond})" in read("Makefile")
+    assert f"Python 3.{lowest} to 3.{beyond - 1}" in read("README.md")
 
 
 def test_readme_names_only_files_that_exist():

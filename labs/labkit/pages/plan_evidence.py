@@ -14,13 +14,14 @@ from pathlib import Path
 from statistics import median
 
 from labkit import published, spreadsheet
-from labkit.data import data_folder
-from labkit.labs.a_smaller_machine import experiments as small_machine
+from labkit.data import data_folder, read_csv
+from labkit.display import TextTable
+from labkit.labs.a_smaller_machine import held_out
 from labkit.plan import constants as world
 from labkit.plan import lines
 from labkit.predict import boards, convergence, training_time
 from labkit.specs.network import RESNET_50_FLOP
-from labkit.stats import nearest_rank, nine_in_ten
+from labkit.stats import nine_in_ten
 from labkit.units import quantity
 
 COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
@@ -28,17 +29,25 @@ COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "sour
 LORA = 2 / 3
 # Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
 NETWORKS = (
-    (r"LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
+    (r"(?i)LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
+    (r"8x22[bB]", 140.6e9, 39.1e9, ""), (r"(?i)kimi[- ]?k2", 1040e9, 32e9, ""),
     (r"405[bB]", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
     (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"[Dd]eep[Ss]eek", 671e9, 37e9, ""),
-    (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
+    (r"(?i)llama[- ]?3\.1[- ]8b", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
     (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
 )
 SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
-TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
-KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput|hours|mfu": "time and rate of trainings",
-         "samples_to_target": "samples until a network has learned", "rate": "rate of services",
-         "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
+TRAINING, LEARNING, SERVICE, MEMORY, BOARDS = KINDS = (
+    "time and rate of trainings", "samples until a network has learned", "rate of services", "memory of services",
+    "rate and energy of small boards")
+# Units as rows spell them, in seconds, bytes, joules, or as a share.
+TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hr": 3600.0,
+         "hour": 3600.0, "d": 86400.0, "day": 86400.0}
+BYTES = {"mb": 1e6, "mib": 2.0**20, "gb": 1e9, "gib": 2.0**30, "tb": 1e12, "tib": 2.0**40}
+JOULES = {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0}
+SHARES = {"%": 0.01, "percent": 0.01, "fraction": 1.0, "share": 1.0, "": 1.0}
+COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / 8192}  # of 8192 tokens each
+THINGS = r"(?P<thing>tokens?|tok|samples?|images?|pictures?|inferences?|inf|queries|frames?)"
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 
 
@@ -58,7 +67,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure and what the planner says of it, or why it says nothing."""
+    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing."""
 
     system: str
     workload: str
@@ -67,6 +76,7 @@ class Row:
     value: float
     unit: str
     source: str
+    kind: str
     predicted: Range | None
     why: str
 
@@ -96,17 +106,20 @@ def read(path: Path | None = None) -> list[Row]:
     """
     table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
     given = [(row, table.number(row, "value")) for row in table.rows]
-    tiny = {(row["system"], row["metric"]): value for row, value in given if row["workload"].endswith(" ic") and value}
+    own = {(row["system"], row["metric"].lower()): (row, value) for row, value in given
+           if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
         if value is None or value <= 0:
             raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
-        try:
-            predicted, why = _predicted(row, tiny), ""
-        except Silent as reason:
-            predicted, why = None, str(reason)
-        found.append(Row(value=value, predicted=predicted, why=why, **cells))
+        line, predicted, why = _line(row), None, "The planner has no line for this metric."
+        if line:
+            try:
+                predicted, why = _said(line, row, own), ""
+            except Silent as reason:
+                why = str(reason)
+        found.append(Row(value=value, kind=line.kind if line else "", predicted=predicted, why=why, **cells))
     return found
 
 
@@ -147,12 +160,22 @@ def held(rows: Sequence[Row] | None = None) -> str:
 
 def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
     """Return the score of each kind of figure that is predicted, by what it is."""
-    kinds: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.predicted:
-            name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
-            kinds.setdefault(name, []).append(row)
-    return {name: score(some) for name, some in kinds.items()}
+    kinds = {kind: [row for row in rows if row.kind == kind and row.predicted] for kind in KINDS}
+    return {kind: score(some) for kind, some in kinds.items() if some}
+
+
+def beside_mlsysim(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+    """Return the rows that mlsysim 0.3.0 knows, each with what it said, as it was recorded (`baselines.of_plans`)."""
+    return [(row, float(said["predicted"])) for said in read_csv(data_folder() / "plan" / "mlsysim.csv") for row in rows
+            if row.system == said["system"] and said["workload"] in row.workload and row.metric.startswith("time")]
+
+
+def rivals() -> TextTable:
+    """Return what other planners are said to be off by: by themselves, or by those who tried them."""
+    heads = {"tool": "planner", "plans": "plans", "held_against": "held against", "error": "is off by",
+             "read": "says who", "source": "source"}
+    return TextTable(list(heads.values()), [[row[name] for name in heads]
+                                            for row in read_csv(data_folder() / "plan" / "rivals.csv")])
 
 
 def report(path: Path) -> list[str]:
@@ -171,15 +194,56 @@ def said(row: Row) -> str:
             f"({low} to {high}){'' if row.inside else ', outside of the interval'}")
 
 
-def _predicted(row: spreadsheet.Row, tiny: dict) -> Range:
-    metric = row["metric"].lower()
-    for pattern, formula in _METRICS.items():
-        if re.search(pattern, metric):
-            return formula(row, tiny)
-    raise Silent("The planner has no line for this metric.")
+@dataclass(frozen=True)
+class _Line:
+    """What the planner says of a metric: its kind, its formula, and what brings its figure to the row's unit."""
+
+    kind: str
+    formula: Callable[[spreadsheet.Row, dict], Range]
+    unit: Callable[[spreadsheet.Row], float]
+
+
+def _line(row: spreadsheet.Row) -> _Line | None:
+    metric = row["metric"].lower().replace("-", "_").replace(" ", "_")
+    if re.fullmatch("(tokens|samples)_per_second|throughput|rate", metric):  # of which kind, the workload says
+        metric = f"{next((kind for kind in ('offline', 'server') if kind in row['workload'].lower()), '')}_rate"
+    return next((line for pattern, line in _METRICS.items() if re.search(pattern, metric)), None)
+
+
+def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
+    return line.formula(row, own).times(line.unit(row))
 
 
 # What a row says
+
+
+def _unit(row: spreadsheet.Row, known: dict[str, float], own: float = 1.0) -> float:
+    """Return by what a figure in its own unit is multiplied to be in the row's, for units known by their names."""
+    words = row["unit"].lower().split("/")[0].split()
+    words = [word for word in words if word not in ("gpu", "accelerator")] or [""]
+    name = words[0] if words[0] in known else words[0].removesuffix("s")
+    if name not in known:
+        raise Silent(f"Its unit, {row['unit']!r}, is none of {', '.join(filter(None, known))}.")
+    return own / known[name]
+
+
+def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
+    """Return by what a rate in things a second is multiplied to be in the row's unit.
+
+    Args:
+        each: whether the rate is that of one accelerator; it is that of all unless so.
+    """
+    unit = re.fullmatch(r"(?P<prefix>k|thousand|m|million)?\s*(output |input )?" + THINGS
+                        + r"\s*(/|per)\s*(?P<time>[a-z]+)(?P<rest>.*)", row["unit"].strip().lower())
+    if not unit or unit["time"] not in TIMES:
+        raise Silent(f"Its unit, {row['unit']!r}, is no rate such as tokens/s.")
+    text = f"{row['metric'].lower()} {unit['rest']}"
+    if unit["thing"].startswith("sampl") and not re.search("resnet|tiny", row["workload"].lower()):
+        raise Silent("It counts samples, and does not say how many tokens they have.")
+    per_one = bool(re.search(r"gpu|accelerator|device|chip", text))
+    share = 1.0 if per_one == each else _count(row) if each else 1 / _count(row)
+    prefix = {None: 1.0, "k": 1e-3, "thousand": 1e-3, "m": 1e-6, "million": 1e-6}[unit["prefix"]]
+    return share * prefix * TIMES[unit["time"]]
 
 
 def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
@@ -196,8 +260,10 @@ def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
 
 def _count(row: spreadsheet.Row) -> float:
     text = row["composition"]
-    for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? x (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) x ", r"^(\d+) [A-Z]",
-                    r"TP (\d+)"):
+    if "per node" in row["metric"] and (found := re.search(r"(\d+) per node", text)):
+        return float(found[1])
+    for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? [x×] (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) ?[x×] ?",
+                    r"^(\d+) [A-Z]", r"(\d+) (?:GPUs|accelerators)", r"TP ?(\d+)"):
         if found := re.search(pattern, text):
             return float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1)
     raise Silent("The row does not say how many accelerators there are.")
@@ -228,8 +294,8 @@ def _training_format(row: spreadsheet.Row) -> str:
 
 def _dense(row: spreadsheet.Row) -> tuple[float, str]:
     parameters, active, name = _network(row)
-    if parameters > 1.5 * active:
-        raise Silent("A mixture of experts: the planner gives no rate and no time for its service or training.")
+    if lines.mixture(parameters, active):
+        raise Silent("A mixture of experts: the planner gives no time for its training from so few that are published.")
     return parameters, name
 
 
@@ -267,7 +333,7 @@ def _time_to_train(row: spreadsheet.Row, _=None) -> Range:
     samples, parameters = _samples(row), _dense(row)[0]
     ends = [_seconds(row, training_time.operations(parameters, count * SEQUENCE), "operations / (peak × share)")
             for count in (samples.value, samples.low, samples.high)]
-    return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)").times(1 / 60)
+    return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)")
 
 
 def _step(row: spreadsheet.Row, _=None) -> Range:
@@ -280,14 +346,13 @@ def _step(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _hours(row: spreadsheet.Row, _=None) -> Range:
-    one = _wall_time(row)  # days, with all accelerators
-    return one.times(24 * _count(row))
+    return _wall_time(row).times(_count(row))
 
 
 def _mfu(row: spreadsheet.Row, _=None) -> Range:
     _dense(row)
     share = world.training_shares()["bf16"]
-    return Range(100 * share.value, 100 * share.low, 100 * share.high, "the share of the peak, of published trainings")
+    return Range(share.value, share.low, share.high, "the share of the peak, of published trainings")
 
 
 def _train_rate(row: spreadsheet.Row, _=None) -> Range:
@@ -300,7 +365,7 @@ def _wall_time(row: spreadsheet.Row, _=None) -> Range:
     if not tokens:
         raise Silent("The row does not say its tokens.")
     work = training_time.operations(_dense(row)[0], 1e12 * float(tokens[1]))
-    return _seconds(row, work, "operations / (peak × share)").times(1 / 86400)
+    return _seconds(row, work, "operations / (peak × share)")
 
 
 def _pictures(row: spreadsheet.Row) -> Range:
@@ -314,22 +379,27 @@ def _pictures(row: spreadsheet.Row) -> Range:
 def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "resnet50" in row["workload"].lower():
         return _pictures(row)
-    parameters, _name = _dense(row)
-    if parameters > 1e11 and "MLPerf" in row["workload"]:
+    parameters, active, _name = _network(row)
+    if mixed := lines.mixture(parameters, active):
+        if not lines.LEAST_MIXTURE <= active <= lines.MOST_MIXTURE:
+            raise Silent("The services of mixtures that are known have 13 to 37 billion active parameters: within a "
+                         "factor of two of that there is a number.")
+    elif parameters > 1e11 and "MLPerf" in row["workload"]:
         raise Silent("Its prompts are long documents, and the row does not say how long.")
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
-    sheet, share = _accelerator(row), world.serving_share()
+    sheet, share = _accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
     precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
-    each = _count(row) * peak / (2 * parameters)
-    formula = "peak × share / operations of what is read and written"
-    if "8b" in row["workload"]:  # summaries
-        return Range(each * share.value / (1 + SUMMARY), each * share.low / 11, each * share.high / 4, formula)
-    # Chats: the share's low is for nothing read, its high for as much read as written.
-    return Range(each * share.value / 2**0.5, each * share.low, each * share.high / 2, formula)
+    each = _count(row) * peak / (2 * active)
+    if "8b" in row["workload"]:  # summaries: of the share's ends, one is for nothing read, one for as much as written
+        usual, low, high = world.serving_share("dense")
+        return Range(each * usual / (1 + SUMMARY), each * low / 11, each * high / 4,
+                     "peak × share / operations of what is read and written")
+    return Range(each * share.value, each * share.low, each * share.high,
+                 "peak × share / operations of what is written")
 
 
 def _server(row: spreadsheet.Row, _=None) -> Range:
@@ -338,13 +408,19 @@ def _server(row: spreadsheet.Row, _=None) -> Range:
     return Range(0.9 * offline.value, 0.81 * offline.low, offline.high, offline.formula)
 
 
+def _node(row: spreadsheet.Row, _=None) -> Range:
+    if "decode" not in row["workload"]:
+        raise Silent("Much of what is read comes from a cache of earlier prompts.")
+    return _serving(row)
+
+
 def _weights(row: spreadsheet.Row, _=None) -> Range:
     parameters, _active, _name = _network(row)
     text = f"{row['workload']} {row['composition']}"
     narrow = re.search("gpt-oss|fp4|int4|w4a16|awq|gptq", text.lower())
     each = world.FORMATS["fp4" if narrow else "fp8" if re.search("fp8|int8|w8a8", text.lower()) else "bf16"]
     factor = world.constants()["weights_factor"]
-    ends = [lines.weights_bytes(parameters, each, margin) / _count(row) / 2**30
+    ends = [lines.weights_bytes(parameters, each, margin) / _count(row)
             for margin in (factor.value, factor.low, factor.high)]
     return Range(*ends, "parameters × bytes of the format × margin")
 
@@ -355,7 +431,7 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
     if not (memory and share):
         raise Silent("The row does not say the memory and the share that the server takes.")
     runtime, weights = world.constants()["runtime_bytes"], _weights(row)
-    room = [lines.room_bytes(float(memory[1]), float(share[1]), each / 2**30)
+    room = [lines.room_bytes(float(memory[1]) * 2**30, float(share[1]), each)
             for each in (runtime.value, runtime.high, runtime.low)]
     ends = room[0] - weights.value, room[1] - weights.high, room[2] - weights.low
     if ends[0] <= 0:
@@ -363,21 +439,27 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
     return Range(ends[0], max(ends[1], 0.0), ends[2], "memory × share taken − runtime − weights")
 
 
-def _board(row: spreadsheet.Row, tiny: dict) -> Range:
-    task = TINY.get(row["workload"].split()[-1])
-    known = tiny.get((row["system"], row["metric"]))
+def _board(row: spreadsheet.Row, own: dict) -> Range:
+    task, metric = held_out.TASKS.get(row["workload"].split()[-1]), row["metric"].lower()
+    beside, known = own.get((row["system"], metric), (row, None))
     if task is None or known is None:
         raise Silent("No other result of this board and metric is in the table.")
     if task == boards.CLOSEST:
         raise Silent("The board's own result, from which its others are predicted.")
-    by_operations = boards.seconds(known, boards.OPERATIONS[task])  # of energy, too
-    if rate := "energy" not in row["metric"]:
-        by_operations = boards.seconds(1 / known, boards.OPERATIONS[task])
-    others = small_machine.by_operations()[task]  # published over predicted, on the boards of MLPerf Tiny v1.2
-    ends = [by_operations * nearest_rank(others, percent) for percent in (50, 5, 95)]
-    value, low, high = (ends[0], ends[1], ends[2]) if not rate else (1 / ends[0], 1 / ends[2], 1 / ends[1])
-    return Range(value, low / world.NARROWEST, high * world.NARROWEST,
-                 "the board's own image classification, by operations and what they err on other boards")
+    known /= _METRICS["median_energy" if "energy" in metric else "median_throughput"].unit(beside)
+    text = " ".join(row[column] for column in ("system", "composition", "source"))
+    software = next((board.software for board in held_out.known() if board.software in text), "")
+    name = next((board.name for board in held_out.known() if board.name in text), row["system"])
+    format = "float" if re.search("float|fp32", text) else "int8"
+    board = boards.Board(name, "", software, format, None, {boards.CLOSEST: known if "energy" in metric else 1 / known})
+    ratio = held_out.from_own(board, task)
+    if ratio is None:
+        raise Silent("No other board with this network and number format is known.")
+    if "energy" in metric:  # of each answer, as its time: a board's power hardly differs among networks
+        value, low, high = known * ratio.value, known * ratio.low, known * ratio.high
+    else:
+        value, low, high = known / ratio.value, known / ratio.high, known / ratio.low
+    return Range(value, min(low, value / world.NARROWEST), max(high, value * world.NARROWEST), ratio.formula)
 
 
 def _cost(row: spreadsheet.Row, _=None) -> Range:
@@ -388,10 +470,34 @@ def _crowded(row: spreadsheet.Row, _=None) -> Range:
     raise Silent("A latency under a load whose distance from saturation is not known: the planner gives none.")
 
 
-_METRICS: dict[str, Callable] = {
-    "time_to_train": _time_to_train, "samples_to_target": _samples, "time_per_iteration": _step,
-    "train_throughput": _train_rate, "gpu.?hours|accelerator.?hours": _hours, "mfu": _mfu, "wall_time": _wall_time,
-    "server rate": _server, "offline rate": _serving,
-    "weights": _weights, "kv cache": _cache, "median throughput|median energy": _board, "^cost$": _cost,
-    "ttft|tpot|latency": _crowded,
+def _few(row: spreadsheet.Row, _=None) -> Range:
+    raise Silent("The rate of so many users at a time, and not what the system can do.")
+
+
+def _time(row: spreadsheet.Row) -> float:
+    return _unit(row, TIMES)
+
+
+def _size(row: spreadsheet.Row) -> float:
+    return _unit(row, BYTES)
+
+
+def _same(row: spreadsheet.Row) -> float:
+    return 1.0
+
+
+_METRICS = {
+    "time_to_train": _Line(TRAINING, _time_to_train, _time),
+    "samples_to_target": _Line(LEARNING, _samples, lambda row: _unit(row, COUNTED)),
+    "time_per_iteration|step_time|time_per_step": _Line(TRAINING, _step, _time),
+    "train_throughput|training_throughput": _Line(TRAINING, _train_rate, lambda row: _of_rate(row, each=True)),
+    "gpu.?hours|accelerator.?hours": _Line(TRAINING, _hours, _time),
+    "mfu": _Line(TRAINING, _mfu, lambda row: _unit(row, SHARES)),
+    "wall.?time": _Line(TRAINING, _wall_time, _time),
+    "server_rate": _Line(SERVICE, _server, _of_rate), "offline_rate": _Line(SERVICE, _serving, _of_rate),
+    "throughput_per_node": _Line(SERVICE, _node, _of_rate), "output_throughput": _Line(SERVICE, _few, _same),
+    "weights": _Line(MEMORY, _weights, _size), "kv_cache": _Line(MEMORY, _cache, _size),
+    "median_energy": _Line(BOARDS, _board, lambda row: _unit(row, JOULES)),
+    "median_throughput": _Line(BOARDS, _board, _of_rate),
+    "^cost$": _Line(SERVICE, _cost, _same), "ttft|tpot|latency": _Line(SERVICE, _crowded, _same),
 }

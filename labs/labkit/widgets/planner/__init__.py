@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from traitlets import Dict
 
-from labkit.plan import Workload, bill, compose, constants, examples, javascript
-from labkit.plan.lines import LINES, RULES
+from labkit.plan import Workload, bill, compose, constants, examples, javascript, written
+from labkit.plan.lines import LINES, RULES, TOGETHER
 from labkit.plan.workload import Kind, Precision, fields
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
@@ -73,7 +73,10 @@ def configuration() -> dict:
                      or field["name"] in bill.PRICES},
         "consistency": _CONSISTENCY,
         "target": bill.TARGET,
-        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME, "month_days": bill.MONTH_DAYS,
+        "old": {"says": written.OLD, "figures": [{"name": f"{each.figure} ({each.date})", "from": str(each.old_from)}
+                                                 for each in constants.sources() if each.old_from]},
+        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME,
+        "larger_replica": bill.LARGER_REPLICA, "together": TOGETHER, "month_days": bill.MONTH_DAYS,
         "moving": [field["name"] for field in fields()
                    if field["high"] is not None and field["name"] in bill.ancestors(bill.TARGET)],
         "world": {
@@ -89,7 +92,8 @@ def configuration() -> dict:
             "moves": [other for other, more in LINES.items() if name in more.needs and more.shown],
             "sources": bill.sources(name),
         } for name, line in LINES.items()],
-        "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "needs": rule.needs}
+        "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "checks": rule.checks,
+                   "when": rule.when, "needs": rule.needs}
                   for name, rule in RULES.items()],
         "examples": {name: {"title": workload.name, "inputs": inputs(workload)}
                      for name, workload in examples().items()},
