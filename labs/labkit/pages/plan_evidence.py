@@ -217,7 +217,7 @@ def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
 # What a row says
 
 
-def _unit(row: spreadsheet.Row, known: dict[str, float], own: float = 1.0) -> float:
+def _unit(row: spreadsheet.Row, known: dict[str, float]) -> float:
     """Return by what a figure in its own unit is multiplied to be in the row's, for units known by their names."""
     words = row["unit"].lower().split("/")[0].split()
     words = [word for word in words if word not in ("gpu", "accelerator")] or [""]
@@ -226,7 +226,7 @@ def _unit(row: spreadsheet.Row, known: dict[str, float], own: float = 1.0) -> fl
     name = words[0] if words[0] in known else words[0].removesuffix("s")
     if name not in known:
         raise Silent(f"Its unit, {row['unit']!r}, is none of {', '.join(filter(None, known))}.")
-    return own / known[name] / many
+    return 1 / (known[name] * many)
 
 
 def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
