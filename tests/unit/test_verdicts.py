@@ -54,6 +54,14 @@ def test_a_claims_page_ends_in_its_verdict_and_no_other_page_gives_one(claim):
     assert given == [f"{claim.page}.md"]
 
 
+@claims
+def test_the_answer_comes_before_the_method(claim):
+    page = PAGES[f"{claim.page}.md"]
+    said = page.find(f"```{{answer}} {claim.id}\n"), page.find("```{verdicts} ")
+    assert 0 < max(said) < page.index("\n## ", max(said)) < page.index(f"\n## The verdict on {claim.id}\n")
+    assert claim.verdict in markdown.answer(claim)[0] and f"(#{claim.anchor})" in markdown.answer(claim)[0]
+
+
 def test_pages_give_no_verdict_in_words_of_their_own():
     for name, text in PAGES.items():
         if name != "book/appendices/method.md":
