@@ -203,6 +203,16 @@ def test_what_is_no_workload_is_said_in_a_sentence(tmp_path, text, words):
         read(path)
 
 
+def test_a_network_of_tokens_stores_tokens_unless_it_is_stated():
+    network = {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9, "token_bytes": 131072}
+    training = {"runs": 1, "samples": 1e12}
+    assert checked({"network": network, "training": training}).training.sample_bytes == 4
+    assert checked({"network": network, "training": training | {"sample_bytes": 6}}).training.sample_bytes == 6
+    assert checked({"network": network | {"token_bytes": 0}, "training": training}).training.sample_bytes == 1e5
+    with pytest.raises(BadWorkload, match="training is 'x'"):
+        checked({"network": network, "training": "x"})
+
+
 def test_a_workload_that_asks_for_nothing_is_told_so():
     data = {"network": {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9}}
     assert compose(checked(data)).broken == (RULES["something_is_asked"].says,)

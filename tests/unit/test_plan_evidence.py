@@ -117,6 +117,15 @@ def test_a_unit_is_read_as_it_is_spelled(tmp_path, workload, composition, metric
     assert row.inside and row.factor < 1.5, plan_evidence.said(row)
 
 
+def test_a_row_without_a_figure_is_passed_by(tmp_path):
+    known = ["A", "Llama-3.1-8B", "H100 79.18 GiB, TP 1", "weights per GPU", "15", "GiB", "x"]
+    empty, blank = [*known[:4], "", *known[5:]], [*known[:3], "", "3", "", ""]
+    rows = plan_evidence.read(table(tmp_path / "t.csv", known, empty, blank))
+    assert [bool(row.predicted) for row in rows] == [True, False, False]
+    assert plan_evidence.said(rows[1]) == "The row has no figure."
+    assert plan_evidence.score(rows).predicted == 1
+
+
 @pytest.mark.parametrize(("metric", "unit", "why"), [
     ("time_to_train", "fortnights", "'fortnights', is none of ms, s"), ("time_to_train", "", "is none of"),
     ("offline rate", "USD", "is no rate such as tokens/s"), ("offline rate", "samples/s", "how many tokens they have"),

@@ -7,6 +7,7 @@ Where they do not say it, or where the planner gives no number, the row says why
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing."""
+    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing.
+
+    The value is NaN where the row has none.
+    """
 
     system: str
     workload: str
@@ -110,11 +114,13 @@ def read(path: Path | None = None) -> list[Row]:
            if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is None or value <= 0:
+        if value is not None and value <= 0:
             raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
         line, predicted, why = _line(row), None, "The planner has no line for this metric."
-        if line:
+        if value is None:
+            value, why = math.nan, "The row has no figure."
+        elif line:
             try:
                 predicted, why = _said(line, row, own), ""
             except (Silent, ValueError) as reason:  # a formula refuses what no system can have, such as a batch of 0
@@ -187,6 +193,8 @@ def report(path: Path) -> list[str]:
 
 def said(row: Row) -> str:
     """Return a row's prediction beside its figure in words."""
+    if math.isnan(row.value):
+        return row.why
     if row.predicted is None:
         return f"published {quantity(row.value, row.unit)}; no prediction: {row.why}"
     low, high = quantity(row.predicted.low, ""), quantity(row.predicted.high, row.unit)
