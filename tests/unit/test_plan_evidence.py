@@ -107,11 +107,23 @@ LLAMA, TRAINED_ON = "MLPerf Training v5.1 Llama 3.1 8B; global batch 32; seq 819
     ("MLPerf Inference llama2-70b", "8 H200-SXM; fp8", "Offline rate", 34864 / 8, "tok/s/GPU"),
     ("MLPerf Inference llama2-70b", "8 H200-SXM; fp8", "Offline rate", 34864 * 3600, "tokens per hour"),
     ("Llama-3.1-8B", "H100 79.18 GiB, TP 1", "weights per GPU", 15350, "MiB"),
+    ("405B dense, 15.6T tokens", "16,384 H100-SXM", "wall time", 78, "days"),
+    ("405B dense, 15.6T tokens", "16,384 H100-SXM", "accelerator hours", 30.84, "million hours"),
+    ("resnet50 offline", "1 L4", "throughput", 13, "k images/s"),
 ])
 def test_a_unit_is_read_as_it_is_spelled(tmp_path, workload, composition, metric, value, unit):
     [row] = plan_evidence.read(table(tmp_path / "t.csv", ["A", workload, composition, metric, value, unit, "x"]))
     assert row.predicted, row.why
     assert row.inside and row.factor < 1.5, plan_evidence.said(row)
+
+
+def test_a_row_without_a_figure_is_passed_by(tmp_path):
+    known = ["A", "Llama-3.1-8B", "H100 79.18 GiB, TP 1", "weights per GPU", "15", "GiB", "x"]
+    empty, blank = [*known[:4], "", *known[5:]], [*known[:3], "", "3", "", ""]
+    rows = plan_evidence.read(table(tmp_path / "t.csv", known, empty, blank))
+    assert [bool(row.predicted) for row in rows] == [True, False, False]
+    assert plan_evidence.said(rows[1]) == "The row has no figure."
+    assert plan_evidence.score(rows).predicted == 1
 
 
 @pytest.mark.parametrize(("metric", "unit", "why"), [
@@ -127,6 +139,9 @@ def test_a_unit_that_is_not_known_is_not_guessed(tmp_path, metric, unit, why):
 @pytest.mark.parametrize(("workload", "composition", "metric", "why"), [
     ("MLPerf Training GPT-OSS 20B (MoE)", "one GB300 NVL72", "time_to_train", "mixture of experts"),
     ("Llama-3.1-8B", "8 potatoes", "offline rate", "names no accelerator"),
+    ("Llama-3.1-8B", "0 x H100-SXM", "offline rate", "has no accelerator"),
+    ("7B dense, 0T tokens", "8 H100-SXM", "wall_time", "above 0"),
+    ("MLPerf Training Llama 3.1 8B; global batch 999999", "8 H100-SXM", "time_to_train", "within a factor of two"),
     ("Llama-3.1-8B", "1 node x 8 H100-SXM; fp4", "offline rate", "no arithmetic in fp4"),
     ("MLPerf Inference v6.1 llama3.1-405b", "1 node x 8 B200-SXM; fp4", "offline rate", "long documents"),
     ("Llama-4-Scout-17B-16E", "H100 79.18 GiB, TP 4", "weights per GPU", "mixture of experts"),

@@ -7,6 +7,7 @@ Where they do not say it, or where the planner gives no number, the row says why
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,7 +68,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing."""
+    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing.
+
+    The value is NaN where the row has none.
+    """
 
     system: str
     workload: str
@@ -110,14 +114,16 @@ def read(path: Path | None = None) -> list[Row]:
            if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is None or value <= 0:
+        if value is not None and value <= 0:
             raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
         line, predicted, why = _line(row), None, "The planner has no line for this metric."
-        if line:
+        if value is None:
+            value, why = math.nan, "The row has no figure."
+        elif line:
             try:
                 predicted, why = _said(line, row, own), ""
-            except Silent as reason:
+            except (Silent, ValueError) as reason:  # a formula refuses what no system can have, such as a batch of 0
                 why = str(reason)
         found.append(Row(value=value, kind=line.kind if line else "", predicted=predicted, why=why, **cells))
     return found
@@ -187,6 +193,8 @@ def report(path: Path) -> list[str]:
 
 def said(row: Row) -> str:
     """Return a row's prediction beside its figure in words."""
+    if math.isnan(row.value):
+        return row.why
     if row.predicted is None:
         return f"published {quantity(row.value, row.unit)}; no prediction: {row.why}"
     low, high = quantity(row.predicted.low, ""), quantity(row.predicted.high, row.unit)
@@ -217,14 +225,16 @@ def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
 # What a row says
 
 
-def _unit(row: spreadsheet.Row, known: dict[str, float], own: float = 1.0) -> float:
+def _unit(row: spreadsheet.Row, known: dict[str, float]) -> float:
     """Return by what a figure in its own unit is multiplied to be in the row's, for units known by their names."""
     words = row["unit"].lower().split("/")[0].split()
     words = [word for word in words if word not in ("gpu", "accelerator")] or [""]
+    many = {"million": 1e6, "thousand": 1e3}.get(words[0], 1.0)
+    words = words[1:] if many > 1 and words[1:] else words
     name = words[0] if words[0] in known else words[0].removesuffix("s")
     if name not in known:
         raise Silent(f"Its unit, {row['unit']!r}, is none of {', '.join(filter(None, known))}.")
-    return own / known[name]
+    return 1 / (known[name] * many)
 
 
 def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
@@ -253,20 +263,30 @@ def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
     found = world.sheet_of(re.sub(r"H800|H100|H200", lambda name: f"{name[0]} SXM", text.replace("H800", "H100")))
     if found is None and "A100" in text:
         found = world.sheets()["NVIDIA A100 SXM4 80GB"]
+    if found is None:  # as the catalogue calls it, without its maker
+        named = [name for name in world.sheets()
+                 if re.search(rf"\b{re.escape(name.split(' ', 1)[-1].upper())}\b", text)]
+        found = world.sheets()[max(named, key=len)] if named else None
     if found is None:
         raise Silent("The row names no accelerator that the catalogue has.")
     return found
 
 
 def _count(row: spreadsheet.Row) -> float:
-    text = row["composition"]
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", row["composition"])
     if "per node" in row["metric"] and (found := re.search(r"(\d+) per node", text)):
         return float(found[1])
     for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? [x×] (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) ?[x×] ?",
                     r"^(\d+) [A-Z]", r"(\d+) (?:GPUs|accelerators)", r"TP ?(\d+)"):
         if found := re.search(pattern, text):
-            return float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1)
+            return _above_zero(float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1))
     raise Silent("The row does not say how many accelerators there are.")
+
+
+def _above_zero(count: float) -> float:
+    if count == 0:
+        raise Silent("It has no accelerator.")
+    return count
 
 
 def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
@@ -323,6 +343,10 @@ def _samples(row: spreadsheet.Row, _=None) -> Range:
     if not points:
         raise Silent("MLPerf has published no samples to convergence of this network that the course has.")
     if batch := re.search(r"global batch (\d+)", row["workload"]):
+        tried = [size for size, _ in points]
+        if not min(tried) / 2 <= float(batch[1]) <= 2 * max(tried):
+            raise Silent(f"The batches that are published for it are {min(tried):g} to {max(tried):g}: within a factor "
+                         "of two of that there is a number.")
         value = convergence.samples(float(batch[1]), *convergence.fit(points))
         return Range(value, value / world.NARROWEST, value * world.NARROWEST, "samples by the batch (MLPerf's own)")
     counts = [count for _, count in points]
@@ -389,7 +413,8 @@ def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
     sheet, share = _accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
-    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
+    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()),
+                     world.served_format(sheet))
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")

@@ -27,6 +27,7 @@ TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
 LARGER_REPLICA = "replicas of twice as many accelerators"
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
+CHOSEN = ("replica_least",)  # how a plan is made, and not what is asked of it
 PRICES = ("rent_usd", "buy_usd")
 NO_PRICE = "No price of the {accelerator} with a source was found: give your quote, {price}."
 NO_FORMAT = "The {accelerator} has no arithmetic in {precision}: choose another precision or accelerator."
@@ -186,6 +187,13 @@ def needed(workload: Workload) -> tuple[str, ...]:
     return tuple(name for name, amount in asked.items() if amount)
 
 
+@cache
+def moving() -> tuple[str, ...]:
+    """Return the inputs in numbers that the monthly cost depends on, without the plan's own choices."""
+    return tuple(field["name"] for field in fields()
+                 if field["high"] is not None and field["name"] in ancestors(TARGET) - set(CHOSEN))
+
+
 def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
     """Return the three inputs that change the monthly cost most if each is doubled, and by what share it changes."""
     start, missing = environment(workload, "usual")
@@ -193,9 +201,8 @@ def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
     if not base:
         return ()
     found = []
-    for field in fields():
-        name = field["name"]
-        if field["high"] is not None and name in ancestors(TARGET) and start.get(name):
+    for name in moving():
+        if start.get(name):
             moved = values(start | {name: 2 * start[name]}, missing)[0].get(TARGET)
             if moved is not None and moved != base:
                 found.append((name, moved / base - 1))

@@ -140,9 +140,7 @@ def recorded(kind: str) -> tuple[Published, ...]:
         point = dict(side=side, hidden=at.hidden, lanes=at.lanes, part=part)
         value = (sum(fpga.cycles(at).values()) / recorded_at("clock", point) if kind == "answer"
                  else recorded_at(kind, point))
-        found.append(Published(point, value,
-                               f"{part} with {quantity(at.lanes, 'lanes')}, placed", 
-                               rows[0]["source"]))
+        found.append(Published(point, value, f"{part}, placed", rows[0]["source"]))
     return tuple(found)
 
 

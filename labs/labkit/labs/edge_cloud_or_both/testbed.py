@@ -104,7 +104,7 @@ class EdgeTestbed:
     """
 
     def __init__(self, team: Team, backend: str | None = None):
-        self.team, self._backend, self._session = team, backend, Session()
+        self.team, self.backend, self._session = team, backend, Session()
 
     @contextmanager
     def open(self) -> Iterator[EdgeTestbed]:
@@ -116,7 +116,7 @@ class EdgeTestbed:
     @property
     def link(self) -> linking.EmulatedLink:
         """The link, while the testbed is open."""
-        return self._session.start("link", lambda: linking.emulated_link(backend=self._backend))
+        return self._session.start("link", lambda: linking.emulated_link(backend=self.backend))
 
     @contextmanager
     def device(self, slower: int = 1) -> Iterator[Device]:

@@ -77,8 +77,7 @@ def configuration() -> dict:
                                                  for each in constants.sources() if each.old_from]},
         "cloud": bill.CLOUD, "more_time": bill.MORE_TIME,
         "larger_replica": bill.LARGER_REPLICA, "together": TOGETHER, "month_days": bill.MONTH_DAYS,
-        "moving": [field["name"] for field in fields()
-                   if field["high"] is not None and field["name"] in bill.ancestors(bill.TARGET)],
+        "moving": bill.moving(),
         "world": {
             "constants": {name: [each.case(case) for case in bill.CASES] for name, each in known.items()},
             "accelerators": constants.accelerators(), "devices": constants.devices(), "formats": constants.FORMATS,
