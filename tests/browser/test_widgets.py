@@ -11,7 +11,7 @@ import toy
 from axe_playwright_python.sync_playwright import Axe
 from widget_pages import alive, in_the_book, widget_pages
 
-from labkit.experiment import Axis, Outcome, Unavailable, compare
+from labkit.experiment import Axis, Outcome, Published, Unavailable, compare
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
 from labkit.widgets.explorer import Explorer
@@ -256,6 +256,15 @@ def test_measured_and_published_points_show_where_they_belong(page):
     assert explorer.locator(".mark-symbol path").count() == dots - 4  # three measured, one published
     assert not source.is_visible()
     assert not verdict.is_visible()
+
+
+def test_what_one_source_says_of_a_curve_is_one_line(visit, site):
+    figures = [Published({"nodes": nodes, "batch": 256, "link": 10}, seconds, label, "A record")
+               for nodes, seconds, label in ((2, 0.02, "a rack"), (4, 0.01, "a rack"), (8, 0.005, "a hall"))]
+    with in_the_book():
+        body = Explorer(toy.step_time(published=figures), x="nodes").html()
+    assert visit(site("cited", body)).locator(".labkit-sources li").all_inner_texts() == [
+        "published: a rack, 2 points, 10 ms to 20 ms. Source: A record", "published: a hall, 5 ms. Source: A record"]
 
 
 def test_without_a_kernel_a_link_leads_to_the_lab(page, visit, site, everything):
