@@ -37,7 +37,6 @@ NETWORKS = (
     (r"(?i)llama[- ]?3\.1[- ]8b", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
     (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
 )
-SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TRAINING, LEARNING, SERVICE, MEMORY, BOARDS = KINDS = (
     "time and rate of trainings", "samples until a network has learned", "rate of services", "memory of services",
     "rate and energy of small boards")
@@ -47,7 +46,8 @@ TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute":
 BYTES = {"mb": 1e6, "mib": 2.0**20, "gb": 1e9, "gib": 2.0**30, "tb": 1e12, "tib": 2.0**40}
 JOULES = {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0}
 SHARES = {"%": 0.01, "percent": 0.01, "fraction": 1.0, "share": 1.0, "": 1.0}
-COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / 8192}  # of 8192 tokens each
+SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
+COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / SEQUENCE}
 THINGS = r"(?P<thing>tokens?|tok|samples?|images?|pictures?|inferences?|inf|queries|frames?)"
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 
@@ -110,12 +110,27 @@ def read(path: Path | None = None) -> list[Row]:
     """
     table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
     given = [(row, table.number(row, "value")) for row in table.rows]
+    for row, value in given:
+        if value is not None and value <= 0:
+            raise table.refusal(row, "value", "is no number above 0")
+    return _rows(given)
+
+
+def fine_tunings() -> list[Row]:
+    """Return MLPerf's fine-tunings of Llama 2 70B, predicted: many publishers, and none of them in any share."""
+    return _rows([(spreadsheet.Row(0, {
+        "system": row["series_id"], "workload": f"MLPerf Training, Llama2-70B LoRA; global batch {row['global_batch']}",
+        "composition": f"{row['total_accelerators']} x {row['accelerator']}", "metric": row["metric"],
+        "unit": row["unit"], "source": row["source"]}), float(row["value"]))
+        for row in read_csv(data_folder() / "published" / "training-scaling.csv")
+        if "llama2_70b_lora" in row["series_id"] and row["metric"] == "time_to_train"])
+
+
+def _rows(given: Sequence[tuple[spreadsheet.Row, float | None]]) -> list[Row]:
     own = {(row["system"], row["metric"].lower()): (row, value) for row, value in given
            if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is not None and value <= 0:
-            raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
         line, predicted, why = _line(row), None, "The planner has no line for this metric."
         if value is None:
@@ -247,13 +262,15 @@ def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
                         + r"\s*(/|per)\s*(?P<time>[a-z]+)(?P<rest>.*)", row["unit"].strip().lower())
     if not unit or unit["time"] not in TIMES:
         raise Silent(f"Its unit, {row['unit']!r}, is no rate such as tokens/s.")
-    text = f"{row['metric'].lower()} {unit['rest']}"
-    if unit["thing"].startswith("sampl") and not re.search("resnet|tiny", row["workload"].lower()):
-        raise Silent("It counts samples, and does not say how many tokens they have.")
-    per_one = bool(re.search(r"gpu|accelerator|device|chip", text))
+    workload, size = row["workload"].lower(), 1
+    if not unit["thing"].startswith("tok") and not re.search("resnet|tiny", workload):
+        if not re.search("mlperf training.*llama", workload) or not unit["thing"].startswith("sample"):
+            raise Silent(f"It counts {unit['thing']}, and does not say how many tokens they have.")
+        size = SEQUENCE
+    per_one = bool(re.search("gpu|accelerator|device|chip", f"{row['metric'].lower()} {unit['rest']}"))
     share = 1.0 if per_one == each else _count(row) if each else 1 / _count(row)
     prefix = {None: 1.0, "k": 1e-3, "thousand": 1e-3, "m": 1e-6, "million": 1e-6}[unit["prefix"]]
-    return share * prefix * TIMES[unit["time"]]
+    return share * prefix * TIMES[unit["time"]] / size
 
 
 def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
