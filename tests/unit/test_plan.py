@@ -203,6 +203,16 @@ def test_what_is_no_workload_is_said_in_a_sentence(tmp_path, text, words):
         read(path)
 
 
+def test_a_network_of_tokens_stores_tokens_unless_it_is_stated():
+    network = {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9, "token_bytes": 131072}
+    training = {"runs": 1, "samples": 1e12}
+    assert checked({"network": network, "training": training}).training.sample_bytes == 4
+    assert checked({"network": network, "training": training | {"sample_bytes": 6}}).training.sample_bytes == 6
+    assert checked({"network": network | {"token_bytes": 0}, "training": training}).training.sample_bytes == 1e5
+    with pytest.raises(BadWorkload, match="training is 'x'"):
+        checked({"network": network, "training": "x"})
+
+
 def test_a_workload_that_asks_for_nothing_is_told_so():
     data = {"network": {"parameters": 7e9, "active_parameters": 7e9, "operations": 14e9}}
     assert compose(checked(data)).broken == (RULES["something_is_asked"].says,)
@@ -301,6 +311,9 @@ def test_a_plan_says_what_was_checked_and_that_a_room_is_too_small():
     for what in ("Memory of a training accelerator", "Memory of a replica", "Ports", "Power", "Failures"):
         assert what in text, what
     assert plan["host_memory"].value == 2e12 * plan["nodes"].value
+    narrow = assistant(money={"room_watts": 1.2 * assistant()["watts"].value})
+    assert narrow.met and next(text for text in narrow.kept if "Power" in text).endswith(bill.AT_RISK)
+    assert not any(text.endswith(bill.AT_RISK) for text in plan.kept if "Power" in text)
     small = assistant(money={"room_watts": 1000})
     assert not small.met and "data centre draws" in small.broken[0]
 
@@ -353,13 +366,20 @@ FROZEN = {
     "hospital": {"training_accelerators": 1, "inference_accelerators": 2},
     "speech": {"inference_accelerators": 3},
     "retailer": {"training_accelerators": 1, "devices": 221, "streams_of_device": 206},
-    "assistant": {"inference_accelerators": 6, "replica_accelerators": 2, "conversations": 143},
-    "language-model": {"training_accelerators": 9, "training_hours": 6385},
+    "assistant": {"month_if_rented": 17478, "host_memory": 2e12, "inference_accelerators": 6,
+                  "replica_accelerators": 2, "conversations": 143},
+    "language-model": {"node_links": 16, "switches": 1, "training_accelerators": 9, "training_hours": 6385},
 }
+
+
+FROZEN_SHARES = {"training_share_transformer": 0.4238, "training_share_convolutional": 0.1913,
+                 "serving_share_transformer": 0.3312, "serving_share_mixture": 0.0855,
+                 "serving_share_convolutional": 0.4020, "bandwidth_share": 0.7278, "start_seconds": 4.357e-4}
 
 
 def test_no_constant_moves_unnoticed():
     """A change here is wanted where a formula, a table or a source has changed: then the evidence is read again."""
+    assert {share.name: share.value for share in constants.derived()} == pytest.approx(FROZEN_SHARES, rel=1e-3)
     for name, lines in FROZEN.items():
         plan = compose(examples()[name])
         assert {line: plan[line].value for line in lines} == pytest.approx(lines, rel=1e-3)

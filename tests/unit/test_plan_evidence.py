@@ -81,6 +81,13 @@ def test_figures_of_other_tables_are_predicted_within_their_interval(tmp_path, w
     assert row.factor < 2.5 and row.inside, plan_evidence.said(row)
 
 
+def test_fine_tunings_that_no_share_knows_are_predicted_within_their_interval():
+    rows = plan_evidence.fine_tunings()
+    score = plan_evidence.score(rows)
+    assert score.predicted == score.rows >= 40 and score.median < 1.4 and score.inside > 0.9
+    assert len({row.system.split("|")[2] for row in rows}) >= 7  # publishers
+
+
 def test_a_board_is_predicted_by_others_with_its_software_and_never_by_itself(rows):
     nucleo = [row for row in rows if row.system.startswith("NUCLEO") and row.predicted]
     assert len(nucleo) == 6 and all("same software" in row.predicted.formula for row in nucleo)
@@ -102,11 +109,15 @@ LLAMA, TRAINED_ON = "MLPerf Training v5.1 Llama 3.1 8B; global batch 32; seq 819
     ("A dense model, 175B", "4608 H100-SXM", "MFU", 0.42, "fraction"),
     ("GPT-3 175B, batch 64, seq 2048, fp16, full recompute", "64 A100-80GB", "step time", 18130, "ms"),
     ("Nemotron-22B, seq 4096, fp8", "64 H100-SXM", "train_throughput", 64 * 4113, "tokens/s"),
+    ("MLPerf Training v4.1 Llama2-70B LoRA", "64 H100-SXM", "train_throughput", 14.48, "samples/s"),
     ("70B dense, 2T tokens", "2000 A100-80GB", "wall time", 35.84, "days"),
     ("MLPerf Inference llama2-70b Offline", "8x H200 SXM, FP8", "Tokens per second", 34.9, "ktokens/s"),
     ("MLPerf Inference llama2-70b", "8 H200-SXM; fp8", "Offline rate", 34864 / 8, "tok/s/GPU"),
     ("MLPerf Inference llama2-70b", "8 H200-SXM; fp8", "Offline rate", 34864 * 3600, "tokens per hour"),
     ("Llama-3.1-8B", "H100 79.18 GiB, TP 1", "weights per GPU", 15350, "MiB"),
+    ("405B dense, 15.6T tokens", "16,384 H100-SXM", "wall time", 78, "days"),
+    ("405B dense, 15.6T tokens", "16,384 H100-SXM", "accelerator hours", 30.84, "million hours"),
+    ("resnet50 offline", "1 L4", "throughput", 13, "k images/s"),
 ])
 def test_a_unit_is_read_as_it_is_spelled(tmp_path, workload, composition, metric, value, unit):
     [row] = plan_evidence.read(table(tmp_path / "t.csv", ["A", workload, composition, metric, value, unit, "x"]))
@@ -114,9 +125,18 @@ def test_a_unit_is_read_as_it_is_spelled(tmp_path, workload, composition, metric
     assert row.inside and row.factor < 1.5, plan_evidence.said(row)
 
 
+def test_a_row_without_a_figure_is_passed_by(tmp_path):
+    known = ["A", "Llama-3.1-8B", "H100 79.18 GiB, TP 1", "weights per GPU", "15", "GiB", "x"]
+    empty, blank = [*known[:4], "", *known[5:]], [*known[:3], "", "3", "", ""]
+    rows = plan_evidence.read(table(tmp_path / "t.csv", known, empty, blank))
+    assert [bool(row.predicted) for row in rows] == [True, False, False]
+    assert plan_evidence.said(rows[1]) == "The row has no figure."
+    assert plan_evidence.score(rows).predicted == 1
+
+
 @pytest.mark.parametrize(("metric", "unit", "why"), [
     ("time_to_train", "fortnights", "'fortnights', is none of ms, s"), ("time_to_train", "", "is none of"),
-    ("offline rate", "USD", "is no rate such as tokens/s"), ("offline rate", "samples/s", "how many tokens they have"),
+    ("offline rate", "USD", "is no rate such as tokens/s"), ("offline rate", "queries/s", "how many tokens they have"),
     ("weights", "m", "is none of mb, mib"),
 ])
 def test_a_unit_that_is_not_known_is_not_guessed(tmp_path, metric, unit, why):
@@ -127,6 +147,9 @@ def test_a_unit_that_is_not_known_is_not_guessed(tmp_path, metric, unit, why):
 @pytest.mark.parametrize(("workload", "composition", "metric", "why"), [
     ("MLPerf Training GPT-OSS 20B (MoE)", "one GB300 NVL72", "time_to_train", "mixture of experts"),
     ("Llama-3.1-8B", "8 potatoes", "offline rate", "names no accelerator"),
+    ("Llama-3.1-8B", "0 x H100-SXM", "offline rate", "has no accelerator"),
+    ("7B dense, 0T tokens", "8 H100-SXM", "wall_time", "above 0"),
+    ("MLPerf Training Llama 3.1 8B; global batch 999999", "8 H100-SXM", "time_to_train", "within a factor of two"),
     ("Llama-3.1-8B", "1 node x 8 H100-SXM; fp4", "offline rate", "no arithmetic in fp4"),
     ("MLPerf Inference v6.1 llama3.1-405b", "1 node x 8 B200-SXM; fp4", "offline rate", "long documents"),
     ("Llama-4-Scout-17B-16E", "H100 79.18 GiB, TP 4", "weights per GPU", "mixture of experts"),

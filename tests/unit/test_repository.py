@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from jupyter_cache.cache.db import DB_NAME
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import labkit
 from labkit import expectation
@@ -102,6 +104,31 @@ def test_the_book_says_of_every_dependency_what_it_is_for():
     assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted({Requirement(each).name for each in asked})
 
 
+def brought(name: str, found: dict[str, str]) -> dict[str, str]:
+    """Return the licence, as its metadata say it, of an installed package and of all that it needs, by package."""
+    name = canonicalize_name(name)
+    if name not in found:
+        about = distribution(name).metadata
+        classes = [line for line in about.get_all("Classifier", ()) if line.startswith("License ::")]
+        found[name] = about.get("License-Expression") or "; ".join(classes) or about.get("License") or ""
+        for needed in map(Requirement, distribution(name).requires or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                brought(needed.name, found)
+    return found
+
+
+def test_what_an_installation_brings_may_be_passed_on():
+    found = {}
+    for needed in map(Requirement, PROJECT["dependencies"]):
+        if needed.marker is None or needed.marker.evaluate():
+            brought(needed.name, found)
+    found.pop("mlcommons-loadgen", None)  # its metadata say nothing; its repository has Apache-2.0
+    refused = {name: licence for name, licence in found.items() if "GPL" in licence
+               or not re.search("MIT|BSD|Apache|ISC|PSF|Python Software Foundation", licence)}
+    # PyTorch's build for NVIDIA's GPUs brings these, as the page of dependencies says.
+    assert [name for name in refused if not name.startswith(("nvidia-", "cuda-"))] == []
+
+
 def test_requirements_are_exact():
     lines = [line.split("#")[0].strip() for name in ("requirements.txt", "requirements-labs.txt")
              for line in read(name).splitlines()]
@@ -176,7 +203,7 @@ def test_every_notebook_begins_alike_with_an_install_that_replaces_nothing_and_k
     first, *others = {source(cells(path, "code")[0]) for path in NOTEBOOKS}
     assert not others
     assert first.startswith(f'course = "{COURSE}"\ntry:\n    import labkit\nexcept ImportError:')
-    assert '%pip install -q -c "{here}" "{course}"' in first
+    assert '!"{sys.executable}" -m pip install -q -c "{here}" "{course}"' in first  # %pip always asks for a restart
     edition = int(re.search(r'getattr\(labkit, "EDITION", 1\) < (\d+):', first)[1])
     assert edition == labkit.EDITION == int(PROJECT["version"].split(".")[1])
 

@@ -7,6 +7,7 @@ Where they do not say it, or where the planner gives no number, the row says why
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,6 @@ NETWORKS = (
     (r"(?i)llama[- ]?3\.1[- ]8b", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
     (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
 )
-SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TRAINING, LEARNING, SERVICE, MEMORY, BOARDS = KINDS = (
     "time and rate of trainings", "samples until a network has learned", "rate of services", "memory of services",
     "rate and energy of small boards")
@@ -46,7 +46,8 @@ TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute":
 BYTES = {"mb": 1e6, "mib": 2.0**20, "gb": 1e9, "gib": 2.0**30, "tb": 1e12, "tib": 2.0**40}
 JOULES = {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0}
 SHARES = {"%": 0.01, "percent": 0.01, "fraction": 1.0, "share": 1.0, "": 1.0}
-COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / 8192}  # of 8192 tokens each
+SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
+COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / SEQUENCE}
 THINGS = r"(?P<thing>tokens?|tok|samples?|images?|pictures?|inferences?|inf|queries|frames?)"
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 
@@ -67,7 +68,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing."""
+    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing.
+
+    The value is NaN where the row has none.
+    """
 
     system: str
     workload: str
@@ -106,18 +110,35 @@ def read(path: Path | None = None) -> list[Row]:
     """
     table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
     given = [(row, table.number(row, "value")) for row in table.rows]
+    for row, value in given:
+        if value is not None and value <= 0:
+            raise table.refusal(row, "value", "is no number above 0")
+    return _rows(given)
+
+
+def fine_tunings() -> list[Row]:
+    """Return MLPerf's fine-tunings of Llama 2 70B, predicted: many publishers, and none of them in any share."""
+    return _rows([(spreadsheet.Row(0, {
+        "system": row["series_id"], "workload": f"MLPerf Training, Llama2-70B LoRA; global batch {row['global_batch']}",
+        "composition": f"{row['total_accelerators']} x {row['accelerator']}", "metric": row["metric"],
+        "unit": row["unit"], "source": row["source"]}), float(row["value"]))
+        for row in read_csv(data_folder() / "published" / "training-scaling.csv")
+        if "llama2_70b_lora" in row["series_id"] and row["metric"] == "time_to_train"])
+
+
+def _rows(given: Sequence[tuple[spreadsheet.Row, float | None]]) -> list[Row]:
     own = {(row["system"], row["metric"].lower()): (row, value) for row, value in given
            if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is None or value <= 0:
-            raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
         line, predicted, why = _line(row), None, "The planner has no line for this metric."
-        if line:
+        if value is None:
+            value, why = math.nan, "The row has no figure."
+        elif line:
             try:
                 predicted, why = _said(line, row, own), ""
-            except Silent as reason:
+            except (Silent, ValueError) as reason:  # a formula refuses what no system can have, such as a batch of 0
                 why = str(reason)
         found.append(Row(value=value, kind=line.kind if line else "", predicted=predicted, why=why, **cells))
     return found
@@ -187,6 +208,8 @@ def report(path: Path) -> list[str]:
 
 def said(row: Row) -> str:
     """Return a row's prediction beside its figure in words."""
+    if math.isnan(row.value):
+        return row.why
     if row.predicted is None:
         return f"published {quantity(row.value, row.unit)}; no prediction: {row.why}"
     low, high = quantity(row.predicted.low, ""), quantity(row.predicted.high, row.unit)
@@ -217,14 +240,16 @@ def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
 # What a row says
 
 
-def _unit(row: spreadsheet.Row, known: dict[str, float], own: float = 1.0) -> float:
+def _unit(row: spreadsheet.Row, known: dict[str, float]) -> float:
     """Return by what a figure in its own unit is multiplied to be in the row's, for units known by their names."""
     words = row["unit"].lower().split("/")[0].split()
     words = [word for word in words if word not in ("gpu", "accelerator")] or [""]
+    many = {"million": 1e6, "thousand": 1e3}.get(words[0], 1.0)
+    words = words[1:] if many > 1 and words[1:] else words
     name = words[0] if words[0] in known else words[0].removesuffix("s")
     if name not in known:
         raise Silent(f"Its unit, {row['unit']!r}, is none of {', '.join(filter(None, known))}.")
-    return own / known[name]
+    return 1 / (known[name] * many)
 
 
 def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
@@ -237,13 +262,15 @@ def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
                         + r"\s*(/|per)\s*(?P<time>[a-z]+)(?P<rest>.*)", row["unit"].strip().lower())
     if not unit or unit["time"] not in TIMES:
         raise Silent(f"Its unit, {row['unit']!r}, is no rate such as tokens/s.")
-    text = f"{row['metric'].lower()} {unit['rest']}"
-    if unit["thing"].startswith("sampl") and not re.search("resnet|tiny", row["workload"].lower()):
-        raise Silent("It counts samples, and does not say how many tokens they have.")
-    per_one = bool(re.search(r"gpu|accelerator|device|chip", text))
+    workload, size = row["workload"].lower(), 1
+    if not unit["thing"].startswith("tok") and not re.search("resnet|tiny", workload):
+        if not re.search("mlperf training.*llama", workload) or not unit["thing"].startswith("sample"):
+            raise Silent(f"It counts {unit['thing']}, and does not say how many tokens they have.")
+        size = SEQUENCE
+    per_one = bool(re.search("gpu|accelerator|device|chip", f"{row['metric'].lower()} {unit['rest']}"))
     share = 1.0 if per_one == each else _count(row) if each else 1 / _count(row)
     prefix = {None: 1.0, "k": 1e-3, "thousand": 1e-3, "m": 1e-6, "million": 1e-6}[unit["prefix"]]
-    return share * prefix * TIMES[unit["time"]]
+    return share * prefix * TIMES[unit["time"]] / size
 
 
 def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
@@ -253,20 +280,30 @@ def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
     found = world.sheet_of(re.sub(r"H800|H100|H200", lambda name: f"{name[0]} SXM", text.replace("H800", "H100")))
     if found is None and "A100" in text:
         found = world.sheets()["NVIDIA A100 SXM4 80GB"]
+    if found is None:  # as the catalogue calls it, without its maker
+        named = [name for name in world.sheets()
+                 if re.search(rf"\b{re.escape(name.split(' ', 1)[-1].upper())}\b", text)]
+        found = world.sheets()[max(named, key=len)] if named else None
     if found is None:
         raise Silent("The row names no accelerator that the catalogue has.")
     return found
 
 
 def _count(row: spreadsheet.Row) -> float:
-    text = row["composition"]
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", row["composition"])
     if "per node" in row["metric"] and (found := re.search(r"(\d+) per node", text)):
         return float(found[1])
     for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? [x×] (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) ?[x×] ?",
                     r"^(\d+) [A-Z]", r"(\d+) (?:GPUs|accelerators)", r"TP ?(\d+)"):
         if found := re.search(pattern, text):
-            return float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1)
+            return _above_zero(float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1))
     raise Silent("The row does not say how many accelerators there are.")
+
+
+def _above_zero(count: float) -> float:
+    if count == 0:
+        raise Silent("It has no accelerator.")
+    return count
 
 
 def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
@@ -323,6 +360,10 @@ def _samples(row: spreadsheet.Row, _=None) -> Range:
     if not points:
         raise Silent("MLPerf has published no samples to convergence of this network that the course has.")
     if batch := re.search(r"global batch (\d+)", row["workload"]):
+        tried = [size for size, _ in points]
+        if not min(tried) / 2 <= float(batch[1]) <= 2 * max(tried):
+            raise Silent(f"The batches that are published for it are {min(tried):g} to {max(tried):g}: within a factor "
+                         "of two of that there is a number.")
         value = convergence.samples(float(batch[1]), *convergence.fit(points))
         return Range(value, value / world.NARROWEST, value * world.NARROWEST, "samples by the batch (MLPerf's own)")
     counts = [count for _, count in points]
@@ -389,7 +430,8 @@ def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
     sheet, share = _accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
-    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
+    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()),
+                     world.served_format(sheet))
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")

@@ -246,9 +246,8 @@ def written_shares() -> dict[str, Share]:
         for kind, networks in WRITTEN.items():
             parameters, sheet = networks.get(row["model"]), sheet_of(row["accelerator"] or "")
             if parameters and sheet and row["offline_tokens_per_s"]:
-                precision = "fp4" if any(name in sheet["name"] for name in ("B200", "B300")) else "fp8"
-                share = (2 * parameters * float(row["offline_tokens_per_s"])
-                         / (float(row["accelerators"]) * peak(sheet, precision)))
+                top = peak(sheet, served_format(sheet))
+                share = 2 * parameters * float(row["offline_tokens_per_s"]) / (float(row["accelerators"]) * top)
                 published = found.setdefault(kind, {}).setdefault(row["model"], {})
                 published.setdefault(row["submitter"], []).append(share)
     spread = further(published.values() for each in found.values() for published in each.values())
@@ -256,6 +255,11 @@ def written_shares() -> dict[str, Share]:
     mixture = {f"{network}, {publisher}": shares for network, published in found["mixture"].items()
                for publisher, shares in published.items()}
     return {"dense": _share(dense, spread), "mixture": _share(mixture)}
+
+
+def served_format(sheet: dict[str, str]) -> str:
+    """Return the number format in which MLPerf's submitters serve on an accelerator, where a row does not say it."""
+    return "fp4" if "B200" in sheet["name"] or "B300" in sheet["name"] else "fp8"
 
 
 def serving_share(kind: str) -> tuple[float, float, float]:

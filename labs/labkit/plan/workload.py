@@ -19,6 +19,7 @@ from labkit.data import data_folder
 EXAMPLES = ("hospital", "speech", "retailer", "assistant", "language-model")
 
 
+TOKEN_BYTES = 4.0  # of a token's number as it is stored or sent
 LISTED = "blank: the list price in data/plan/accelerators.csv, with its date and source"
 
 
@@ -78,7 +79,8 @@ class Training(_Section):
 
     runs: float = _number(0, 0, 1000, "Trainings in a year")
     samples: float = _number(1e6, 1, 1e15, "Samples or tokens in the data set")
-    sample_bytes: float = _number(1e5, 1, 1e9, "Size of a stored sample or token", "B")
+    sample_bytes: float = _number(1e5, 1, 1e9, "Size of a stored sample or token", "B",
+                                  "in a file, 4 B unless stated where the network has token_bytes: it reads tokens")
     passes: float = _number(1, 0.01, 1000, "Passes over the data")
     deadline_days: float = _number(7, 0.01, 365, "Deadline of one training", "days")
     growth_percent: float = _number(0, 0, 500, "Growth of the data in a year", "%")
@@ -150,6 +152,16 @@ class Workload(_Section):
     inference: Inference = Inference()
     edge: Edge = Edge()
     money: Money = Money()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokens_are_small(cls, data):
+        """Where a network keeps a memory of tokens, what it reads are tokens, of 4 bytes unless stated."""
+        network, training = data.get("network"), data.get("training") or {}
+        tokens = isinstance(network, dict) and network.get("token_bytes")
+        if tokens and isinstance(training, dict) and "sample_bytes" not in training:
+            return data | {"training": training | {"sample_bytes": TOKEN_BYTES}}
+        return data
 
     def numbers(self) -> dict[str, float]:
         """Return every number by its name, without the blank prices."""
