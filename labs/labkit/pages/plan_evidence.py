@@ -17,6 +17,7 @@ from statistics import median
 from labkit import published, spreadsheet
 from labkit.data import data_folder, read_csv
 from labkit.display import TextTable
+from labkit.inputs import above_zero
 from labkit.labs.a_smaller_machine import held_out
 from labkit.plan import constants as world
 from labkit.plan import lines
@@ -312,10 +313,12 @@ def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
         if re.search(pattern, text):
             return parameters, active, name
     if experts := re.search(r"(\d+)B-A(\d+)B", text):
+        above_zero(parameters=float(experts[1]), active=float(experts[2]))
         return 1e9 * float(experts[1]), 1e9 * float(experts[2]), ""
     if re.search(r"MoE|\b\d+E\b|\d+x\d+B", text):
         raise Silent("A mixture of experts of which the row does not say all parameters.")
     if size := re.search(r"\b(\d+(?:\.\d+)?)[bB]\b", text):
+        above_zero(parameters=float(size[1]))
         return 1e9 * float(size[1]), 1e9 * float(size[1]), ""
     raise Silent("The row names no network whose parameters are known here.")
 
@@ -482,7 +485,7 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _board(row: spreadsheet.Row, own: dict) -> Range:
-    task, metric = held_out.TASKS.get(row["workload"].split()[-1]), row["metric"].lower()
+    task, metric = held_out.TASKS.get(row["workload"].rpartition(" ")[2]), row["metric"].lower()
     beside, known = own.get((row["system"], metric), (row, None))
     if task is None or known is None:
         raise Silent("No other result of this board and metric is in the table.")
