@@ -1,7 +1,11 @@
-"""The least effort, and what several modules need, made once: pictures, and a network that has learned from them."""
+"""The least effort; no process is left; and what several modules need, made once: pictures, a network that has learned.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+import psutil
 import pytest
 import torch
 
@@ -16,6 +20,26 @@ from labkit.models.training import train
 def least_effort():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(effort.VARIABLE, effort.QUICK)
+        yield
+
+
+@contextmanager
+def ending():
+    """See that what is started inside has ended by the end of the block."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_of_a_module():
+    with ending():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_of_a_test():
+    with ending():
         yield
 
 

@@ -29,13 +29,6 @@ FOUR = {"cores": 4}
 NO_NUMBER = [0, -1, 1.5, "2", None]
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    assert set(psutil.Process().children(recursive=True)) <= before
-
-
 @pytest.fixture
 def times():
     return lab.time(fakes.machine(identity=FOUR), budget=0.05)
