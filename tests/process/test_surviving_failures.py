@@ -37,6 +37,11 @@ def no_checkpoint_is_left():
     assert not list(cache.folder("checkpoints").glob("*"))
 
 
+@pytest.fixture
+def nothing_is_left_of_a_test():
+    """The pool of `workers` starts with the first measurement, and stays for the others."""
+
+
 @pytest.fixture(scope="module")
 def workers():
     """The saves and the unbroken training of one worker pool."""
