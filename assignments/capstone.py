@@ -3,11 +3,11 @@
 import math
 
 from labkit.checks import number
-from labkit.grading.assignment import Assignment, Question, Written, farthest
+from labkit.grading import from_evidence
+from labkit.grading.assignment import Assignment, Question, Written
 from labkit.labs.serving_under_load import checks as serving
 from labkit.predict import training_time
 
-STEPS = "A hundred steps of training, as a planner says it"  # the experiment of Lab 5.1
 PEAK, REACHED = 989e12, 0.4  # FLOP/s of an H100 in 16 bits, and the share that arrives, as the questions say
 
 
@@ -60,17 +60,7 @@ accelerators = math.ceil(6 * parameters * tokens / (0.4 * 989e12) / (86_400 * da
             check=lambda answer, drawn, labs: serving.inside(answer, drawn["rate"], drawn["stay"]),
             solution="inside = rate * stay",
         ),
-        Question(
-            name="farthest_training",
-            points=2,
-            lab="5.1",
-            text="By how many per cent of the measured value was the planner off at the worst of the trainings that "
-                 f"Lab 5.1 measured? The points of `\"{STEPS}\"` in `labs[\"5.1\"].measured()` count.",
-            check=lambda answer, drawn, labs: farthest(answer, labs["5.1"], STEPS),
-            solution=f"""farthest_training = max(
-    abs(point["predicted"]["value"] / point["measured"]["value"] - 1) * 100
-    for point in labs["5.1"].measured() if point["experiment"] == "{STEPS}")""",
-        ),
+        from_evidence.worst("farthest_training", "5.1", "A hundred steps of training, as a planner says it"),
     ),
     written=(
         Written(

@@ -1,13 +1,15 @@
-"""Chapter 4's assignment: a smaller machine, and a cloud far away."""
+"""Chapter 4's assignment: smaller machines, those who share them, and what is far away."""
 
 from labkit.checks import number
-from labkit.grading.assignment import Assignment, Question, Written, farthest
+from labkit.grading import from_evidence
+from labkit.grading.assignment import Assignment, Question, Written
 from labkit.labs.a_smaller_machine import checks as small_machine
 from labkit.labs.a_smaller_machine import experiments as small
+from labkit.labs.an_fpga_at_the_edge import checks as fpga
+from labkit.labs.distance_to_memory import checks as distance
 from labkit.labs.edge_cloud_or_both import checks as offload
+from labkit.labs.hundreds_of_instances import checks as instances
 from labkit.predict import streams
-
-RUN = "One run of the cat network in ONNX Runtime"  # the experiment of Lab 4.1
 
 
 def _streams(answer, drawn, labs):
@@ -19,9 +21,10 @@ def _streams(answer, drawn, labs):
 ASSIGNMENT = Assignment(
     name="4-edge",
     title="Assignment 4: the edge",
-    labs=("4.1", "4.4"),
+    labs=("4.1", "4.2", "4.3", "4.4", "4.5"),
     choices={"width": (8, 12, 20, 24), "cut_width": (4, 8, 16, 32), "cut": (1, 2, 3), "first": (0.002, 0.003, 0.004),
-             "pictures": (800, 1_200, 2_000), "deadline": (0.03, 0.04, 0.05)},
+             "pictures": (800, 1_200, 2_000), "deadline": (0.03, 0.04, 0.05), "look": (0.35e-3, 0.7e-3, 0.9e-3),
+             "near": (0.09, 0.12, 0.2), "megabits": (10, 20, 50), "neurons": (32, 64, 128), "lanes": (4, 8, 16)},
     questions=(
         Question(
             name="file_bytes",
@@ -53,6 +56,33 @@ start = first - 1 / pictures
 streams = math.floor((deadline - 2 * start) * pictures + 1e-9)""",
         ),
         Question(
+            name="at_once",
+            points=2,
+            text="A core takes `look` seconds for a picture. Each source sends five a second, all at the same moment, "
+                 "and each picture has `deadline` seconds. How many sources does the core answer in time?",
+            check=lambda answer, drawn, labs: instances.worst(answer, drawn["look"], 0.2, drawn["deadline"]),
+            solution="""import math
+
+at_once = math.floor(deadline / look)""",
+        ),
+        Question(
+            name="longest_trip",
+            points=2,
+            text="Near, an answer takes `near` seconds; far, 5 ms. Question and answer have 50 kB together, and the "
+                 "link `megabits` Mbit/s. Up to which round trip in seconds is asking worth it?",
+            check=lambda answer, drawn, labs: distance.trip(answer, drawn["near"], 0.005, 50e3,
+                                                            drawn["megabits"] * 1e6 / 8),
+            solution="longest_trip = near - 0.005 - 50e3 / (megabits * 1e6 / 8)",
+        ),
+        Question(
+            name="first_cycles",
+            points=2,
+            text="An FPGA computes a layer of `neurons` neurons that read 192 numbers, on `lanes` lanes. How many "
+                 "cycles do its products take, with one more of each group for the biases?",
+            check=lambda answer, drawn, labs: fpga.cycles(answer, 192, drawn["neurons"], drawn["lanes"]),
+            solution="first_cycles = neurons // lanes * (192 + 1)",
+        ),
+        Question(
             name="faster_from",
             points=2,
             lab="4.1",
@@ -71,17 +101,10 @@ def seconds(width, dtype):
 faster_from = next((width for width in experiments.WIDTHS
                     if seconds(width, "int8 static") < seconds(width, "fp32")), 0)""",
         ),
-        Question(
-            name="farthest_run",
-            points=2,
-            lab="4.1",
-            text="By how many per cent of the measured value was the prediction off at the worst of the runs that Lab "
-                 f"4.1 measured? The points of `\"{RUN}\"` in `labs[\"4.1\"].measured()` count.",
-            check=lambda answer, drawn, labs: farthest(answer, labs["4.1"], RUN),
-            solution=f"""farthest_run = max(
-    abs(point["predicted"]["value"] / point["measured"]["value"] - 1) * 100
-    for point in labs["4.1"].measured() if point["experiment"] == "{RUN}")""",
-        ),
+        from_evidence.worst("farthest_run", "4.1", "One run of the cat network in ONNX Runtime"),
+        from_evidence.outside("surprising_sources", "4.2", "Sources that one core answers in time"),
+        from_evidence.times("farthest_rung", "4.3", "An answer, by the distance of what it needs"),
+        from_evidence.times("most_cycles", "4.5", "Cycles from a picture to its answer"),
     ),
     written=(
         Written(

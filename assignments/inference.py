@@ -1,20 +1,24 @@
-"""Chapter 3's assignment: one answer, many answers, and the queue between them."""
+"""Chapter 3's assignment: one answer, many answers, the queue between them, and where their weights lie."""
 
-from labkit.grading.assignment import Assignment, Question, Written, farthest
+from labkit.grading import from_evidence
+from labkit.grading.assignment import Assignment, Question, Written
+from labkit.labs.language_models import checks as llm
 from labkit.labs.latency import checks as latency
 from labkit.labs.latency import experiments as latencies
+from labkit.labs.memory_and_io import checks as memory_and_io
+from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.throughput import checks as throughput
-
-RUN = "One run of the cat network, in two ways"  # the experiment of Lab 3.1
 
 ASSIGNMENT = Assignment(
     name="3-inference",
     title="Assignment 3: inference",
-    labs=("3.1", "3.2", "3.3"),
+    labs=("3.1", "3.2", "3.3", "3.4", "3.5", "3.6"),
     choices={"percentile": (99, 99.5, 99.9, 99.95), "servers": (10, 20, 50, 100), "share": (0.99, 0.995, 0.999),
              "rate": (50, 80, 120, 200), "stay": (0.015, 0.02, 0.05), "load": (0.5, 0.6, 0.75, 0.8, 0.9),
-             "pictures": (2_000, 5_000, 9_000)},
+             "pictures": (2_000, 5_000, 9_000), "missing": (0.002, 0.005, 0.01), "fetch": (0.5, 1.5, 4.0),
+             "clip": (0.23e-3, 0.3e-3, 0.45e-3), "voices": (500, 1_000, 3_000), "users": (8, 16, 32, 64),
+             "context": (2_048, 4_096, 8_192)},
     questions=(
         Question(
             name="answers_needed",
@@ -68,6 +72,33 @@ queries = math.ceil(math.log(0.01) / math.log(share))""",
             solution="machines = 1.25e9 / (pictures * 32 * 32 * 3)",
         ),
         Question(
+            name="fewer_answers",
+            points=2,
+            text="An answer from memory takes 20 ms, and fetching a model `fetch` seconds. A share of `missing` of the "
+                 "requests fetches. How many times fewer answers a second does a server give that waits for each?",
+            check=lambda answer, drawn, labs: memory_and_io.answers_lost(answer, 0.02, drawn["fetch"],
+                                                                           drawn["missing"]),
+            solution="fewer_answers = (0.02 + missing * fetch) / 0.02",
+        ),
+        Question(
+            name="hearing_cores",
+            points=2,
+            text="A core takes `clip` seconds for a clip of speech, and each stream has one every 40 ms. How many "
+                 "cores follow `voices` streams?",
+            check=lambda answer, drawn, labs: one_clear_stream.cores(answer, drawn["voices"], drawn["clip"], 0.04),
+            solution="""import math
+
+hearing_cores = math.ceil(voices / math.floor(0.04 / clip))""",
+        ),
+        Question(
+            name="cache_bytes",
+            points=2,
+            text="Llama 70B has 80 layers, and in each a token leaves 2,048 numbers of 8 bits. How many bytes are that "
+                 "for `users` users with `context` tokens each?",
+            check=lambda answer, drawn, labs: llm.cache_bytes(answer, "Llama 70B", drawn["users"], drawn["context"], 1),
+            solution="cache_bytes = users * context * 80 * 2_048",
+        ),
+        Question(
             name="threads_pay",
             points=2,
             lab="3.1",
@@ -86,17 +117,10 @@ def seconds(width, threads):
 
 threads_pay = next((width for width in experiments.WIDTHS if seconds(width, most) < seconds(width, 1)), 0)""",
         ),
-        Question(
-            name="farthest_run",
-            points=2,
-            lab="3.1",
-            text="By how many per cent of the measured value was the prediction off at the worst of the runs that Lab "
-                 f"3.1 measured? The points of `\"{RUN}\"` in `labs[\"3.1\"].measured()` count.",
-            check=lambda answer, drawn, labs: farthest(answer, labs["3.1"], RUN),
-            solution=f"""farthest_run = max(
-    abs(point["predicted"]["value"] / point["measured"]["value"] - 1) * 100
-    for point in labs["3.1"].measured() if point["experiment"] == "{RUN}")""",
-        ),
+        from_evidence.worst("farthest_run", "3.1", "One run of the cat network, in two ways"),
+        from_evidence.times("slowest_way", "3.4", "An answer, by where its weights lie"),
+        from_evidence.outside("surprising_streams", "3.5", "Clear streams that one core follows"),
+        from_evidence.worst("farthest_token", "3.6", "Time of each further token"),
     ),
     written=(
         Written(

@@ -1,6 +1,7 @@
 """Chapter 1's assignment: a machine, a network, and both together."""
 
-from labkit.grading.assignment import Assignment, Question, Written, farthest
+from labkit.grading import from_evidence
+from labkit.grading.assignment import Assignment, Question, Written
 from labkit.labs.cats import checks as cats
 from labkit.labs.nodes_and_synapses import checks as nodes
 from labkit.labs.your_machine import checks as machine
@@ -70,18 +71,7 @@ ridge = 4 * max(work / time for work, time in products) / (size / seconds)""",
 
 half_bytes = links.half_size(labs["1.1"].machine.calibration("loopback").curve("message"))""",
         ),
-        Question(
-            name="farthest_product",
-            points=2,
-            lab="1.1",
-            text="By how many per cent of the measured value was the prediction off at the worst of the matrix "
-                 "products that Lab 1.1 measured? `labs[\"1.1\"].measured()` lists its points; those of the "
-                 "experiment `\"Matrix products\"` count.",
-            check=lambda answer, drawn, labs: farthest(answer, labs["1.1"], "Matrix products"),
-            solution="""farthest_product = max(
-    abs(point["predicted"]["value"] / point["measured"]["value"] - 1) * 100
-    for point in labs["1.1"].measured() if point["experiment"] == "Matrix products")""",
-        ),
+        from_evidence.worst("farthest_product", "1.1", "Matrix products"),
     ),
     written=(
         Written(

@@ -1,19 +1,24 @@
-"""Chapter 2's assignment: numbers, nodes, and what feeds them."""
+"""Chapter 2's assignment: numbers, nodes, what feeds them, who shares them, and what breaks."""
 
-from labkit.grading.assignment import Assignment, Question, Written, farthest
+from labkit.grading import from_evidence
+from labkit.grading.assignment import Assignment, Question, Written
 from labkit.labs.compute_and_precision import checks as precision
+from labkit.labs.dedicated_or_shared import checks as sharing
 from labkit.labs.feeding_the_cluster import checks as feeding
+from labkit.labs.growing_clean_data import checks as clean
 from labkit.labs.more_nodes import checks as more_nodes
-
-STEP = "A training step by number format and threads"  # the experiment of Lab 2.1
+from labkit.labs.surviving_failures import checks as failures
+from labkit.labs.too_big_for_one_node import checks as too_big
 
 ASSIGNMENT = Assignment(
     name="2-training",
     title="Assignment 2: training",
-    labs=("2.1", "2.2", "2.3"),
+    labs=("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7"),
     choices={"number_format": ("fp16", "bf16"), "change": (1e-2, 3e-3, 1e-3, 3e-4), "width": (8, 12, 20, 24),
              "nodes": (4, 6, 8, 12, 16), "many": (50, 100, 200, 400), "accelerators": (64, 128, 256, 512),
-             "rate": (900, 1200, 1800, 2500), "cached": (0.2, 0.35, 0.5), "trip": (0.005, 0.01, 0.02)},
+             "rate": (900, 1200, 1800, 2500), "cached": (0.2, 0.35, 0.5), "trip": (0.005, 0.01, 0.02),
+             "hours": (200, 500, 1000), "wrong": (0.1, 0.15, 0.2, 0.25), "save": (10, 20, 45, 90),
+             "failing": (2, 3, 6, 12), "parameters": (70e9, 180e9, 405e9, 671e9)},
     questions=(
         Question(
             name="largest",
@@ -68,6 +73,43 @@ traffic = 2 * (nodes - 1) / nodes * gradients""",
             solution="shard_bytes = trip * 100e6 * 9",
         ),
         Question(
+            name="visited_nodes",
+            points=2,
+            text="Each node of a training has a neighbour for one hour in `hours`. From how many nodes on does a step "
+                 "meet one with a probability of one half or more?",
+            check=lambda answer, drawn, labs: sharing.nodes_until(answer, 1 / drawn["hours"], 0.5),
+            solution="""import math
+
+visited_nodes = math.ceil(math.log(0.5) / math.log(1 - 1 / hours))""",
+        ),
+        Question(
+            name="clean_samples",
+            points=2,
+            text="Of 10,000 samples in ten classes a share of `wrong` is labelled wrongly at random. As how many clean "
+                 "ones do they count for a network that explains half of the variance of right labels?",
+            check=lambda answer, drawn, labs: clean.clean_worth(answer, 10_000, drawn["wrong"], 10, 0.5),
+            solution="""said = (1 - wrong * 10 / 9) ** 2
+clean_samples = 10_000 * said * (1 - 0.5) / (1 - said * 0.5)""",
+        ),
+        Question(
+            name="save_minutes",
+            points=2,
+            text="A save takes `save` seconds, and a failure comes every `failing` hours. After how many minutes would "
+                 "Young save?",
+            check=lambda answer, drawn, labs: failures.interval(answer, drawn["save"], drawn["failing"]),
+            solution="save_minutes = (2 * save * failing * 3600) ** 0.5 / 60",
+        ),
+        Question(
+            name="held_by",
+            points=1,
+            text="A model has `parameters` parameters, and its training keeps 18 bytes for each. How many accelerators "
+                 "of 80 GB, at the least, hold them?",
+            check=lambda answer, drawn, labs: too_big.fewest(answer, drawn["parameters"], 18, 80e9),
+            solution="""import math
+
+held_by = math.ceil(parameters * 18 / 80e9)""",
+        ),
+        Question(
             name="helpful_batch",
             points=2,
             lab="2.1",
@@ -87,17 +129,11 @@ def seconds(batch, threads):
 helpful_batch = next((batch for batch in (8, 16, 32, 64, 128, 256, 512, 1024)
                       if seconds(batch, 1) >= 1.5 * seconds(batch, cores)), 0)""",
         ),
-        Question(
-            name="farthest_step",
-            points=2,
-            lab="2.1",
-            text="By how many per cent of the measured value was the prediction off at the worst of the steps that "
-                 f"Lab 2.1 measured? The points of `\"{STEP}\"` in `labs[\"2.1\"].measured()` count.",
-            check=lambda answer, drawn, labs: farthest(answer, labs["2.1"], STEP),
-            solution=f"""farthest_step = max(
-    abs(point["predicted"]["value"] / point["measured"]["value"] - 1) * 100
-    for point in labs["2.1"].measured() if point["experiment"] == "{STEP}")""",
-        ),
+        from_evidence.worst("farthest_step", "2.1", "A training step by number format and threads"),
+        from_evidence.outside("surprising_neighbours", "2.4", "A training beside neighbours"),
+        from_evidence.worst("farthest_dirt", "2.5", "Wrong answers, by dirt"),
+        from_evidence.worst("farthest_failure", "2.6", "A training that is killed"),
+        from_evidence.times("most_memory", "2.7", "What one process holds"),
     ),
     written=(
         Written(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import pytest
@@ -16,6 +17,17 @@ def own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def missing():
+    """What a test calls that lacks something: it is skipped, and in CI (`CI` is set) it fails."""
+    def missing(what: str) -> None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{what} In CI nothing is skipped.")
+        pytest.skip(what)
+
+    return missing
 
 
 @pytest.fixture

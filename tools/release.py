@@ -12,13 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from labkit.book import RUNS, editions
+import nbformat
+from chromium import launch
+
+from labkit.book import RUNS, editions, lab_pages, runs
+from labkit.labs.lab import labs
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
 NAME = "cluster-to-edge"
 MARGIN = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
-sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 
 def archive(folder: Path, path: Path) -> Path:
@@ -30,13 +33,21 @@ def archive(folder: Path, path: Path) -> Path:
     return path
 
 
+def notebooks(path: Path) -> Path:
+    """Write every lab with what it gave, as the book shows it, into a ZIP file."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as packed:
+        for lab in labs():
+            page = lab_pages.page(runs.source(lab, ROOT), runs.kept(lab, ROOT, BUILD / RUNS))
+            packed.writestr(f"{path.stem}/{lab.notebook}.ipynb", nbformat.writes(page))
+    return path
+
+
 def pdf(page: Path, path: Path) -> Path:
     """Print a page with a headless Chromium and with its scripts off.
 
     Raises:
         RuntimeError: there is no Chromium.
     """
-    from chromium import launch
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -60,7 +71,7 @@ def main(folder: Path) -> int:
     try:
         made = [
             archive(BUILD / "html", folder / f"{NAME}-{number}-site.zip"),
-            archive(BUILD / RUNS, folder / f"{NAME}-{number}-executed-notebooks.zip"),
+            notebooks(folder / f"{NAME}-{number}-executed-notebooks.zip"),
             Path(shutil.copy(editions.build(editions.EPUB, ROOT, BUILD, number), folder / f"{NAME}-{number}.epub")),
             pdf(editions.build(editions.PAGE, ROOT, BUILD, number), folder / f"{NAME}-{number}.pdf"),
         ]

@@ -14,6 +14,7 @@ from labkit import plan, validate
 from labkit.grading import commands as commands_for_a_class
 from labkit.machine import save
 from labkit.plan import written
+from labkit.units import quantity
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -123,7 +124,7 @@ def make_plan(options: argparse.Namespace) -> int:
 
 def record_machine(options: argparse.Namespace) -> int:
     """Validate, and write what was found; returns the exit status as `main` does."""
-    from labkit import recorded
+    from labkit import recorded, recording
 
     try:
         labs = validate.chosen(options.labs)
@@ -131,8 +132,8 @@ def record_machine(options: argparse.Namespace) -> int:
         if options.name:
             here = replace(here, name=options.name)
         print(here)
-        found = recorded.record(here, validate.validate(here, labs))
-        recorded.write(found, options.file)
+        found = recording.record(here, validate.validate(here, labs))
+        recording.write(found, options.file)
     except ValueError as refusal:
         print(refusal, file=sys.stderr)
         return 2
@@ -140,8 +141,8 @@ def record_machine(options: argparse.Namespace) -> int:
         print(f"The machine cannot be written to {options.file}: {trouble.strerror}.", file=sys.stderr)
         return 2
     print(recorded.table([found]))
-    print("\n".join(["", f"{len(found.surprises)} points came out outside of their predicted interval.",
-                     *found.surprises]))
+    print("\n".join(["", f"{quantity(len(found.surprises), 'points')} came out outside of the predicted interval.",
+                     *found.surprises, "To send it, open an issue of the kind 'A recorded machine' with the file."]))
     return 0
 
 

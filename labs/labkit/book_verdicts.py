@@ -2,7 +2,8 @@
 
 - `{verdicts} 2` is the table of a chapter, `{verdicts}` that of all.
 - `{claims} 2` is the boxes of a chapter's claims; `{claims} T1 T2` those of some.
-- `{verdict} T1` is what a page ends in; `{evidence} T1` adds the evidence on either side.
+- `{answer} T1` is the line that a page begins with, `{verdict} T1` what it ends in; `{evidence} T1` adds the evidence
+  on either side.
 - The role `{number}` is a number that another page computes and glues, by the page and its key; myst-nb's `{glue:text}`
   does not reach other pages. Of a lab it is what this build's run left with `verdicts.tell`; before it has run, what
   stands behind the equals sign, from the course's own machine.
@@ -72,6 +73,11 @@ class Claims(_Lines):
         return [line for claim in self.claims() for line in markdown.box(claim)]
 
 
+class Answer(_Lines):
+    def lines(self) -> list[str]:
+        return [line for claim in self.claims() for line in markdown.answer(claim)]
+
+
 class Verdict(_Lines):
     def lines(self) -> list[str]:
         return [line for claim in self.claims() for line in markdown.verdict(claim)]
@@ -119,7 +125,8 @@ class Fill(SphinxPostTransform):
 
 def setup(app: Sphinx) -> dict:
     """Register the extension with Sphinx."""
-    for name, directive in {"verdicts": Verdicts, "claims": Claims, "verdict": Verdict, "evidence": Evidence}.items():
+    directives = {"verdicts": Verdicts, "claims": Claims, "answer": Answer, "verdict": Verdict, "evidence": Evidence}
+    for name, directive in directives.items():
         app.add_directive(name, directive)
     app.add_role("number", number_role)
     app.add_role("run", run_role)

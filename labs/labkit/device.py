@@ -34,6 +34,17 @@ def best() -> torch.device:
     return torch.device("cpu")
 
 
+def of_process(local: int, processes: int) -> torch.device:
+    """Return a GPU of its own for one of some processes where the machine has one for each, else the CPU.
+
+    Args:
+        local: which of the machine's processes, from 0.
+        processes: how many of them train together on this machine.
+    """
+    enough = torch.cuda.is_available() and torch.cuda.device_count() >= processes
+    return torch.device("cuda", local) if enough else torch.device("cpu")
+
+
 def sync(device: torch.device):
     """Return the function that waits for the device to finish, or None where calls finish by themselves."""
     return {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type)

@@ -1,27 +1,25 @@
-"""Recorded machines: what `labkit record` found on one, as a JSON file that a reader can send.
+"""Recorded machines: what `labkit record` found on one, read from the JSON file that a reader sent.
 
 It holds the machine and its software, and every point that was predicted and measured, with both intervals. What came
 out outside of its predicted interval is a surprise, in a sentence. The course's own files lie in
-`data/measured/machines`.
+`data/measured/machines`; `labkit.recording` writes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError, model_validator
 
-from labkit import cache, doctor, effort, validate
 from labkit.data import data_folder
 from labkit.display import TextTable
-from labkit.experiment import Comparison, Outcome, Row, Unavailable
-from labkit.labs.lab import Lab
-from labkit.machine import Machine
+from labkit.experiment import Experiment, Published
 from labkit.stats import nine_in_ten
-from labkit.units import percent, quantity
+from labkit.units import percent
 
 
 class _Form(BaseModel):
@@ -35,18 +33,27 @@ class Number(_Form):
     low: FiniteFloat
     high: FiniteFloat
 
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"{self.value:g} does not lie between its ends, {self.low:g} and {self.high:g}")
+        return self
+
 
 class Point(_Form):
     """One point: what the model said, the same carried to the machine's speed meanwhile, and what the clock showed.
 
-    `note` is what must be said beside the measurement, or why there is none.
+    `at` has a value for each axis. `note` is what must be said beside the measurement, or why there is none.
     """
 
-    at: str
+    at: dict[str, bool | int | float | str]
     predicted: Number | None
     carried: Number | None
     measured: Number | None
     note: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.at.items())
 
     @property
     def error(self) -> float | None:
@@ -91,33 +98,6 @@ class Recorded(_Form):
         return [point for part in self.parts for point in part.points if point.error is not None]
 
 
-def record(machine: Machine, found: Iterable[tuple[Lab, Comparison]]) -> Recorded:
-    """Return a machine as it is recorded.
-
-    Args:
-        machine: this machine, calibrated.
-        found: what `labkit.validate.validate` yields.
-    """
-    computer = doctor.examine()["computer"]
-    parts = tuple(Part(lab=lab.number, experiment=each.experiment.title, unit=each.experiment.unit,
-                       points=tuple(map(_point, each.rows))) for lab, each in found)
-    surprises = tuple(
-        f"Lab {part.lab}, {part.experiment}, {point.at}: measured {quantity(point.measured.value, part.unit)}, "
-        f"predicted {quantity(point.carried.low, part.unit)} to {quantity(point.carried.high, part.unit)}."
-        for part in parts for point in part.points if point.inside is False)
-    software = {"python": computer["python"], "torch": computer["torch"], "system": computer["system"],
-                **computer["packages"]}
-    names = ("processors", "cores", "threads", "memory_bytes", "on_battery", "device")
-    plain = {name: computer[name] for name in names}
-    return Recorded(machine=machine.name, date=machine.date[:10], effort=effort.current(), disturbed=machine.note,
-                    computer=plain, software=software, parts=parts, surprises=surprises)
-
-
-def write(recorded: Recorded, path: Path) -> None:
-    """Write a machine to a file, whole or not at all; raises `OSError` where it cannot be written."""
-    cache.write_atomically(Path(path), recorded.model_dump_json(indent=1).encode() + b"\n")
-
-
 def read(path: Path) -> Recorded:
     """Return the machine of a file.
 
@@ -134,6 +114,7 @@ def read(path: Path) -> Recorded:
         raise ValueError(f"{name} is no machine that labkit record wrote: {place}: {first['msg']}.") from None
 
 
+@cache
 def machines(folder: Path | None = None) -> tuple[Recorded, ...]:
     """Return the machines of a folder, the course's own unless given, the latest first; raises as `read`."""
     folder = folder or data_folder() / "measured" / "machines"
@@ -161,19 +142,24 @@ def table(these: Iterable[Recorded]) -> TextTable:
     return TextTable(HEADS, rows(these))
 
 
-def validated() -> tuple[str, ...]:
-    """Return the row of the machine of `data/measured/predictions.csv`, which keeps no intervals."""
-    kept = validate.recorded()
-    errors = sorted(error for score in kept.scores for error in score.errors)
-    return (kept.machine, kept.date, str(len(errors)), percent(median(errors), 1), percent(nine_in_ten(errors), 1), "–")
+def figures(experiment: Experiment, folder: Path | None = None) -> list[Published]:
+    """Return what machines measured of an experiment, as figures to show on top of its predictions.
+
+    A point that the experiment no longer has is left out.
+
+    Args:
+        folder: as in `machines`.
+    """
+    found = []
+    for machine in machines(folder):
+        for part in machine.parts:
+            if (part.experiment, part.unit) == (experiment.title, experiment.unit):
+                found += [Published(dict(point.at), point.measured.value, f"measured on {machine.machine}",
+                                    f"labkit record, {machine.date}")
+                          for point in part.points if point.measured and _there(experiment, point.at)]
+    return found
 
 
-def _point(row: Row) -> Point:
-    halves = row.measured, row.predicted
-    note = next((half.reason for half in halves if not half), row.measured.note if row.measured else "")
-    return Point(at=", ".join(f"{name} {value}" for name, value in row.point.items()), predicted=_number(row.predicted),
-                 carried=_number(row.carried), measured=_number(row.measured), note=note)
-
-
-def _number(outcome: Outcome | Unavailable) -> Number | None:
-    return Number(value=outcome.value, low=outcome.low, high=outcome.high) if outcome else None
+def _there(experiment: Experiment, point: dict) -> bool:
+    return point.keys() == experiment.start.keys() and all(
+        value in experiment.axis(name).values for name, value in point.items())

@@ -6,9 +6,9 @@ A test holds every number to SciPy's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Real
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 
 SURE = 0.95  # how often an interval holds
 Z = NormalDist().inv_cdf((1 + SURE) / 2)  # 1.96: within so many standard deviations a normal variable lies as often
@@ -127,6 +127,43 @@ def student(probability: float, freedom: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if _within(middle, freedom) < 2 * probability - 1 else (low, middle)
     return math.sqrt(freedom) * math.tan(low)
+
+
+def further(families: Iterable[Iterable[Sequence[float]]]) -> tuple[float, int]:
+    """Return by how much the logarithm of a further publisher's figure differs: standard deviation, degrees of freedom.
+
+    Figures of one publisher are no independent witnesses, so a publisher counts as one: the variance between the means
+    of publishers, and to it the variance within them. Both are pooled over families.
+
+    Args:
+        families: figures above 0 that differ by who published them only, by publisher.
+
+    Raises:
+        ValueError: no family has two publishers.
+    """
+    logs = [[[math.log(figure) for figure in group] for group in family] for family in families]
+    freedom = sum(len(family) - 1 for family in logs)
+    if freedom < 1:
+        raise ValueError("How publishers differ is seen from two of one family at least.")
+    means = [[fmean(group) for group in family] for family in logs]
+    between = sum((mean - fmean(family)) ** 2 for family in means for mean in family) / freedom
+    groups = [group for family in logs for group in family]
+    inside = sum(len(group) - 1 for group in groups)
+    within = sum((log - fmean(group)) ** 2 for group in groups for log in group) / inside if inside else 0.0
+    return math.sqrt(between + within), freedom
+
+
+def reach(spread: tuple[float, int], known: int) -> float:
+    """Return the factor within which nine of ten further figures lie around the mean of `known` ones.
+
+    If their logarithms are spread like a bell.
+
+    Args:
+        spread: standard deviation of the logarithms and its degrees of freedom, as of `further`.
+        known: how many independent figures the mean is of.
+    """
+    deviation, freedom = spread
+    return math.exp(student(0.95, freedom) * deviation * math.sqrt(1 + 1 / known))
 
 
 def _within(angle: float, freedom: int) -> float:

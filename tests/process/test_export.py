@@ -17,8 +17,11 @@ import sys
 sys.path[:0] = {[str(Path(toy.__file__).parent), str(Path(labkit.__file__).parents[1])]}
 import toy
 from labkit.widgets.explorer import Explorer
-from labkit.widgets.guess import Guess
-""", 'Explorer(toy.step_time(), x="nodes")', 'Guess("cats", "How many cats will it recognise?", "%", 0, 100)')
+from labkit.experiment import Outcome
+from labkit.widgets.guess import Beside, Guess
+""", 'Explorer(toy.step_time(), x="nodes")', 'Guess("cats", "How many cats will it recognise?", "%", 0, 100)',
+         'knows = Guess("knows", "And how many?", "%", 0, 100)',
+         'Beside([("Cats that it knows", knows, Outcome(62.0, "%"), Outcome(71.0, "%"))])')
 
 
 @pytest.fixture(scope="module")
@@ -34,3 +37,7 @@ def test_an_export_shows_the_chart_and_what_it_says(exported):
 
 def test_an_export_shows_the_question_of_a_guess(exported):
     assert "How many cats will it recognise?" in exported
+
+
+def test_an_export_shows_the_closing_table(exported):
+    assert "Cats that it knows" in exported and "62" in exported and "71" in exported

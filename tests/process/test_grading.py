@@ -14,11 +14,12 @@ import fakes
 import nbformat
 import pytest
 from evidence_of_labs import evidence_of
+from submissions import notebook, solved
 
 from labkit import assignment as drawing
 from labkit import evidence
 from labkit.__main__ import main
-from labkit.grading import answers, notebooks, report
+from labkit.grading import answers, report
 from labkit.grading.assignment import load
 from labkit.grading.submission import opened
 
@@ -34,24 +35,7 @@ def found():
 
 
 def right(student, labs):
-    drawn, solved = drawing.draw(student, ASKED.name, **ASKED.choices), {}
-    for question in ASKED.questions:
-        variables = {**drawn, "labs": labs}
-        exec(question.solution, variables)
-        solved[question.name] = variables[question.name]
-    return {**solved, "explanation": WORDS, "verdict": "P1 holds when …"}
-
-
-def cells(student, given):
-    """Return the student's notebook with an id and answers in their places."""
-    notebook = notebooks.student(ASKED)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.source = cell.source.replace('student = ""', f'student = "{student}"')
-            name = cell.source.split(" = ")[0]
-            if name in given:
-                cell.source = f"{name} = {given[name]!r}"
-    return notebook
+    return {**solved(ASKED, student, labs)[1], "explanation": WORDS, "verdict": "P1 holds when …"}
 
 
 class Class:
@@ -64,7 +48,8 @@ class Class:
         given = right(student, self.found) if given is None else given
         folder = self.folder / student
         folder.mkdir(parents=True)
-        nbformat.write(damage(cells(student, given)), folder / f"{ASKED.name}.ipynb", version=nbformat.NO_CONVERT)
+        nbformat.write(damage(notebook(ASKED, student, given)), folder / f"{ASKED.name}.ipynb",
+                       version=nbformat.NO_CONVERT)
         for each in (self.found if labs is None else labs).values():
             evidence.keep(each, folder)
         when = (DUE + timedelta(days=days)).timestamp()
@@ -224,7 +209,7 @@ def test_a_student_packs_notebook_and_evidence_and_the_grader_reads_it(tmp_path,
     assert labs["1.1"] == found["1.1"] and "Lab 1.2: no evidence yet" in str(labs)
     drawing.hand_in(ASKED.name, "ada")
     assert "The notebooks here: none" in capsys.readouterr().out
-    nbformat.write(cells("ada", right("ada", found)), f"{ASKED.name}.ipynb")
+    nbformat.write(notebook(ASKED, "ada", right("ada", found)), f"{ASKED.name}.ipynb")
     drawing.hand_in(ASKED.name, "ada")
     assert "evidence of 1 lab." in capsys.readouterr().out
     (archive,) = tmp_path.glob("*.zip")

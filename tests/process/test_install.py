@@ -6,50 +6,19 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import tomllib
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-ADDRESS = PROJECT["urls"]["Repository"]
-COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
-
-
-def git(*arguments: str, cwd: Path) -> bytes:
-    who = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "init.defaultBranch=main"]
-    return subprocess.run(["git", *who, *arguments], cwd=cwd, check=True, capture_output=True, timeout=60).stdout
+from release_server import ADDRESS, COURSE, ROOT, serving_release
 
 
 @pytest.fixture(scope="module")
 def served_repository(tmp_path_factory):
-    """The address of a bare clone of the working tree, served over plain HTTP on this computer."""
+    """The address of the working tree as a release."""
     if not (ROOT / ".git").exists():
         pytest.skip("This copy of the course is no git checkout, so there is nothing to clone.")
-    tree, site = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("site")
-    git("init", "-q", cwd=tree)
-    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT).decode().split("\0")
-    for name in filter(None, listed):
-        if (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (tree / name).write_bytes((ROOT / name).read_bytes())
-    git("add", "-A", cwd=tree)
-    git("commit", "-q", "-m", "the working tree", cwd=tree)
-    git("clone", "-q", "--bare", str(tree), str(site / "course.git"), cwd=site)
-    git("update-server-info", cwd=site / "course.git")
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/course.git"
-        server.shutdown()
+    with serving_release(tmp_path_factory.mktemp("release")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

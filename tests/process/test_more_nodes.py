@@ -35,5 +35,7 @@ def test_processes_exchange_compute_and_learn():
         assert probe.sampler(pair, probe.job("cats", 8, 64), alone=True)() > 0
         run = probe.learn(pair, width=8, batch=64, seed=0, target=0.5)
         assert run.samples is None or 0 < run.samples <= probe.MOST
+        late = probe.learn(pair, width=8, batch=64, seed=0, target=1.0, limit=1e-3)
+        assert late.samples is None and late.seconds < run.seconds + 1
         with pytest.raises(ValueError, match="evenly"):
             probe.learn(pair, width=8, batch=33, seed=0)

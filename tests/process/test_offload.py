@@ -47,7 +47,8 @@ def test_an_outage_costs_no_answer_and_the_cloud_comes_back(team):
 def test_what_the_lab_measures_is_near_what_it_predicts_of_the_link(team):
     """Only the link's part, which was asked for, holds on any machine: the costs here are made up."""
     made_up = fakes.machine(calibrations={"offload": fakes.offload()})
-    times, metres = (make(made_up, team, "relay", budget=0.2) for make in (offload.time, offload.distance))
+    over = testbed.EdgeTestbed(team, "relay")
+    times, metres = (make(made_up, over, budget=0.2) for make in (offload.time, offload.distance))
     usual = dict(round_trip=0.1, rate=10, loss=0, slower=1)
     with times.session():
         for strategy in (testbed.CLOUD, "cut after 2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,26 +10,17 @@ from pathlib import Path
 import fakes
 import pytest
 from evidence_of_labs import evidence_of
+from submissions import solved
 
 from labkit import assignment as drawing
 from labkit.checks import NOT_ATTEMPTED, NOT_HERE, RIGHT, WRONG
-from labkit.grading import notebooks
+from labkit.grading import from_evidence, notebooks
 from labkit.grading.assignment import load, sources
+from labkit.labs.lab import CHAPTERS, labs
 
 ROOT = Path(__file__).parents[2]
 ASSIGNMENTS = {name: load(path) for name, path in sources(ROOT / "assignments").items()}
 every = pytest.mark.parametrize("asked", ASSIGNMENTS.values(), ids=ASSIGNMENTS)
-
-
-def solved(asked, student, labs):
-    """Return what was drawn for a student, and the answers of the solutions."""
-    drawn = drawing.draw(student, asked.name, **asked.choices)
-    answers = {}
-    for question in asked.questions:
-        variables = {**drawn, "labs": labs}
-        exec(question.solution, variables)
-        answers[question.name] = variables[question.name]
-    return drawn, answers
 
 
 @every
@@ -87,13 +79,23 @@ def test_a_students_file_names_every_answer_and_what_is_drawn(asked):
     assert len(names) == len(set(names)), "a name that stands for two things"
 
 
-def test_every_chapter_with_labs_has_an_assignment_that_asks_for_them():
-    from labkit.labs.lab import CHAPTERS, labs
+def test_every_assignment_asks_for_the_labs_of_its_chapter_and_for_experiments_that_are_in_them():
+    for chapter, folder in CHAPTERS.items():
+        asked = ASSIGNMENTS[folder]
+        here = {lab.number: lab for lab in labs() if lab.number[0] == chapter}
+        assert asked.labs == tuple(here)
+        for question in asked.questions:
+            for title in re.findall(r'^Of the points of `"(.+?)"`', question.text):
+                assert f'"{title}"' in inspect.getsource(here[question.lab].part("experiments")), title
 
-    chapters = {CHAPTERS[lab.number[0]] for lab in labs()}
-    assert set(ASSIGNMENTS) == chapters
-    known = {lab.number for lab in labs()}
-    assert all(set(asked.labs) <= known for asked in ASSIGNMENTS.values())
+
+def test_the_three_questions_about_evidence_read_its_points():
+    found = evidence_of("1.1", fakes.machine(), spread=0.05)  # 1 to 5, measured 8 to 20 % above
+    for ask, right in ((from_evidence.worst, 100 / 6), (from_evidence.times, 6 / 1.08), (from_evidence.outside, 5)):
+        question = ask("name", "1.1", "Matrix products")
+        assert question.judge(right, {}, {"1.1": found}).state == RIGHT
+        assert question.judge(right + 1, {}, {"1.1": found}).state == WRONG
+        assert ask("name", "1.1", "Another title").judge(right, {}, {"1.1": found}).state == NOT_HERE
 
 
 def test_the_page_says_how_many_points_there_are():

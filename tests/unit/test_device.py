@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
 from labkit import device as devices
+from labkit.data import package_folder
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import train
 
@@ -34,6 +37,49 @@ def test_a_gpu_that_does_not_work_is_done_without(refusal, chosen_anew, monkeypa
     with pytest.warns(UserWarning, match="GPU does not work.*using the CPU") as said:
         assert devices.best() == torch.device("cpu")
     assert len(said) == 1 and "\n" not in str(said[0].message)
+
+
+@pytest.fixture
+def gpus(chosen_anew, monkeypatch):
+    """A function that lets PyTorch see some GPUs of a kind which are not there, and that work."""
+    ones = torch.ones
+
+    def there(kind, count):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda")
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count if kind == "cuda" else 0)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps")
+        monkeypatch.setattr(torch, "ones", lambda *size, device: ones(*size))
+
+    return there
+
+
+@pytest.mark.parametrize(("kind", "count"), [("cuda", 1), ("cuda", 4), ("mps", 1)])
+def test_a_gpu_that_works_is_computed_on_and_waited_for(kind, count, gpus):
+    gpus(kind, count)
+    assert devices.best() == torch.device(kind)
+    assert devices.sync(devices.best()) == getattr(torch, kind).synchronize
+
+
+def test_a_gpu_has_its_own_memory(gpus, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=80 * 2**30))
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 11 * 2**30)
+    for kind, gib in (("cuda", 80), ("mps", 11)):
+        assert devices.memory(torch.device(kind)) == gib * 2**30
+
+
+@pytest.mark.parametrize(("kind", "count", "processes", "own"), [
+    ("cuda", 4, 4, ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]), ("cuda", 4, 2, ["cuda:0", "cuda:1"]),
+    ("cuda", 1, 2, ["cpu", "cpu"]), ("mps", 1, 2, ["cpu", "cpu"]), (None, 0, 1, ["cpu"])])
+def test_processes_that_train_together_have_a_gpu_each_or_none(kind, count, processes, own, gpus):
+    gpus(kind, count)
+    assert [str(devices.of_process(local, processes)) for local in range(processes)] == own
+
+
+def test_nothing_else_chooses_a_device():
+    """The energy counter asks whether there is a GPU to count for; it chooses none."""
+    asks = {path.relative_to(package_folder()).as_posix() for path in package_folder().rglob("*.py")
+            if re.search(r"(cuda|mps)\.is_available", path.read_text("utf-8"))}
+    assert asks == {"device.py", "measure/energy.py"}
 
 
 class Greedy(CatNet):

@@ -6,6 +6,7 @@ import json
 
 import fakes
 import pytest
+import torch
 
 from labkit import __main__, doctor, host, needs
 from labkit.labs import lab as registry
@@ -35,6 +36,18 @@ def test_a_machine_without_limits_takes_few_lines(machine, capsys):
     text = said(capsys)
     assert machine.name in text and "Nothing keeps this process" in text and "PyTorch" in text
     assert "without" not in text and len(text.splitlines()) <= 10
+
+
+@pytest.mark.parametrize(("device", "gpus", "words"), [
+    ("cuda", ["NVIDIA A100"], "The labs compute on NVIDIA A100."),
+    ("cuda", ["NVIDIA A100", "NVIDIA L4"], "2 GPUs; the labs use the first, NVIDIA A100. CUDA_VISIBLE_DEVICES"),
+    ("mps", [], "The labs compute on the GPU of this Mac."), ("cpu", [], "No GPU that PyTorch can use."),
+    ("cpu", ["Tesla K80"], "PyTorch does not work with the GPU here.")])
+def test_what_the_labs_compute_on_is_said(device, gpus, words, machine, capsys, monkeypatch):
+    monkeypatch.setattr(doctor.device, "best", lambda: torch.device(device))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(gpus))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: gpus[number])
+    assert words in said(capsys)
 
 
 def test_what_limits_and_what_is_missing_are_said_with_what_mends_them(machine, capsys, monkeypatch):

@@ -19,24 +19,30 @@ from labkit.labs.compose_your_cluster import checks as cluster
 from labkit.labs.compute_and_precision import checks as precision
 from labkit.labs.dedicated_or_shared import checks as sharing
 from labkit.labs.dedicated_or_shared import experiments as share
+from labkit.labs.distance_to_memory import at_scale
+from labkit.labs.distance_to_memory import checks as distance
 from labkit.labs.edge_cloud_or_both import checks as offload
 from labkit.labs.feeding_the_cluster import checks as feeding
 from labkit.labs.growing_clean_data import checks as clean
+from labkit.labs.hundreds_of_instances import checks as instances
 from labkit.labs.language_models import checks as llm
 from labkit.labs.language_models import experiments as language_models
 from labkit.labs.latency import checks as latency
 from labkit.labs.latency import experiments as latencies
 from labkit.labs.memory_and_io import checks as memory_and_io
+from labkit.labs.memory_and_io import experiments as stored
 from labkit.labs.more_nodes import checks as more_nodes
 from labkit.labs.nodes_and_synapses import checks as nodes
 from labkit.labs.one_clear_stream import checks as one_clear_stream
 from labkit.labs.serving_under_load import checks as serving
 from labkit.labs.surviving_failures import checks as failures
+from labkit.labs.surviving_failures import planner as restarts
 from labkit.labs.throughput import checks as throughput
 from labkit.labs.throughput.experiments import Plan
 from labkit.labs.too_big_for_one_node import checks as too_big
 from labkit.labs.too_big_for_one_node import planner
 from labkit.labs.your_machine import checks as your_machine
+from labkit.predict.instances import multiplexed
 
 NONSENSE = ["12 of them", "", [], [1], (1, 2, 3), {}, {1: 2}, object(), int, math.nan, 1j, b"", True, lambda: 1, -7.3]
 MIB = 2**20
@@ -115,6 +121,7 @@ ASKED = {
     "2.6 lost": (lambda a, m: failures.lost_work(a, 10, 3), lambda m: 15, lambda m: 30),
     "3.4 unseen": (lambda a, m: memory_and_io.share_unseen(a, 99.9), lambda m: 0.1, lambda m: 1),
     "3.4 lost": (lambda a, m: memory_and_io.answers_lost(a, 0.01, 1.0, 0.05), lambda m: 6, lambda m: 100),
+    "3.4 largest": (lambda a, m: memory_and_io.largest(a, 0.1, 3.5e9), lambda m: 3.5e8, lambda m: 3.5e7),
     "3.5 streams": (lambda a, m: one_clear_stream.streams(a, 0.25e-3, 0.04), lambda m: 160, lambda m: 161),
     "3.5 cores": (lambda a, m: one_clear_stream.cores(a, 1000, 0.25e-3, 0.04), lambda m: 7, lambda m: 6),
     "3.5 softer": (lambda a, m: one_clear_stream.softer(a, -6, 20), lambda m: 14, lambda m: 26),
@@ -122,27 +129,44 @@ ASKED = {
                  lambda m: 27 * 4 + 36 * 8 + 72 * 16 + 256 * 3 + 4 * (4 + 8 + 16 + 3), lambda m: 9_000),
     "4.1 batch": (lambda a, m: small_machine.largest_batch(a, small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB),
                   lambda m: small.largest(small.memory(200 * MIB, 30 * MIB), 32, 400 * MIB), lambda m: 1),
+    "4.2 served": (lambda a, m: instances.served(a, 0.4e-3, 0.2), lambda m: 500, lambda m: 50),
+    "4.2 at once": (lambda a, m: instances.worst(a, 0.4e-3, 0.2, 0.02), lambda m: 50, lambda m: 500),
+    "4.2 pictures": (lambda a, m: instances.fewest_pictures(a, 15e-6, 7e-6, 0.1), lambda m: 20, lambda m: 2),
+    "4.2 shared": (lambda a, m: instances.shared_by(a, 20, 0.1, 0.01), lambda m: multiplexed(0.1, 20, 0.01),
+                   lambda m: 200),
+    "4.3 waiting": (lambda a, m: distance.waiting(a, 25e6, 12.5e6, 0.02), lambda m: 2.02, lambda m: 0.27),
+    "4.3 trip": (lambda a, m: distance.trip(a, 0.09, 0.005, 150e3, 2.5e6), lambda m: 0.025, lambda m: 0.085),
+    "4.3 stays": (lambda a, m: distance.stays(a, (600e6, 0.010), (1.2e9, 0.006)), lambda m: 0.002, lambda m: 0.006),
     "4.4 payload": (lambda a, m: offload.payload(a, 16, 2), lambda m: 8_192, lambda m: 2_048),
     "4.4 widest": (lambda a, m: offload.widest(a), lambda m: 3, lambda m: 4),
     "4.5 cycles": (lambda a, m: fpga.cycles(a, 256, 32, 8), lambda m: 1_028, lambda m: 8_192),
     "4.5 pictures": (lambda a, m: fpga.pictures(a, 125e6, 1_042), lambda m: 119_962, lambda m: 1_042),
     "4.5 neurons": (lambda a, m: fpga.most_neurons(a, 192, "ECP5-45"), lambda m: 1_088, lambda m: 64),
     "5.1 hours": (lambda a, m: cluster.hours(a), lambda m: 6 * 8.03e9 * 15e12 / (989e12 * 0.4) / 3600, lambda m: 1e5),
+    "5.1 conversations": (lambda a, m: cluster.conversations(a), lambda m: 143, lambda m: 1_430),
     "5.1 deadline": (lambda a, m: cluster.cheapest(a), lambda m: 100, lambda m: 10),
     "5.1 edge": (lambda a, m: cluster.edge(a), lambda m: "deadline_seconds", lambda m: "frame_bytes"),
 }
 
+RESTART = restarts.plan()
+THOUSANDS = dict(nodes=8192, node=264, save=10, every=restarts.BEST)  # as Lab 2.6 asks
 # Checks of a choice on a slider, and what can be chosen: on every machine, some answer must be right.
 CHOSEN = {
     "1.2 busy batch": (lambda a, m: nodes.busy_batch(a, m, 1024), (0, *nodes.BATCHES)),
     "1.3 large batch": (lambda a, m: cats.large_enough_batch(a, m, 16), cats.BATCHES),
     "2.1 helpful batch": (lambda a, m: precision.helpful_batch(a, m, 16), (0, *precision.BATCHES)),
+    "2.6 restart": (lambda a, m: failures.slowest_restart(a, RESTART, 80, **THOUSANDS), RESTART.axis("restart").values),
     "2.7 fits": (lambda a, m: too_big.fits(a, model="Llama 70B", cut="8 by tensor"), planner.ACCELERATORS),
     "3.1 threads": (lambda a, m: latency.threads_pay(a, latencies.time(m)), (0, *latencies.WIDTHS)),
     "3.2 in time": (lambda a, m: throughput.in_time(a, Plan(m, "fp32", 64), 0.01), (0, *throughput.BATCHES)),
     "3.6 users": (lambda a, m: llm.most_users(a, language_models.each(m), 1024, 256, 1 / 40),
                   (0, *language_models.USERS)),
     "4.1 faster": (lambda a, m: small_machine.faster_from(a, small.time(m)), (0, *small.WIDTHS)),
+    "3.4 enough": (lambda a, m: memory_and_io.enough_memory(a, stored.requests(m).hits, 80, models=400, skew=1.0,
+                                                            size=2),
+                   stored.requests(fakes.machine()).hits.axis("share").values),
+    "4.3 bandwidth": (lambda a, m: distance.least_bandwidth(a, "Jetson AGX Orin", "as ResNet-50 sees it"),
+                      at_scale.BITS),
     "4.5 lanes": (lambda a, m: fpga.fewest_lanes(a, circuits.answer(), 200e-6, side=16, hidden=64, part="ECP5-25"),
                   (0, *circuits.LANES)),
 }

@@ -20,13 +20,13 @@ LAYERS = [  # from the bottom
     {"distributed", "serving", "offload", "loading"},
     {"measure"},
     {"machine"},
-    {"catalogue", "published", "needs"},
+    {"catalogue", "published", "needs", "recorded"},
     {"checks", "figures", "evidence"},
     {"widgets"},
     {"labs"},
     {"pages", "assignment"},
     {"validate", "verdicts", "doctor", "grading"},
-    {"recorded"},
+    {"recording"},
     {"book", "book_verdicts", "book_glossary", "__main__"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(LAYERS) for name in names}

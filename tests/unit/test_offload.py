@@ -487,12 +487,12 @@ def test_braking_is_what_the_regulation_prints():
 
 @pytest.fixture(scope="module")
 def times(here, team):
-    return offload.time(here, team, "relay")
+    return offload.time(here, testbed.EdgeTestbed(team, "relay"))
 
 
 @pytest.fixture(scope="module")
 def metres(here, team):
-    return offload.distance(here, team, "relay")
+    return offload.distance(here, testbed.EdgeTestbed(team, "relay"))
 
 
 def test_the_explorers_can_show_every_point(times, metres):
@@ -533,11 +533,11 @@ def test_published_links_are_points_with_a_source():
 
 def test_a_machine_or_a_rung_without_a_measurement_is_refused(here, team):
     with pytest.raises(ValueError, match="This needs what 'offload'"):
-        offload.time(fakes.machine(), team, "relay")
+        offload.time(fakes.machine(), testbed.EdgeTestbed(team, "relay"))
     nothing = fakes.calibration({}, missing=dict.fromkeys(probe.KEYS, "Not here."))
     lacking = fakes.machine(calibrations={"offload": nothing})
     with pytest.raises(ValueError, match="Not here"):
-        offload.time(lacking, team, "tunnel")
+        offload.time(lacking, testbed.EdgeTestbed(team, "tunnel"))
 
 
 def test_a_team_counts_its_early_exits_on_pictures_that_it_does_not_show(team):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from jupyter_cache.cache.db import DB_NAME
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import labkit
 from labkit import expectation
@@ -25,7 +27,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
 SLUG = ADDRESS.removeprefix("https://github.com/")
 NOTEBOOKS = sorted(p for p in (ROOT / "labs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-COURSE = f"{PROJECT['name']} @ git+{ADDRESS}"
+COURSE = f"{PROJECT['name']} @ git+{ADDRESS}@v{PROJECT['version']}"  # of the release that a notebook belongs to
 MACHINE_PATH = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|/work/|/tmp/|[A-Z]:\\\\)")
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -81,7 +83,7 @@ def test_readme_launches_every_lab_from_the_address():
 def test_no_other_repository_is_meant():
     """Launch links and installs name this repository wherever they stand."""
     launch = re.compile(r"(?:colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w.-]+/[\w.-]+)")
-    install = re.compile(r"git\+(https?://[^\"'\s)]+)")
+    install = re.compile(r"git\+(https?://[^\"'\s)@]+)")
     for path in [*ROOT.glob("*.md"), *(ROOT / "book").rglob("*.md"), *NOTEBOOKS]:
         text = path.read_text("utf-8").replace("\\", "")
         assert set(launch.findall(text)) <= {SLUG}, path
@@ -102,11 +104,51 @@ def test_the_book_says_of_every_dependency_what_it_is_for():
     assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted({Requirement(each).name for each in asked})
 
 
+def brought(name: str, found: dict[str, str]) -> dict[str, str]:
+    """Return the licence, as its metadata say it, of an installed package and of all that it needs, by package."""
+    name = canonicalize_name(name)
+    if name not in found:
+        about = distribution(name).metadata
+        classes = [line for line in about.get_all("Classifier", ()) if line.startswith("License ::")]
+        found[name] = about.get("License-Expression") or "; ".join(classes) or about.get("License") or ""
+        for needed in map(Requirement, distribution(name).requires or ()):
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                brought(needed.name, found)
+    return found
+
+
+def test_what_an_installation_brings_may_be_passed_on():
+    found = {}
+    for needed in map(Requirement, PROJECT["dependencies"]):
+        if needed.marker is None or needed.marker.evaluate():
+            brought(needed.name, found)
+    found.pop("mlcommons-loadgen", None)  # its metadata say nothing; its repository has Apache-2.0
+    refused = {name: licence for name, licence in found.items() if "GPL" in licence
+               or not re.search("MIT|BSD|Apache|ISC|PSF|Python Software Foundation|HPND|MPL|Unlicense", licence)}
+    # PyTorch's build for NVIDIA's GPUs brings these, as the page of dependencies says.
+    assert [name for name in refused if not name.startswith(("nvidia-", "cuda-"))] == []
+
+
 def test_requirements_are_exact():
-    lines = [line.split("#")[0].strip() for line in read("requirements.txt").splitlines()]
-    for line in filter(None, lines):
-        assert line == "-e ." or [each.operator for each in Requirement(line).specifier] == ["=="], line
+    lines = [line.split("#")[0].strip() for name in ("requirements.txt", "requirements-labs.txt")
+             for line in read(name).splitlines()]
+    for line in {*lines} - {"", "-e .", "-r requirements-labs.txt"}:
+        assert [each.operator for each in Requirement(line).specifier] == ["=="], line
     assert "jupyter-book==1.0.4.post1" in lines, "version 2 reads neither _config.yml nor _toc.yml"
+
+
+def test_what_launches_the_labs_elsewhere_installs_what_they_were_tested_with():
+    assert "-r ../requirements-labs.txt" in read(".binder/requirements.txt").splitlines()
+    assert "requirements-labs.txt" in json.loads(read(".devcontainer/devcontainer.json"))["postCreateCommand"]
+    asked = {Requirement(each).name for each in PROJECT["dependencies"]}
+    pinned = re.findall(r"^([\w.-]+)==", read("requirements-labs.txt"), re.MULTILINE)
+    assert asked <= set(pinned)
+
+
+def test_the_bounds_of_python_are_said_before_pip_fails():
+    lowest, beyond = map(int, re.fullmatch(r">=3\.(\d+),<3\.(\d+)", PROJECT["requires-python"]).groups())
+    assert f"(3, {lowest}) <= v < (3, {beyond})" in read("Makefile")
+    assert f"Python 3.{lowest} to 3.{beyond - 1}" in read("README.md")
 
 
 def test_readme_names_only_files_that_exist():
@@ -161,7 +203,7 @@ def test_every_notebook_begins_alike_with_an_install_that_replaces_nothing_and_k
     first, *others = {source(cells(path, "code")[0]) for path in NOTEBOOKS}
     assert not others
     assert first.startswith(f'course = "{COURSE}"\ntry:\n    import labkit\nexcept ImportError:')
-    assert '%pip install -q -c "{here}" "{course}"' in first
+    assert '!"{sys.executable}" -m pip install -q -c "{here}" "{course}"' in first  # %pip always asks for a restart
     edition = int(re.search(r'getattr\(labkit, "EDITION", 1\) < (\d+):', first)[1])
     assert edition == labkit.EDITION == int(PROJECT["version"].split(".")[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import statistics
 
 import pytest
 
@@ -126,3 +127,22 @@ def test_an_interval_lies_around_its_value_whatever_the_order_and_narrows_with_m
         assert 100 * sum(s <= value for s in samples) >= percentile * len(samples)
     widths = [stats.percentile(samples[:count], 90) for count in (100, 8_000)]
     assert widths[1][2] - widths[1][1] < widths[0][2] - widths[0][1]
+
+
+def test_nine_in_ten_of_further_publishers_lie_within_reach():
+    """Publishers drawn at random, each with figures that hardly differ: what one adds is known from the others only."""
+    rng, inside = random.Random(3), 0
+    for _ in range(400):
+        groups = [[math.exp(rng.gauss(center, 0.05)) for _ in range(4)] for center in
+                  (rng.gauss(0, 0.4) for _ in range(6))]
+        *known, new = groups
+        mean = statistics.geometric_mean([statistics.geometric_mean(group) for group in known])
+        factor = stats.reach(stats.further([known]), len(known))
+        inside += sum(mean / factor <= figure <= mean * factor for figure in new) / len(new)
+    assert 0.86 < inside / 400 < 0.95
+
+
+def test_how_publishers_differ_needs_two_of_a_kind():
+    assert stats.further([[[1.0], [math.e]], [[5.0]]]) == pytest.approx((math.sqrt(0.5), 1))
+    with pytest.raises(ValueError, match="two of one family"):
+        stats.further([[[1.0, 2.0]], [[3.0]]])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 
 from labkit import expectation, verdicts
 from labkit.labs.lab import CHAPTERS, labs
-from labkit.verdicts import markdown
+from labkit.verdicts import markdown, verdict
 from labkit.verdicts.verdict import DOES_NOT_HOLD, FORMS, HOLDS, HOLDS_WHEN, OPEN
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,14 @@ def test_a_claims_page_ends_in_its_verdict_and_no_other_page_gives_one(claim):
     assert f"\n## The verdict on {claim.id}\n" in PAGES[f"{claim.page}.md"]
     given = [name for name, text in PAGES.items() if claim.id in " ".join(directives("verdict", text)).split()]
     assert given == [f"{claim.page}.md"]
+
+
+@claims
+def test_the_answer_comes_before_the_method(claim):
+    page = PAGES[f"{claim.page}.md"]
+    said = page.find(f"```{{answer}} {claim.id}\n"), page.find("```{verdicts} ")
+    assert 0 < max(said) < page.index("\n## ", max(said)) < page.index(f"\n## The verdict on {claim.id}\n")
+    assert claim.verdict in markdown.answer(claim)[0] and f"(#{claim.anchor})" in markdown.answer(claim)[0]
 
 
 def test_pages_give_no_verdict_in_words_of_their_own():
@@ -133,6 +142,22 @@ def test_a_run_that_came_out_otherwise_is_said_so_beside_the_verdict():
     assert "0 of 1" in shown.run and "Otherwise: 0.5 times as fast." in shown.run
     assert all(verdicts.claim(name).sentence in shown._repr_markdown_() for name in ("P1", "P2"))
     expectation.begin("")
+
+
+def test_what_a_run_tells_is_found_where_myst_nb_looks(monkeypatch):
+    from myst_nb.ext.glue import extract_glue_data_cell
+    from nbformat import v4
+
+    outputs = []
+    monkeypatch.setattr(verdict, "display", lambda data, raw, metadata: outputs.append(
+        v4.new_output("display_data", data, metadata=metadata)))
+    verdict.tell({"six": "69 %"})
+    assert not outputs, "nobody builds a book"
+    monkeypatch.setenv("CLUSTER_TO_EDGE_BOOK", "1")
+    verdict.tell({"six": "it's 69 %", "black": "27 %"})
+    found = dict(extract_glue_data_cell(v4.new_code_cell(outputs=outputs)))
+    assert {key: literal_eval(output.data["text/plain"]) for key, output in found.items()} == {
+        "six": "it's 69 %", "black": "27 %"}
 
 
 def test_an_unknown_claim_is_refused_with_those_that_there_are():

@@ -98,11 +98,16 @@ class Surprises(SphinxDirective):
         return self.parse_text_to_nodes(surprises.markdown({lab: runs.kept(lab, root, folder) for lab in labs()}))
 
 
+def _is_site(app: Sphinx) -> bool:
+    """Return whether the site is built: the other editions run no script, though Sphinx writes HTML for them too."""
+    return app.builder.name == "html"
+
+
 def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
     if "body" in context:
         # docutils calls the bibliography a list, which axe refuses: its entries have a role of their own.
         context["body"] = context["body"].replace('<div role="list" class="citation-list">', "<div>")
-        for name in base.files(context["body"]):
+        for name in base.files(context["body"]) if _is_site(app) else ():
             if name.endswith(".css"):
                 app.add_css_file(f"labkit/{name}")
             else:
@@ -117,7 +122,7 @@ def _on_page(app: Sphinx, page: str, template: str, context: dict, doctree: node
 
 
 def _on_builder(app: Sphinx) -> None:
-    if app.builder.format == "html":
+    if _is_site(app):
         base.write_static(Path(app.outdir) / "_static" / "labkit")  # before the pages, which carry its files' checksums
 
 

@@ -153,7 +153,7 @@ class WorkerPool:
             *self._do("exchange", kind=kind, size=int(size), times=int(times)), strict=True)]
 
     def train(self, job: Job, steps: int, *, lr: float = 1e-3, every: int | None = None,
-              target: float | None = None) -> History:
+              target: float | None = None, limit: float | None = None) -> History:
         """Train from the start and return how it went.
 
         Args:
@@ -162,21 +162,25 @@ class WorkerPool:
             lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy, 0 to 1, at which training ends; None: after all steps.
+            limit: seconds after which it ends at the next look; None: no limit.
 
         Raises:
-            ValueError: steps or looks that are no whole numbers from 1 up, or an lr or target that cannot be.
+            ValueError: steps or looks that are no whole numbers from 1 up, or an lr, target or limit that cannot be.
             MemoryError: the job needs more memory than is free.
             WorkerFailed: a process failed.
         """
         whole(steps=steps)
         above_zero(lr=lr)
-        order = {"steps": int(steps), "lr": float(lr), "every": None, "target": None}
+        order = {"steps": int(steps), "lr": float(lr), "every": None, "target": None, "limit": None}
         if every is not None:
             whole(every=every)
             order["every"] = int(every)
         if target is not None:
             above_zero(target=target, most=1)
             order["target"] = float(target)
+        if limit is not None:
+            above_zero(limit=limit)
+            order["limit"] = float(limit)
         _fits(job.memory() * self.processes, "The weights, gradients and inputs of all processes")
         reports = self._do("train", job=job.as_dict(), **order)
         return History.of(reports, job.batch)

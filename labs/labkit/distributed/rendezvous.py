@@ -12,7 +12,6 @@ from datetime import timedelta
 from time import monotonic, sleep
 
 import psutil
-import torch
 import torch.distributed as group
 
 PORT = 29500  # of the rendezvous, unless torchrun is told otherwise
@@ -114,12 +113,6 @@ def wait_for_ranks(store: group.Store, rank: int, processes: int, patience: floa
 
 def _key(rank: int) -> str:
     return f"here/{rank}"
-
-
-def device(local: int, processes: int) -> torch.device:
-    """Return a GPU for a process where the machine has one for each of its processes, else the processor."""
-    enough = torch.cuda.is_available() and torch.cuda.device_count() >= processes
-    return torch.device("cuda", local) if enough else torch.device("cpu")
 
 
 def own_address(address: str, port: int) -> str:

@@ -41,7 +41,8 @@ _GLANCE_S = 0.5
 def main(arguments: list[str]) -> int:
     """Run one rank as the command line says; return the exit status."""
     options = _options(arguments)
-    from labkit.distributed.rendezvous import Lost, Rendezvous, device
+    from labkit import device as devices
+    from labkit.distributed.rendezvous import Lost, Rendezvous
     from labkit.distributed.worker import Worker
 
     try:
@@ -65,7 +66,8 @@ def main(arguments: list[str]) -> int:
 
     try:
         store = own.join(options.patience)
-        worker = Worker(store, own.rank, own.processes, device=device(own.local, own.locals), silence=options.silence)
+        device = devices.of_process(own.local, own.locals)
+        worker = Worker(store, own.rank, own.processes, device=device, silence=options.silence)
         if options.journal:
             _say(json.dumps({"rank": own.rank, "process": os.getpid()}))
         elif own.local == 0:

@@ -155,7 +155,7 @@ class Worker:
         return {"stall": stall, "written": taken[0], "steps": steps}
 
     def train(self, job: Job, steps: int, *, lr: float, every: int | None, target: float | None = None,
-              tell: Callable[[float, str], None], keeper: Keeper | None = None) -> dict:
+              limit: float | None = None, tell: Callable[[float, str], None], keeper: Keeper | None = None) -> dict:
         """Train for so many steps, each on one global batch of which every rank takes its share.
 
         The examples of a global batch do not depend on how many processes share them. The dense network sees the same
@@ -167,6 +167,7 @@ class Worker:
             lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy at which training ends; None: after all steps.
+            limit: seconds of rank 0 after which training ends as well, where somebody looks; None: however long.
             tell: is told the share that is done and, where somebody looked, how it goes.
             keeper: saves now and then, and begins where the last save was made.
 
@@ -181,7 +182,7 @@ class Worker:
             done = keeper.resume(bare, adam) if keeper else 0
             batches, tests = self._shares(job, done)
             group.barrier()
-            begin = perf_counter()
+            start = begin = perf_counter()
             for step in range(done + 1, steps + 1):
                 losses.append(training.step(network, adam, *next(batches)))
                 if keeper:
@@ -194,10 +195,11 @@ class Worker:
                 text = (f"Step {step} of {steps}: loss {losses[-1]:.3f}, "
                         f"{step * job.batch * self.processes / seconds:,.0f} examples/s")
                 if tests:
-                    accuracies.append([step, self._accuracy(bare, tests)])
-                    text += f", {accuracies[-1][1]:.1%} of the test pictures right"
+                    accuracy, late = self._look(bare, tests, limit is not None and perf_counter() - start > limit)
+                    accuracies.append([step, accuracy])
+                    text += f", {accuracy:.1%} of the test pictures right"
                 tell(step / steps, text)
-                if target is not None and accuracies and accuracies[-1][1] >= target:
+                if tests and (late or (target is not None and accuracy >= target)):
                     break
                 begin = perf_counter()
         return {"losses": [float(loss) for loss in losses], "accuracies": accuracies, "seconds": seconds,
@@ -273,14 +275,15 @@ class Worker:
 
         return shares(), tests
 
-    def _accuracy(self, network: nn.Module, tests) -> float:
-        """Return the accuracy that rank 0 finds; the others wait for it."""
-        found = torch.zeros(1, device=self.device)
+    def _look(self, network: nn.Module, tests, late: bool) -> tuple[float, bool]:
+        """Return the accuracy that rank 0 finds, and whether it is late; the others wait for it."""
+        found = torch.zeros(2, device=self.device)
         if self.rank == 0:
             found[0] = (training.probabilities(network, tests.images).argmax(1) == tests.labels).float().mean()
+            found[1] = late
             network.train()
         group.broadcast(found, 0)
-        return float(found)
+        return float(found[0]), bool(found[1])
 
 
 def _bare(network: nn.Module) -> nn.Module:

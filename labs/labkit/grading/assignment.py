@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit import assignment as drawing
-from labkit.checks import Verdict, not_here, number
+from labkit.checks import Verdict, not_here
 from labkit.evidence import Evidence
 
 Check = Callable[[object, Mapping, Mapping[str, Evidence]], Verdict]
@@ -87,23 +87,6 @@ class Assignment:
     def points(self) -> int:
         """The points that a program gives at the most."""
         return sum(question.points for question in self.questions)
-
-
-def farthest(answer: object, evidence: Evidence, experiment: str) -> Verdict:
-    """Check by how many per cent the prediction was off at the worst measured point of an experiment in the evidence.
-
-    Args:
-        answer: the percentage.
-        evidence: of the lab.
-        experiment: its title.
-    """
-    errors = [abs(point["predicted"]["value"] / point["measured"]["value"] - 1) for point in evidence.measured()
-              if point["experiment"] == experiment and "value" in point["predicted"] and point["measured"]["value"]]
-    if not errors:
-        return not_here(f"The evidence of Lab {evidence.lab} has no measured point of '{experiment}'.")
-    return number(answer, 100 * max(errors), tolerance=0.02, hint=(
-        "For every point take the difference between predicted and measured, over the measured, in per cent, without "
-        "its sign; answer with the largest."))
 
 
 def judged(source: Path, name: str, answer: object, student: str) -> Verdict:

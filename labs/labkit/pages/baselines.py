@@ -69,9 +69,36 @@ def _time(network: tuple[str, str], accelerator: tuple[str, str], training: Trai
     return _step(network, accelerator, per_node, max(round(run.accelerators / per_node), 1), batch, efficiency) / batch
 
 
+# Rows of data/plan/evidence.csv that mlsysim knows, by system and workload (a part of it): its network, accelerator and
+# fabric, nodes of eight, batch, tokens of a sample, tensor and pipeline parallelism, format, whether all is recomputed,
+# and what turns the seconds of a step into the row's figure: 1, or published samples over the batch, in minutes.
+_PLANNED = {
+    ("Megatron GPT-3 175B", "full recompute"): ("GPT3", "A100", "InfiniBand_HDR", 8, 64, 2048, 8, 8, "fp16", True, 1),
+    ("Megatron GPT-3 175B", "selective"): ("GPT3", "A100", "InfiniBand_HDR", 8, 64, 2048, 8, 8, "fp16", False, 1),
+    ("HPE Cray XD670 n8", "Llama 3.1 8B"): ("Llama3_8B", "H200", "InfiniBand_NDR", 8, 32, 8192, 1, 1, "fp8", False,
+                                            196608 / 32 / 60),
+    ("Oracle 1xBM.GPU.B200.8", "Llama 3.1 8B"): ("Llama3_8B", "B200", "InfiniBand_NDR", 1, 16, 8192, 1, 1, "fp8",
+                                                 False, 172032 / 16 / 60),
+    ("Oracle 8xBM.GPU.B200.8", "Llama 3.1 8B"): ("Llama3_8B", "B200", "InfiniBand_NDR", 8, 32, 8192, 1, 1, "fp8",
+                                                 False, 184320 / 32 / 60),
+}
+
+
+def of_plans() -> dict[tuple[str, str], float]:
+    """Return what mlsysim says of rows that the planner is held to, in the row's unit, by system and workload.
+
+    With its own default of half the peak, and told the layout and the samples that were published.
+    """
+    return {row: last * _step(("Language", network), (card, fabric), 8, nodes, batch, 0.5, tokens, tensor, pipeline,
+                              format, again)
+            for row, (network, card, fabric, nodes, batch, tokens, tensor, pipeline, format, again, last)
+            in _PLANNED.items()}
+
+
 @cache
 def _step(network: tuple[str, str], accelerator: tuple[str, str], per_node: int, nodes: int, batch: int,
-          efficiency: float) -> float:
+          efficiency: float, tokens: int = 512, tensor: int = 0, pipeline: int = 1, format: str = "fp16",
+          again: bool = False) -> float:
     import mlsysim
     from mlsysim.solvers import DistributedModel
     from mlsysim.systems.types import Fleet, Node
@@ -83,9 +110,11 @@ def _step(network: tuple[str, str], accelerator: tuple[str, str], per_node: int,
     fleet = Fleet(name="published", count=nodes, fabric=fabric,
                   node=Node(name="node", accelerator=card, accelerators_per_node=per_node, intra_node_bw=inside))
     large = network[0] == "Language" and network[1] != "BERT_Large"
-    tensor = per_node if large else 1
+    tensor = tensor or (per_node if large else 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = DistributedModel().solve(model, fleet, batch_size=batch, efficiency=efficiency, tp_size=tensor,
-                                         overlap_comm=True, seq_len=512)
+        found = DistributedModel().solve(
+            model, fleet, batch_size=batch, efficiency=efficiency, tp_size=tensor, pp_size=pipeline, precision=format,
+            overlap_comm=True, seq_len=tokens, activation_recomputation=again,
+            microbatch_count=batch if pipeline > 1 else 1)
     return float(found.step_latency_total.to("second").magnitude)

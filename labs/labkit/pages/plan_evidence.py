@@ -7,6 +7,7 @@ Where they do not say it, or where the planner gives no number, the row says why
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,31 +15,22 @@ from pathlib import Path
 from statistics import median
 
 from labkit import published, spreadsheet
-from labkit.data import data_folder
-from labkit.labs.a_smaller_machine import experiments as small_machine
+from labkit.data import data_folder, read_csv
+from labkit.display import TextTable
+from labkit.labs.a_smaller_machine import held_out
+from labkit.pages import published_words as words
+from labkit.pages.published_words import Silent
 from labkit.plan import constants as world
 from labkit.plan import lines
 from labkit.predict import boards, convergence, training_time
 from labkit.specs.network import RESNET_50_FLOP
-from labkit.stats import nearest_rank, nine_in_ten
+from labkit.stats import nine_in_ten
 from labkit.units import quantity
 
 COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
-# With LoRA the weights stay as they are: the backward pass computes no gradient of them, a third of the operations.
-LORA = 2 / 3
-# Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
-NETWORKS = (
-    (r"LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
-    (r"405[bB]", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
-    (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"[Dd]eep[Ss]eek", 671e9, 37e9, ""),
-    (r"llama3\.1-8b|Llama[- ]3\.1[- ]8B", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
-    (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
-)
-SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
-TINY = {"ic": "image classification", "vww": "visual wake words", "kws": "keyword spotting", "ad": "anomaly detection"}
-KINDS = {"time_to_train|time_per_iteration|wall_time|train_throughput|hours|mfu": "time and rate of trainings",
-         "samples_to_target": "samples until a network has learned", "rate": "rate of services",
-         "weights|kv cache": "memory of services", "median": "rate and energy of small boards"}
+TRAINING, LEARNING, SERVICE, MEMORY, BOARDS = KINDS = (
+    "time and rate of trainings", "samples until a network has learned", "rate of services", "memory of services",
+    "rate and energy of small boards")
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 
 
@@ -58,7 +50,10 @@ class Range:
 
 @dataclass(frozen=True)
 class Row:
-    """One published figure and what the planner says of it, or why it says nothing."""
+    """One published figure, of which of `KINDS` it is, and what the planner says of it, or why it says nothing.
+
+    The value is NaN where the row has none.
+    """
 
     system: str
     workload: str
@@ -67,6 +62,7 @@ class Row:
     value: float
     unit: str
     source: str
+    kind: str
     predicted: Range | None
     why: str
 
@@ -83,10 +79,6 @@ class Row:
         return None if self.predicted is None else self.predicted.low <= self.value <= self.predicted.high
 
 
-class Silent(Exception):
-    """The planner has no number for a row; the message says why."""
-
-
 def read(path: Path | None = None) -> list[Row]:
     """Return the rows of a table of published systems, predicted; the course's own unless given.
 
@@ -96,17 +88,37 @@ def read(path: Path | None = None) -> list[Row]:
     """
     table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
     given = [(row, table.number(row, "value")) for row in table.rows]
-    tiny = {(row["system"], row["metric"]): value for row, value in given if row["workload"].endswith(" ic") and value}
+    for row, value in given:
+        if value is not None and value <= 0:
+            raise table.refusal(row, "value", "is no number above 0")
+    return _rows(given)
+
+
+def fine_tunings() -> list[Row]:
+    """Return MLPerf's fine-tunings of Llama 2 70B, predicted: many publishers, and none of them in any share."""
+    return _rows([(spreadsheet.Row(0, {
+        "system": row["series_id"], "workload": f"MLPerf Training, Llama2-70B LoRA; global batch {row['global_batch']}",
+        "composition": f"{row['total_accelerators']} x {row['accelerator']}", "metric": row["metric"],
+        "unit": row["unit"], "source": row["source"]}), float(row["value"]))
+        for row in read_csv(data_folder() / "published" / "training-scaling.csv")
+        if "llama2_70b_lora" in row["series_id"] and row["metric"] == "time_to_train"])
+
+
+def _rows(given: Sequence[tuple[spreadsheet.Row, float | None]]) -> list[Row]:
+    own = {(row["system"], row["metric"].lower()): (row, value) for row, value in given
+           if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is None or value <= 0:
-            raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
-        try:
-            predicted, why = _predicted(row, tiny), ""
-        except Silent as reason:
-            predicted, why = None, str(reason)
-        found.append(Row(value=value, predicted=predicted, why=why, **cells))
+        line, predicted, why = _line(row), None, "The planner has no line for this metric."
+        if value is None:
+            value, why = math.nan, "The row has no figure."
+        elif line:
+            try:
+                predicted, why = _said(line, row, own), ""
+            except (Silent, ValueError) as reason:  # a formula refuses what no system can have, such as a batch of 0
+                why = str(reason)
+        found.append(Row(value=value, kind=line.kind if line else "", predicted=predicted, why=why, **cells))
     return found
 
 
@@ -147,12 +159,22 @@ def held(rows: Sequence[Row] | None = None) -> str:
 
 def by_kind(rows: Sequence[Row]) -> dict[str, Score]:
     """Return the score of each kind of figure that is predicted, by what it is."""
-    kinds: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.predicted:
-            name = next(name for pattern, name in KINDS.items() if re.search(pattern, row.metric.lower()))
-            kinds.setdefault(name, []).append(row)
-    return {name: score(some) for name, some in kinds.items()}
+    kinds = {kind: [row for row in rows if row.kind == kind and row.predicted] for kind in KINDS}
+    return {kind: score(some) for kind, some in kinds.items() if some}
+
+
+def beside_mlsysim(rows: Sequence[Row]) -> list[tuple[Row, float]]:
+    """Return the rows that mlsysim 0.3.0 knows, each with what it said, as it was recorded (`baselines.of_plans`)."""
+    return [(row, float(said["predicted"])) for said in read_csv(data_folder() / "plan" / "mlsysim.csv") for row in rows
+            if row.system == said["system"] and said["workload"] in row.workload and row.metric.startswith("time")]
+
+
+def rivals() -> TextTable:
+    """Return what other planners are said to be off by: by themselves, or by those who tried them."""
+    heads = {"tool": "planner", "plans": "plans", "held_against": "held against", "error": "is off by",
+             "read": "says who", "source": "source"}
+    return TextTable(list(heads.values()), [[row[name] for name in heads]
+                                            for row in read_csv(data_folder() / "plan" / "rivals.csv")])
 
 
 def report(path: Path) -> list[str]:
@@ -164,6 +186,8 @@ def report(path: Path) -> list[str]:
 
 def said(row: Row) -> str:
     """Return a row's prediction beside its figure in words."""
+    if math.isnan(row.value):
+        return row.why
     if row.predicted is None:
         return f"published {quantity(row.value, row.unit)}; no prediction: {row.why}"
     low, high = quantity(row.predicted.low, ""), quantity(row.predicted.high, row.unit)
@@ -171,73 +195,31 @@ def said(row: Row) -> str:
             f"({low} to {high}){'' if row.inside else ', outside of the interval'}")
 
 
-def _predicted(row: spreadsheet.Row, tiny: dict) -> Range:
-    metric = row["metric"].lower()
-    for pattern, formula in _METRICS.items():
-        if re.search(pattern, metric):
-            return formula(row, tiny)
-    raise Silent("The planner has no line for this metric.")
+@dataclass(frozen=True)
+class _Line:
+    """What the planner says of a metric: its kind, its formula, and what brings its figure to the row's unit."""
+
+    kind: str
+    formula: Callable[[spreadsheet.Row, dict], Range]
+    unit: Callable[[spreadsheet.Row], float]
 
 
-# What a row says
+def _line(row: spreadsheet.Row) -> _Line | None:
+    metric = row["metric"].lower().replace("-", "_").replace(" ", "_")
+    if re.fullmatch("(tokens|samples)_per_second|throughput|rate", metric):  # of which kind, the workload says
+        metric = f"{next((kind for kind in ('offline', 'server') if kind in row['workload'].lower()), '')}_rate"
+    return next((line for pattern, line in _METRICS.items() if re.search(pattern, metric)), None)
 
 
-def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
-    text = f"{row['composition']} {row['system']}".upper().replace("_", " ")
-    if "MI350X" in text or "VR 288GB" in text or "RUBIN" in text:
-        raise Silent("The catalogue has no data sheet of this accelerator.")
-    found = world.sheet_of(re.sub(r"H800|H100|H200", lambda name: f"{name[0]} SXM", text.replace("H800", "H100")))
-    if found is None and "A100" in text:
-        found = world.sheets()["NVIDIA A100 SXM4 80GB"]
-    if found is None:
-        raise Silent("The row names no accelerator that the catalogue has.")
-    return found
-
-
-def _count(row: spreadsheet.Row) -> float:
-    text = row["composition"]
-    for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? x (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) x ", r"^(\d+) [A-Z]",
-                    r"TP (\d+)"):
-        if found := re.search(pattern, text):
-            return float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1)
-    raise Silent("The row does not say how many accelerators there are.")
-
-
-def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
-    text = f"{row['workload']} {row['system']}"
-    for pattern, parameters, active, name in NETWORKS:
-        if re.search(pattern, text):
-            return parameters, active, name
-    if experts := re.search(r"(\d+)B-A(\d+)B", text):
-        return 1e9 * float(experts[1]), 1e9 * float(experts[2]), ""
-    if re.search(r"MoE|\b\d+E\b|\d+x\d+B", text):
-        raise Silent("A mixture of experts of which the row does not say all parameters.")
-    if size := re.search(r"\b(\d+(?:\.\d+)?)[bB]\b", text):
-        return 1e9 * float(size[1]), 1e9 * float(size[1]), ""
-    raise Silent("The row names no network whose parameters are known here.")
-
-
-def _training_format(row: spreadsheet.Row) -> str:
-    text = f"{row['workload']} {row['composition']}".lower()
-    for name, format in (("fp16", "bf16"), ("bf16", "bf16"), ("fp8", "fp8"), ("fp4", "fp4")):
-        if name in text:
-            return format
-    narrow = "GB300" in row["composition"] or "GB200" in row["composition"]
-    return ("fp4" if narrow else "fp8") if "MLPerf" in row["workload"] else "bf16"
-
-
-def _dense(row: spreadsheet.Row) -> tuple[float, str]:
-    parameters, active, name = _network(row)
-    if parameters > 1.5 * active:
-        raise Silent("A mixture of experts: the planner gives no rate and no time for its service or training.")
-    return parameters, name
+def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
+    return line.formula(row, own).times(line.unit(row))
 
 
 # What the planner says
 
 
 def _share(row: spreadsheet.Row) -> tuple[world.Share, float]:
-    precision, sheet = _training_format(row), _accelerator(row)
+    precision, sheet = words.training_format(row), words.accelerator(row)
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
@@ -246,17 +228,21 @@ def _share(row: spreadsheet.Row) -> tuple[world.Share, float]:
 
 def _seconds(row: spreadsheet.Row, work: float, formula: str) -> Range:
     share, peak = _share(row)
-    value, low, high = (training_time.seconds(work, _count(row), peak, reached)
+    value, low, high = (training_time.seconds(work, words.count(row), peak, reached)
                         for reached in (share.value, share.high, share.low))
     return Range(value, low, high, formula)
 
 
 def _samples(row: spreadsheet.Row, _=None) -> Range:
-    name = _dense(row)[1]
+    name = words.dense(row)[1]
     points = published.convergence_points().get(name)
     if not points:
         raise Silent("MLPerf has published no samples to convergence of this network that the course has.")
     if batch := re.search(r"global batch (\d+)", row["workload"]):
+        tried = [size for size, _ in points]
+        if not min(tried) / 2 <= float(batch[1]) <= 2 * max(tried):
+            raise Silent(f"The batches that are published for it are {min(tried):g} to {max(tried):g}: within a factor "
+                         "of two of that there is a number.")
         value = convergence.samples(float(batch[1]), *convergence.fit(points))
         return Range(value, value / world.NARROWEST, value * world.NARROWEST, "samples by the batch (MLPerf's own)")
     counts = [count for _, count in points]
@@ -264,34 +250,33 @@ def _samples(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _time_to_train(row: spreadsheet.Row, _=None) -> Range:
-    samples, parameters = _samples(row), _dense(row)[0]
-    ends = [_seconds(row, training_time.operations(parameters, count * SEQUENCE), "operations / (peak × share)")
+    samples, parameters = _samples(row), words.dense(row)[0]
+    ends = [_seconds(row, training_time.operations(parameters, count * words.SEQUENCE), "operations / (peak × share)")
             for count in (samples.value, samples.low, samples.high)]
-    return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)").times(1 / 60)
+    return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)")
 
 
 def _step(row: spreadsheet.Row, _=None) -> Range:
     batch, length = re.search(r"batch (\d+)", row["workload"]), re.search(r"seq (\d+)", row["workload"])
     if not (batch and length):
         raise Silent("The row does not say its batch and its sequence.")
-    work = training_time.operations(_dense(row)[0], float(batch[1]) * float(length[1]))
+    work = training_time.operations(words.dense(row)[0], float(batch[1]) * float(length[1]))
     again = 4 / 3 if "full recompute" in row["workload"] else 1  # a second forward pass
     return _seconds(row, again * work, "operations of a step / (peak × share)")
 
 
 def _hours(row: spreadsheet.Row, _=None) -> Range:
-    one = _wall_time(row)  # days, with all accelerators
-    return one.times(24 * _count(row))
+    return _wall_time(row).times(words.count(row))
 
 
 def _mfu(row: spreadsheet.Row, _=None) -> Range:
-    _dense(row)
+    words.dense(row)
     share = world.training_shares()["bf16"]
-    return Range(100 * share.value, 100 * share.low, 100 * share.high, "the share of the peak, of published trainings")
+    return Range(share.value, share.low, share.high, "the share of the peak, of published trainings")
 
 
 def _train_rate(row: spreadsheet.Row, _=None) -> Range:
-    (share, peak), one = _share(row), training_time.operations(_dense(row)[0], 1)
+    (share, peak), one = _share(row), training_time.operations(words.dense(row)[0], 1)
     return Range(peak * share.value / one, peak * share.low / one, peak * share.high / one, "peak × share / operations")
 
 
@@ -299,37 +284,43 @@ def _wall_time(row: spreadsheet.Row, _=None) -> Range:
     tokens = re.search(r"([\d.]+)T tokens", row["workload"])
     if not tokens:
         raise Silent("The row does not say its tokens.")
-    work = training_time.operations(_dense(row)[0], 1e12 * float(tokens[1]))
-    return _seconds(row, work, "operations / (peak × share)").times(1 / 86400)
+    work = training_time.operations(words.dense(row)[0], 1e12 * float(tokens[1]))
+    return _seconds(row, work, "operations / (peak × share)")
 
 
 def _pictures(row: spreadsheet.Row) -> Range:
-    sheet, share = _accelerator(row), world.convolution_serving_share()
+    sheet, share = words.accelerator(row), world.convolution_serving_share()
     if not sheet["int8_op_per_s"]:
         raise Silent(f"The catalogue has no rate in int8 of the {sheet['name']}.")
-    each = _count(row) * float(sheet["int8_op_per_s"]) / RESNET_50_FLOP
+    each = words.count(row) * float(sheet["int8_op_per_s"]) / RESNET_50_FLOP
     return Range(each * share.value, each * share.low, each * share.high, "peak in int8 × share / operations")
 
 
 def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "resnet50" in row["workload"].lower():
         return _pictures(row)
-    parameters, _name = _dense(row)
-    if parameters > 1e11 and "MLPerf" in row["workload"]:
+    parameters, active, _name = words.network(row)
+    if mixed := lines.mixture(parameters, active):
+        if not lines.LEAST_MIXTURE <= active <= lines.MOST_MIXTURE:
+            raise Silent("The services of mixtures that are known have 13 to 37 billion active parameters: within a "
+                         "factor of two of that there is a number.")
+    elif parameters > 1e11 and "MLPerf" in row["workload"]:
         raise Silent("Its prompts are long documents, and the row does not say how long.")
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
-    sheet, share = _accelerator(row), world.serving_share()
-    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()), "fp8")
+    sheet, share = words.accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
+    precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()),
+                     world.served_format(sheet))
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
-    each = _count(row) * peak / (2 * parameters)
-    formula = "peak × share / operations of what is read and written"
-    if "8b" in row["workload"]:  # summaries
-        return Range(each * share.value / (1 + SUMMARY), each * share.low / 11, each * share.high / 4, formula)
-    # Chats: the share's low is for nothing read, its high for as much read as written.
-    return Range(each * share.value / 2**0.5, each * share.low, each * share.high / 2, formula)
+    each = words.count(row) * peak / (2 * active)
+    if "8b" in row["workload"]:  # summaries: of the share's ends, one is for nothing read, one for as much as written
+        usual, low, high = world.serving_share("dense")
+        return Range(each * usual / (1 + SUMMARY), each * low / 11, each * high / 4,
+                     "peak × share / operations of what is read and written")
+    return Range(each * share.value, each * share.low, each * share.high,
+                 "peak × share / operations of what is written")
 
 
 def _server(row: spreadsheet.Row, _=None) -> Range:
@@ -338,13 +329,19 @@ def _server(row: spreadsheet.Row, _=None) -> Range:
     return Range(0.9 * offline.value, 0.81 * offline.low, offline.high, offline.formula)
 
 
+def _node(row: spreadsheet.Row, _=None) -> Range:
+    if "decode" not in row["workload"]:
+        raise Silent("Much of what is read comes from a cache of earlier prompts.")
+    return _serving(row)
+
+
 def _weights(row: spreadsheet.Row, _=None) -> Range:
-    parameters, _active, _name = _network(row)
+    parameters, _active, _name = words.network(row)
     text = f"{row['workload']} {row['composition']}"
     narrow = re.search("gpt-oss|fp4|int4|w4a16|awq|gptq", text.lower())
     each = world.FORMATS["fp4" if narrow else "fp8" if re.search("fp8|int8|w8a8", text.lower()) else "bf16"]
     factor = world.constants()["weights_factor"]
-    ends = [lines.weights_bytes(parameters, each, margin) / _count(row) / 2**30
+    ends = [lines.weights_bytes(parameters, each, margin) / words.count(row)
             for margin in (factor.value, factor.low, factor.high)]
     return Range(*ends, "parameters × bytes of the format × margin")
 
@@ -355,7 +352,7 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
     if not (memory and share):
         raise Silent("The row does not say the memory and the share that the server takes.")
     runtime, weights = world.constants()["runtime_bytes"], _weights(row)
-    room = [lines.room_bytes(float(memory[1]), float(share[1]), each / 2**30)
+    room = [lines.room_bytes(float(memory[1]) * 2**30, float(share[1]), each)
             for each in (runtime.value, runtime.high, runtime.low)]
     ends = room[0] - weights.value, room[1] - weights.high, room[2] - weights.low
     if ends[0] <= 0:
@@ -363,21 +360,27 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
     return Range(ends[0], max(ends[1], 0.0), ends[2], "memory × share taken − runtime − weights")
 
 
-def _board(row: spreadsheet.Row, tiny: dict) -> Range:
-    task = TINY.get(row["workload"].split()[-1])
-    known = tiny.get((row["system"], row["metric"]))
+def _board(row: spreadsheet.Row, own: dict) -> Range:
+    task, metric = held_out.TASKS.get(row["workload"].rpartition(" ")[2]), row["metric"].lower()
+    beside, known = own.get((row["system"], metric), (row, None))
     if task is None or known is None:
         raise Silent("No other result of this board and metric is in the table.")
     if task == boards.CLOSEST:
         raise Silent("The board's own result, from which its others are predicted.")
-    by_operations = boards.seconds(known, boards.OPERATIONS[task])  # of energy, too
-    if rate := "energy" not in row["metric"]:
-        by_operations = boards.seconds(1 / known, boards.OPERATIONS[task])
-    others = small_machine.by_operations()[task]  # published over predicted, on the boards of MLPerf Tiny v1.2
-    ends = [by_operations * nearest_rank(others, percent) for percent in (50, 5, 95)]
-    value, low, high = (ends[0], ends[1], ends[2]) if not rate else (1 / ends[0], 1 / ends[2], 1 / ends[1])
-    return Range(value, low / world.NARROWEST, high * world.NARROWEST,
-                 "the board's own image classification, by operations and what they err on other boards")
+    known /= _METRICS["median_energy" if "energy" in metric else "median_throughput"].unit(beside)
+    text = " ".join(row[column] for column in ("system", "composition", "source"))
+    software = next((board.software for board in held_out.known() if board.software in text), "")
+    name = next((board.name for board in held_out.known() if board.name in text), row["system"])
+    format = "float" if re.search("float|fp32", text) else "int8"
+    board = boards.Board(name, "", software, format, None, {boards.CLOSEST: known if "energy" in metric else 1 / known})
+    ratio = held_out.from_own(board, task)
+    if ratio is None:
+        raise Silent("No other board with this network and number format is known.")
+    if "energy" in metric:  # of each answer, as its time: a board's power hardly differs among networks
+        value, low, high = known * ratio.value, known * ratio.low, known * ratio.high
+    else:
+        value, low, high = known / ratio.value, known / ratio.high, known / ratio.low
+    return Range(value, min(low, value / world.NARROWEST), max(high, value * world.NARROWEST), ratio.formula)
 
 
 def _cost(row: spreadsheet.Row, _=None) -> Range:
@@ -388,10 +391,34 @@ def _crowded(row: spreadsheet.Row, _=None) -> Range:
     raise Silent("A latency under a load whose distance from saturation is not known: the planner gives none.")
 
 
-_METRICS: dict[str, Callable] = {
-    "time_to_train": _time_to_train, "samples_to_target": _samples, "time_per_iteration": _step,
-    "train_throughput": _train_rate, "gpu.?hours|accelerator.?hours": _hours, "mfu": _mfu, "wall_time": _wall_time,
-    "server rate": _server, "offline rate": _serving,
-    "weights": _weights, "kv cache": _cache, "median throughput|median energy": _board, "^cost$": _cost,
-    "ttft|tpot|latency": _crowded,
+def _few(row: spreadsheet.Row, _=None) -> Range:
+    raise Silent("The rate of so many users at a time, and not what the system can do.")
+
+
+def _time(row: spreadsheet.Row) -> float:
+    return words.unit_of(row, words.TIMES)
+
+
+def _size(row: spreadsheet.Row) -> float:
+    return words.unit_of(row, words.BYTES)
+
+
+def _same(row: spreadsheet.Row) -> float:
+    return 1.0
+
+
+_METRICS = {
+    "time_to_train": _Line(TRAINING, _time_to_train, _time),
+    "samples_to_target": _Line(LEARNING, _samples, lambda row: words.unit_of(row, words.COUNTED)),
+    "time_per_iteration|step_time|time_per_step": _Line(TRAINING, _step, _time),
+    "train_throughput|training_throughput": _Line(TRAINING, _train_rate, lambda row: words.rate_of(row, each=True)),
+    "gpu.?hours|accelerator.?hours": _Line(TRAINING, _hours, _time),
+    "mfu": _Line(TRAINING, _mfu, lambda row: words.unit_of(row, words.SHARES)),
+    "wall.?time": _Line(TRAINING, _wall_time, _time),
+    "server_rate": _Line(SERVICE, _server, words.rate_of), "offline_rate": _Line(SERVICE, _serving, words.rate_of),
+    "throughput_per_node": _Line(SERVICE, _node, words.rate_of), "output_throughput": _Line(SERVICE, _few, _same),
+    "weights": _Line(MEMORY, _weights, _size), "kv_cache": _Line(MEMORY, _cache, _size),
+    "median_energy": _Line(BOARDS, _board, lambda row: words.unit_of(row, words.JOULES)),
+    "median_throughput": _Line(BOARDS, _board, words.rate_of),
+    "^cost$": _Line(SERVICE, _cost, _same), "ttft|tpot|latency": _Line(SERVICE, _crowded, _same),
 }

@@ -17,7 +17,7 @@ from functools import cache
 
 from labkit.experiment import Outcome
 from labkit.plan import constants as world
-from labkit.plan.lines import LINES, RULES, YEAR_DAYS, Line, Rule
+from labkit.plan.lines import LINES, RULES, TOGETHER, YEAR_DAYS, Line, Rule
 from labkit.plan.workload import BadWorkload, Kind, Workload, fields
 from labkit.units import quantity
 
@@ -25,7 +25,10 @@ CASES = ("favourable", "usual", "unfavourable")
 INPUT, PUBLISHED, PREDICTED, MEASURED = "your input", "published", "predicted", "predicted from what was measured here"
 TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
+LARGER_REPLICA = "replicas of twice as many accelerators"
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
+AT_RISK = "If all that is uncertain goes badly, this fails."
+CHOSEN = ("replica_least",)  # how a plan is made, and not what is asked of it
 PRICES = ("rent_usd", "buy_usd")
 NO_PRICE = "No price of the {accelerator} with a source was found: give your quote, {price}."
 NO_FORMAT = "The {accelerator} has no arithmetic in {precision}: choose another precision or accelerator."
@@ -62,11 +65,13 @@ class Bill:
         workload: what was asked for.
         entries: by the lines' names, in order.
         broken: a sentence for each demand that is not met.
+        kept: a sentence for each that was checked and is met, and whether it may fail.
     """
 
     workload: Workload
     entries: Mapping[str, Entry]
     broken: tuple[str, ...]
+    kept: tuple[str, ...]
 
     @property
     def met(self) -> bool:
@@ -93,7 +98,7 @@ def environment(workload: Workload, case: str) -> tuple[dict[str, float], dict[s
     found = {name: constant.case(case) for name, constant in world.constants().items()}
     kind = workload.network.kind.value
     found |= {"transformer": float(workload.network.kind is Kind.TRANSFORMER),
-              "training_share": found[f"training_share_{kind}"], "serving_share": found[f"serving_share_{kind}"],
+              "training_share": found[f"training_share_{kind}"],
               "format_bytes": world.FORMATS[precision.value], "training_peak": machine["peak_bf16"]}
     found |= {name: machine[name] for name in ("memory_bytes", "memory_bandwidth", "accelerator_watts")}
     end = {"favourable": "_low", "usual": "", "unfavourable": "_high"}[case]
@@ -128,16 +133,16 @@ def values(start: Mapping[str, float], missing: Mapping[str, str]) -> tuple[dict
         why = next((absent[name] for name in line.needs if name in absent), None)
         if why is None:
             found[line.name] = line.formula(*(found[name] for name in line.needs))
-            why = next((said(rule, found) for rule in _stopping(line.name)
+            why = next((said(rule.says, found) for rule in _stopping(line.name)
                         if not rule.formula(*(found[name] for name in rule.needs))), None)
         if why is not None:
             absent[line.name] = why
     return {name: value for name, value in found.items() if name not in absent}, absent
 
 
-def said(rule: Rule, found: Mapping[str, float]) -> str:
-    """Return the sentence of a rule that fails, with the numbers of this plan."""
-    return re.sub(r"\{(\w+)\}", lambda name: quantity(found[name[1]], ""), rule.says)
+def said(sentence: str, found: Mapping[str, float]) -> str:
+    """Return the sentence of a rule with the numbers of this plan."""
+    return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda each: quantity(found[each[1]], each[2] or ""), sentence)
 
 
 def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -> Bill:
@@ -166,11 +171,13 @@ def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -
         risk = "" if name in absent else by_case["unfavourable"][1].get(name, "")
         entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""),
                               MEASURED if ancestors(name) & set(own) else kind(name), binding(name, found), risk)
-    broken = tuple(said(rule, found) for rule in RULES.values() if not rule.stops
-                   and all(name in found for name in rule.needs) and not rule.formula(*(found[n] for n in rule.needs)))
+    demands = [rule for rule in RULES.values() if not rule.stops]
+    broken = tuple(said(rule.says, found) for rule in demands if _holds(rule, found) is False)
+    kept = tuple(said(rule.checks, found) + ("" if _holds(rule, by_case["unfavourable"][0]) else f" {AT_RISK}")
+                 for rule in demands if _holds(rule, found) and rule.checks and found.get(rule.when, 1))
     wanted = [entries[name] for name in needed(workload)]
     broken += tuple(entry.why for entry in wanted if entry.value is None)
-    return Bill(workload, entries, tuple(dict.fromkeys(broken)))
+    return Bill(workload, entries, tuple(dict.fromkeys(broken)), kept)
 
 
 def needed(workload: Workload) -> tuple[str, ...]:
@@ -180,6 +187,13 @@ def needed(workload: Workload) -> tuple[str, ...]:
     return tuple(name for name, amount in asked.items() if amount)
 
 
+@cache
+def moving() -> tuple[str, ...]:
+    """Return the inputs in numbers that the monthly cost depends on, without the plan's own choices."""
+    return tuple(field["name"] for field in fields()
+                 if field["high"] is not None and field["name"] in ancestors(TARGET) - set(CHOSEN))
+
+
 def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
     """Return the three inputs that change the monthly cost most if each is doubled, and by what share it changes."""
     start, missing = environment(workload, "usual")
@@ -187,9 +201,8 @@ def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
     if not base:
         return ()
     found = []
-    for field in fields():
-        name = field["name"]
-        if field["high"] is not None and name in ancestors(TARGET) and start.get(name):
+    for name in moving():
+        if start.get(name):
             moved = values(start | {name: 2 * start[name]}, missing)[0].get(TARGET)
             if moved is not None and moved != base:
                 found.append((name, moved / base - 1))
@@ -197,7 +210,7 @@ def sensitivity(workload: Workload) -> tuple[tuple[str, float], ...]:
 
 
 def alternatives(workload: Workload) -> dict[str, Bill]:
-    """Return other plans for the same demands, by what is different: accelerators, edge or cloud, one more month."""
+    """Return other plans for the same demands: other accelerators, edge or cloud, larger replicas, one more month."""
     def changed(section: str, **fields: float | str | None) -> Bill:
         part = getattr(workload, section).model_copy(update=fields)
         return compose(workload.model_copy(update={section: part}))
@@ -208,6 +221,9 @@ def alternatives(workload: Workload) -> dict[str, Bill]:
         for name, percent in CLOUD.items():
             if percent != workload.edge.cloud_percent:
                 found[name] = changed("edge", cloud_percent=percent)
+    replica = compose(workload)["replica_accelerators"].value
+    if served(workload) and replica and 2 * replica <= TOGETHER:
+        found[LARGER_REPLICA] = changed("inference", replica_least=2 * replica)
     days = workload.training.deadline_days + MONTH_DAYS
     if workload.training.runs and days <= YEAR_DAYS:
         found[MORE_TIME] = changed("training", deadline_days=days)
@@ -233,6 +249,12 @@ def kind(name: str) -> str:
 
 
 @cache
+def moves(name: str) -> tuple[str, ...]:
+    """Return the lines that are made of a line, and so move where it does."""
+    return tuple(other for other, line in LINES.items() if name in line.needs and line.shown)
+
+
+@cache
 def choices(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return `"max"` or `"min"` and the lines it is taken of, for a line that is the largest or the least of others."""
     for node in ast.walk(_tree(LINES[name].formula)):
@@ -248,6 +270,11 @@ def binding(name: str, found: Mapping[str, float]) -> str:
     if chosen is None or not all(each in found for each in chosen[1]):
         return ""
     return {"max": max, "min": min}[chosen[0]](chosen[1], key=lambda each: found[each])
+
+
+def _holds(rule: Rule, found: Mapping[str, float]) -> bool | None:
+    """Return whether a rule holds, None where a figure that it is judged by is not there."""
+    return bool(rule.formula(*(found[name] for name in rule.needs))) if set(rule.needs) <= found.keys() else None
 
 
 @cache
@@ -272,7 +299,7 @@ def sources(name: str) -> tuple[str, ...]:
     for need in LINES[name].needs:
         if need in known:
             found.append(f"{known[need].label}: {known[need].kind}, {known[need].date}, {known[need].source}")
-        elif need in ("training_share", "serving_share"):
+        elif need == "training_share":
             found += [f"{known[each].label}: {known[each].date}, {known[each].source}" for each in known
                       if each.startswith(need)]
         elif need in PRICES:

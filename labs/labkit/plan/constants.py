@@ -1,24 +1,26 @@
 """What the formulas know of the world: published shares of peaks, accelerators, devices, prices; each with its source.
 
 The shares are computed here from the tables of `data/`, over many systems at once and never from one row. Each has a
-usual value, and a low and a high one between which nine of ten further systems are expected, at least 15 % either way:
-equal hardware differs by as much among publishers.
+usual value, and a low and a high one between which a further publisher's figure is expected nine times in ten, at least
+15 % either way: equal hardware differs by as much among publishers.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
-from statistics import fmean, geometric_mean, median
+from statistics import geometric_mean, median
 
 from labkit.data import data_folder, read_csv
 from labkit.predict import training_time
 from labkit.specs.network import RESNET_50_FLOP
-from labkit.stats import student
+from labkit.stats import further, reach
 
 FORMATS = {"bf16": 2.0, "fp8": 1.0, "fp4": 4.25 / 8}  # bytes; fp4 with the scales of its blocks (OCP MX 1.0, section 5)
+PRICE_YEARS, RESULT_YEARS = 1, 3  # after which a price, or a result of some software, is called old: ours
 NARROWEST = 1.15  # equal hardware differs by 10 to 20 % among publishers: data/plan/evidence.csv
 # The networks of the published trainings in which all weights learn: active parameters, and samples as tokens (MLPerf's
 # references).
@@ -29,9 +31,13 @@ FRAMEWORKS = {"h100_80gb": "NVIDIA H100 SXM", "a100_40gb": "NVIDIA A100 SXM4 40G
 PICTURES = {"NVIDIA A100-SXM-80GB": "NVIDIA A100 SXM4 80GB", "NVIDIA A100-PCIe-80GB": "NVIDIA A100 PCIe 80GB",
             "NVIDIA H100-SXM-80GB": "NVIDIA H100 SXM", "NVIDIA H100-PCIe-80GB": "NVIDIA H100 PCIe",
             "NVIDIA H200-SXM-141GB": "NVIDIA H200 SXM", "NVIDIA L4": "NVIDIA L4"}
+# Who published a training, by what the tables call it; MLPerf's systems are called after their submitters.
+PUBLISHERS = {"BLOOM": "BigScience", "LLaMA": "Meta", "Llama": "Meta", "DeepSeek": "DeepSeek",
+              "MegaScale": "ByteDance", "Megatron-LM": "NVIDIA", "llmfoundry": "MosaicML", "NVIDIA": "NVIDIA"}
 FP4_SINCE = "mlperf_v5.1"  # NVIDIA's submissions with Blackwell trained in fp4 from this round on, it says itself
 TOGETHER = 2  # by which accelerators that work together may fall short of one alone: an assumption
-WRITTEN = {"Llama 2 70B": 70e9}  # served networks whose prompts are chats, about as long as what is written
+# Served networks whose prompts are chats, at most about as long as what is written: active parameters, by kind.
+WRITTEN = {"dense": {"Llama 2 70B": 70e9}, "mixture": {"Mixtral 8x7B": 12.9e9, "DeepSeek-R1": 37e9}}
 
 
 @dataclass(frozen=True)
@@ -67,16 +73,17 @@ class Constant:
 class Share:
     """Published figures of one kind: shares of a peak, or seconds.
 
-    The interval is that in which nine of ten further figures are expected, if their logarithms are spread like a bell
-    (Student's t, for a spread that is known from few).
+    The interval is that in which a further publisher's figure is expected nine times in ten (`stats.reach`).
 
     Args:
         samples: the figures, the smallest first.
-        spread: standard deviation of their logarithms, and the degrees of freedom that it is known with.
+        spread: by how much logarithms of a further publisher's figures differ, and its degrees of freedom.
+        publishers: how many they are from.
     """
 
     samples: tuple[float, ...]
     spread: tuple[float, int]
+    publishers: int
 
     @property
     def value(self) -> float:
@@ -84,32 +91,32 @@ class Share:
         return geometric_mean(self.samples)
 
     @property
-    def _reach(self) -> float:
-        deviation, freedom = self.spread
-        return max(math.exp(student(0.95, freedom) * deviation * math.sqrt(1 + 1 / len(self.samples))), NARROWEST)
+    def reach(self) -> float:
+        """The factor either way."""
+        return max(reach(self.spread, self.publishers), NARROWEST)
 
     @property
     def low(self) -> float:
         """The lower end of the interval."""
-        return self.value / self._reach
+        return self.value / self.reach
 
     @property
     def high(self) -> float:
         """The upper end; no share is above 1."""
-        return min(self.value * self._reach, 1.0)
+        return min(self.value * self.reach, 1.0)
 
 
-def _share(samples: Iterable[float], spread: tuple[float, int] | None = None) -> Share:
-    found = tuple(sorted(samples))
-    return Share(found, spread or _spread([found]))
+def _share(published: Mapping[str, Sequence[float]], spread: tuple[float, int] | None = None) -> Share:
+    """Return figures by their publishers as a share, with their own spread unless one is given."""
+    samples = sorted(figure for figures in published.values() for figure in figures)
+    return Share(tuple(samples), spread or further([published.values()]), len(published))
 
 
-def _spread(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
-    """Return the standard deviation of logarithms within groups, pooled, and its degrees of freedom."""
-    logs = [[math.log(figure) for figure in group] for group in groups]
-    freedom = sum(len(group) - 1 for group in logs)
-    squares = sum((log - fmean(group)) ** 2 for group in logs for log in group)
-    return math.sqrt(squares / freedom), freedom
+def _by_publisher(figures: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for publisher, figure in figures:
+        found.setdefault(publisher, []).append(figure)
+    return found
 
 
 @cache
@@ -147,10 +154,22 @@ def sheet_of(accelerator: str) -> dict[str, str] | None:
 
 @cache
 def training_shares() -> dict[str, Share]:
-    """Return the share of its dense peak that an accelerator reached over published trainings, by format.
+    """Return the share of its dense peak that an accelerator reaches in training, by format.
 
-    Each training counts once: of one that was published at several scales, the median. The spread is that within the
-    formats, pooled, for there are few trainings in fp8 and fp4.
+    The spread is that among the publishers of a format, pooled over the formats, for there are few trainings in fp8 and
+    fp4.
+    """
+    shares = {precision: _by_publisher((_publisher(series), share) for series, share in each.items())
+              for precision, each in reached_in_training().items()}
+    spread = further(published.values() for published in shares.values())
+    return {precision: _share(published, spread) for precision, published in shares.items()}
+
+
+@cache
+def reached_in_training() -> dict[str, dict[str, float]]:
+    """Return the share of its dense peak that an accelerator reached in published trainings, by format and training.
+
+    Of one that was published at several scales, the median.
     """
     found: dict[str, dict[str, list[float]]] = {"bf16": {}, "fp8": {}, "fp4": {}}
 
@@ -180,8 +199,17 @@ def training_shares() -> dict[str, Share]:
             work = training_time.operations(parameters, float(count[0]) * tokens)
             seconds = float(row["total_accelerators"]) * 60 * float(row["value"])
             add(precision, row["series_id"], training_time.reached(work, seconds, peak(sheet, precision)))
-    shares = {precision: [median(some) for some in series.values()] for precision, series in found.items()}
-    return {precision: _share(some, _spread(shares.values())) for precision, some in shares.items()}
+    return {precision: {name: median(some) for name, some in series.items()} for precision, series in found.items()}
+
+
+def _publisher(series: str) -> str:
+    """Return who published a training; its own name where that is not known."""
+    return next((name for key, name in PUBLISHERS.items() if key in series), series)
+
+
+def _alone(figures: Iterable[float]) -> dict[str, list[float]]:
+    """Return figures each of which stands for itself, as if of a publisher of its own."""
+    return {str(place): [figure] for place, figure in enumerate(figures)}
 
 
 def _large(parameters: str) -> bool:
@@ -202,25 +230,46 @@ def convolution_training_share() -> Share:
             work = training_time.operations(RESNET_50_FLOP / 2, float(row["value"]))
             share = training_time.reached(work, float(row["total_accelerators"]), peak(sheet, "bf16"))
             found.setdefault(row["series_id"], []).append(share)
-    return _share(map(median, found.values()))
+    return _share(_by_publisher((name.split("|")[2], median(some)) for name, some in found.items()))
 
 
 @cache
-def serving_share() -> Share:
-    """Return the share of its peak that an accelerator reaches in serving a dense language model without a deadline.
+def written_shares() -> dict[str, Share]:
+    """Return the share of its peak that an accelerator reaches in a service without a deadline, if only writing counts.
 
-    MLPerf counts what is written, and its chats read about as much. Each result so gives two shares: one for which
-    nothing is read, and one for which as much is read as written.
+    For dense language models and for mixtures of experts. Of one network the spread is that among its publishers,
+    pooled over the networks. The two mixtures differ by more than their publishers: there each network of a publisher
+    counts as one, so that a further mixture is expected within the interval.
     """
-    found = []
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in _rows("mlperf-server"):
-        parameters, sheet = WRITTEN.get(row["model"]), sheet_of(row["accelerator"] or "")
-        if parameters and sheet and row["offline_tokens_per_s"]:
-            precision = "fp4" if peak(sheet, "fp4") and "B200" in sheet["name"] else "fp8"
-            written = (2 * parameters * float(row["offline_tokens_per_s"])
-                       / (float(row["accelerators"]) * peak(sheet, precision)))
-            found += [written, 2 * written]
-    return _share(found)
+        for kind, networks in WRITTEN.items():
+            parameters, sheet = networks.get(row["model"]), sheet_of(row["accelerator"] or "")
+            if parameters and sheet and row["offline_tokens_per_s"]:
+                top = peak(sheet, served_format(sheet))
+                share = 2 * parameters * float(row["offline_tokens_per_s"]) / (float(row["accelerators"]) * top)
+                published = found.setdefault(kind, {}).setdefault(row["model"], {})
+                published.setdefault(row["submitter"], []).append(share)
+    spread = further(published.values() for each in found.values() for published in each.values())
+    [dense] = found["dense"].values()
+    mixture = {f"{network}, {publisher}": shares for network, published in found["mixture"].items()
+               for publisher, shares in published.items()}
+    return {"dense": _share(dense, spread), "mixture": _share(mixture)}
+
+
+def served_format(sheet: dict[str, str]) -> str:
+    """Return the number format in which MLPerf's submitters serve on an accelerator, where a row does not say it."""
+    return "fp4" if "B200" in sheet["name"] or "B300" in sheet["name"] else "fp8"
+
+
+def serving_share(kind: str) -> tuple[float, float, float]:
+    """Return the share for what is read and written together, `"dense"` or `"mixture"`: usual, low and high.
+
+    MLPerf counts what is written, and its chats read about as much: low is for nothing read, high for as much read as
+    written.
+    """
+    written = written_shares()[kind]
+    return written.value * 2**0.5, written.low, min(2 * written.high, 1.0)
 
 
 @cache
@@ -239,22 +288,23 @@ def convolution_serving_share() -> Share:
         if sheet and rate:
             share = RESNET_50_FLOP * float(rate) / (float(count) * float(sheet["int8_op_per_s"]))
             found.setdefault(accelerator, []).append(share)
-    return _share(map(median, found.values()))
+    return _share(_alone(map(median, found.values())))
 
 
 @cache
 def bandwidth_share() -> Share:
     """Return the share of its memory bandwidth that a machine reaches in writing to one person: rate times weights."""
-    return _share(float(row["tokens_per_s"]) * float(row["weights_bytes"]) / float(sheet["memory_bytes_per_s"])
-                  for row in _rows("decoding")
-                  if (sheet := sheets().get(row["machine"])) and sheet["memory_bytes_per_s"])
+    return _share(_alone(
+        float(row["tokens_per_s"]) * float(row["weights_bytes"]) / float(sheet["memory_bytes_per_s"])
+        for row in _rows("decoding") if (sheet := sheets().get(row["machine"])) and sheet["memory_bytes_per_s"]))
 
 
 @cache
 def start_seconds() -> Share:
     """Return the seconds that a published answer to one picture takes beyond its share of the best rate."""
-    return _share(float(row["single_latency_s"]) - 1 / float(row["samples_per_s"]) for row in _rows("mlperf-inference")
-                  if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"].startswith("NVIDIA"))
+    return _share(_alone(
+        float(row["single_latency_s"]) - 1 / float(row["samples_per_s"]) for row in _rows("mlperf-inference")
+        if row["model"] == "ResNet-50" and row["samples_per_s"] and row["accelerator"].startswith("NVIDIA")))
 
 
 @cache
@@ -273,9 +323,15 @@ def derived() -> tuple[Constant, ...]:
         constant("training_share_convolutional", "share of the bf16 peak that ResNet-50 reaches in training",
                  convolution_training_share(), "2021 to 2024", "data/published/training-scaling.csv, MLPerf Training "
                  "v1.1 to v4.0"),
-        constant("serving_share_transformer", "share of the peak that a dense language model reaches in service",
-                 serving_share(), "2024-08 to 2025-09", "Llama 2 70B of data/mlperf-server.csv, MLPerf Inference v4.1 "
-                 "and v5.1; TensorRT 10.2 to 10.11, vLLM 0.4 to 0.9"),
+        *(Constant(f"serving_share_{name}", f"share of the peak that {label} reaches in service", *serving_share(kind),
+                   "high", "", "published", "2024-08 to 2025-09",
+                   f"{len(written_shares()[kind].samples)} published figures: {networks} of data/mlperf-server.csv, "
+                   f"MLPerf Inference v4.1 and v5.1; {software}")
+          for name, kind, label, networks, software in (
+              ("transformer", "dense", "a dense language model", "Llama 2 70B", "TensorRT 10.2 to 10.11, vLLM 0.4 to "
+               "0.9"),
+              ("mixture", "mixture", "a mixture of experts", "Mixtral 8x7B and DeepSeek-R1", "TensorRT 10.2 to 10.13, "
+               "vLLM 0.9"))),
         constant("serving_share_convolutional", "share of the peak that ResNet-50 reaches in service",
                  convolution_serving_share(), "2023-04 to 2024-08", "data/mlperf-inference.csv and "
                  "data/mlperf-server.csv, MLPerf Inference v3.0 to v4.1; TensorRT"),
@@ -322,11 +378,38 @@ def devices() -> dict[str, dict[str, float]]:
                           "device_watts": float(row["watts"])} for row in _rows("plan/devices")}
 
 
-def sources() -> Sequence[tuple[str, str, str]]:
-    """Return what every figure of a plan stands on: name, date and source."""
-    found = [(constant.label, constant.date, constant.source) for constant in constants().values()]
+@dataclass(frozen=True)
+class Dated:
+    """A figure of a plan with what it stands on.
+
+    Args:
+        figure, date, source: in words, as tables print them.
+        life: years after which such a figure is old; None for what is no one's result.
+    """
+
+    figure: str
+    date: str
+    source: str
+    life: int | None
+
+    @property
+    def old_from(self) -> date | None:
+        """The day from which it is old; the last year or month of its date counts."""
+        if self.life is None:
+            return None
+        year, month = re.findall(r"(\d{4})(?:-(\d{2}))?", self.date)[-1]
+        months = 12 * int(year) + int(month or 12) + 12 * self.life
+        return date(months // 12, months % 12 + 1, 1)
+
+
+@cache
+def sources() -> tuple[Dated, ...]:
+    """Return what every figure of a plan stands on."""
+    found = [Dated(each.label, each.date, each.source, RESULT_YEARS if each.kind == "published" else None)
+             for each in constants().values()]
     for row in _rows("plan/accelerators"):
-        found.append((f"{row['name']}: rent", row["rent_date"], row["rent_source"]))
+        found.append(Dated(f"{row['name']}: rent", row["rent_date"], row["rent_source"], PRICE_YEARS))
         if row["buy_usd"]:
-            found.append((f"{row['name']}: price", row["buy_date"], row["buy_source"]))
-    return found + [(f"{row['name']}: power", "2026-11", row["source"]) for row in _rows("plan/devices")]
+            found.append(Dated(f"{row['name']}: price", row["buy_date"], row["buy_source"], PRICE_YEARS))
+    return (*found, *(Dated(f"{row['name']}: power", "2026-11", row["source"], RESULT_YEARS)
+                      for row in _rows("plan/devices")))

@@ -11,11 +11,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from labkit.predict import boards, checkpoints, decoding, erlang, input_pipeline, roofline, training_time
+from labkit.predict import boards, checkpoints, decoding, erlang, fabric, input_pipeline, roofline, training_time
 from labkit.predict import streams as shared_device
 from labkit.specs.network import RESNET_50_FLOP
 
 DAY, YEAR_DAYS, MONTH_HOURS = 86400, 365, 730
+MIXTURE = 1.5  # all parameters over the active ones, from which on a network is a mixture of experts
+# Active parameters of mixtures whose services are published, Mixtral 8x7B and DeepSeek-R1, and a factor of two from it.
+LEAST_MIXTURE, MOST_MIXTURE = 12.9e9 / 2, 37e9 * 2
+TOGETHER = 128  # accelerators that hold a model together: DeepSeek-V3's own units have 144 (data/plan/evidence.csv)
 LARGEST = 16384  # accelerators of one training: Llama 3.1 405B (Grattafiori et al. 2024, table 4)
 
 
@@ -23,12 +27,15 @@ LARGEST = 16384  # accelerators of one training: Llama 3.1 405B (Grattafiori et 
 class Rule:
     """A condition: a line has no number outside of it (`stops`), or a plan does not meet the workload (no `stops`).
 
-    `says` is the sentence where it fails; `{name}` in it stands for the value of an input or a line.
+    `says` is the sentence where it fails, and `checks` the one where a plan keeps it, shown where the input or line
+    `when` is not 0. `{name}` in them stands for the value of an input or a line, `{name:B}` for one with its unit.
     """
 
     name: str
     stops: str
     says: str
+    checks: str
+    when: str
     formula: Callable[..., bool]
 
     @property
@@ -84,11 +91,16 @@ def _line(label: str, unit: str, part: str, *, shown: bool = True, when: str = "
     return register
 
 
-def _rule(says: str, stops: str = "") -> Callable:
+def _rule(says: str, stops: str = "", checks: str = "", when: str = "") -> Callable:
     def register(formula: Callable[..., bool]) -> Callable[..., bool]:
-        RULES[formula.__name__] = Rule(formula.__name__, stops, says, formula)
+        RULES[formula.__name__] = Rule(formula.__name__, stops, says, checks, when, formula)
         return formula
     return register
+
+
+def mixture(parameters, active_parameters):
+    """Return whether a network is a mixture of experts: a token asks a part of all parameters only."""
+    return parameters > MIXTURE * active_parameters
 
 
 # Training
@@ -134,6 +146,12 @@ def least_training_days(training_hours):
 def training_accelerators(runs, accelerators_for_deadline, accelerators_for_state, accelerators_for_year):
     """The largest of what the deadline, the memory and the year's trainings need; none where nothing is trained."""
     return max(accelerators_for_deadline, accelerators_for_state, accelerators_for_year) if runs > 0 else 0
+
+
+@_line("Weights, gradients and optimiser on each training accelerator", "B", TRAINING)
+def training_state(parameters, state_bytes, training_accelerators):
+    """The bytes of training state of all parameters, over the accelerators; the rest of a memory is for activations."""
+    return parameters * state_bytes / max(training_accelerators, 1)
 
 
 @_line("Days of one training", "days", TRAINING)
@@ -199,10 +217,30 @@ def site_requests(sites, streams, frame_rate, cloud_percent):
     return sites * streams * frame_rate * cloud_percent / 100
 
 
+@_line("Requests of the service that are planned for", "/s", SERVING, shown=False)
+def service_requests(peak_rate, mean_rate, batch_hours):
+    """Those of the peak; of a batch a day's, on average, over the hours in which it is answered."""
+    return mean_rate * 24 / batch_hours if batch_hours > 0 else peak_rate
+
+
 @_line("Requests at the peak, all", "/s", SERVING, shown=False)
-def requests_at_peak(peak_rate, site_requests):
+def requests_at_peak(service_requests, site_requests):
     """Those of the service and those of the sites."""
-    return peak_rate + site_requests
+    return service_requests + site_requests
+
+
+@_line("Time that a token may take", "s", SERVING, shown=False)
+def token_deadline(each_seconds, batch_hours, written):
+    """What is allowed; in a batch, where nobody waits for it, its hours over the tokens of an answer."""
+    return 3600 * batch_hours / max(written, 1) if batch_hours > 0 else each_seconds
+
+
+@_line("Share of the peak that the service reaches", "", SERVING, shown=False)
+def serving_share(transformer, parameters, active_parameters, serving_share_transformer, serving_share_mixture,
+                  serving_share_convolutional):
+    """That of published services of the same kind: dense transformers, mixtures of experts, or convolutions."""
+    written = serving_share_mixture if mixture(parameters, active_parameters) else serving_share_transformer
+    return written if transformer > 0 else serving_share_convolutional
 
 
 @_line("Size of the weights", "B", SERVING)
@@ -224,9 +262,21 @@ def room_bytes(memory_bytes, usable_memory, runtime_bytes):
 
 
 @_line("Accelerators of a replica", "", SERVING)
-def replica_accelerators(weights_bytes, conversation_bytes, room_bytes):
-    """The smallest power of two whose memory holds the weights and a conversation."""
-    return 2 ** max(math.ceil(math.log2((weights_bytes + conversation_bytes) / room_bytes)), 0)
+def replica_accelerators(weights_bytes, conversation_bytes, room_bytes, replica_least):
+    """The smallest power of two whose memory holds the weights and a conversation, and that is as large as you ask."""
+    return 2 ** max(math.ceil(math.log2(max((weights_bytes + conversation_bytes) / room_bytes, replica_least))), 0)
+
+
+@_line("Accelerators of a replica that work on one token together", "", SERVING, shown=False)
+def accelerators_together(replica_accelerators, node_accelerators):
+    """Those of a replica, but no more than those of a node: each layer's sums are exchanged within it."""
+    return min(replica_accelerators, node_accelerators)
+
+
+@_line("Nodes that a replica spans", "nodes", SERVING)
+def replica_stages(replica_accelerators, accelerators_together):
+    """Its accelerators over those that work together: each node holds some layers, and a token passes one by one."""
+    return replica_accelerators / accelerators_together
 
 
 @_line("Conversations that the memory of a replica holds", "", SERVING, shown=False)
@@ -236,23 +286,25 @@ def conversations_held(room_bytes, replica_accelerators, weights_bytes, conversa
 
 
 @_line("Least time of one token", "s", SERVING, shown=False)
-def least_token_seconds(weights_bytes, conversation_bytes, replica_accelerators, memory_bandwidth, bandwidth_share):
-    """The weights and one conversation, over the memory bandwidth of a replica times the share that writing reaches."""
-    return (weights_bytes + conversation_bytes) / (replica_accelerators * memory_bandwidth * bandwidth_share)
+def least_token_seconds(weights_bytes, conversation_bytes, accelerators_together, memory_bandwidth, bandwidth_share):
+    """The weights and one conversation, over the bandwidth that works together times the share that writing reaches."""
+    return (weights_bytes + conversation_bytes) / (accelerators_together * memory_bandwidth * bandwidth_share)
 
 
 @_line("Conversations for which a token comes in time, by memory bandwidth", "", SERVING, shown=False)
-def conversations_by_bandwidth(each_seconds, replica_accelerators, memory_bandwidth, bandwidth_share, weights_bytes,
-                               conversation_bytes):
-    """The bytes that memory delivers in the time of a token, less the weights, over those of a conversation."""
-    delivered = each_seconds * replica_accelerators * memory_bandwidth * bandwidth_share
-    return max(math.floor((delivered - weights_bytes) / max(conversation_bytes, 1)), 0)
+def conversations_by_bandwidth(token_deadline, accelerators_together, memory_bandwidth, bandwidth_share, weights_bytes,
+                               conversation_bytes, replica_stages):
+    """The bytes that come in the time of a token, less the weights, over those of a conversation; in each stage."""
+    delivered = token_deadline * accelerators_together * memory_bandwidth * bandwidth_share
+    return replica_stages * max(math.floor((delivered - weights_bytes) / max(conversation_bytes, 1)), 0)
 
 
 @_line("Conversations for which a token comes in time, by arithmetic", "", SERVING, shown=False)
-def conversations_by_arithmetic(each_seconds, replica_accelerators, serving_peak, serving_share, operations):
-    """The operations that are done in the time of a token, over those of one token."""
-    return math.floor(each_seconds * replica_accelerators * serving_peak * serving_share / operations)
+def conversations_by_arithmetic(token_deadline, accelerators_together, serving_peak, serving_share, operations,
+                                replica_stages):
+    """The operations that are done in the time of a token, over those of one token; in each stage."""
+    done = token_deadline * accelerators_together * serving_peak * serving_share
+    return replica_stages * math.floor(done / operations)
 
 
 @_line("Conversations at once in a replica", "", SERVING, when="written")
@@ -262,24 +314,37 @@ def conversations(conversations_held, conversations_by_bandwidth, conversations_
 
 
 @_line("Reading of one request", "s", SERVING)
-def read_seconds(operations, read, replica_accelerators, serving_peak, serving_share):
-    """The operations of all that is read, over the peak of a replica times the share that services reach."""
-    return decoding.prompt(operations, read, replica_accelerators * serving_peak * serving_share)
+def read_seconds(operations, read, accelerators_together, serving_peak, serving_share):
+    """The operations of all that is read, over the peak that works together times the share that services reach."""
+    return decoding.prompt(operations, read, accelerators_together * serving_peak * serving_share)
 
 
 @_line("Time of one token for all conversations", "s", SERVING, when="written")
-def token_seconds(conversations, operations, weights_bytes, conversation_bytes, replica_accelerators, serving_peak,
-                  serving_share, memory_bandwidth, bandwidth_share):
-    """The longer of arithmetic and of reading weights and conversations from memory."""
-    return roofline.seconds(conversations * operations, weights_bytes + conversations * conversation_bytes,
-                            replica_accelerators * serving_peak * serving_share,
-                            replica_accelerators * memory_bandwidth * bandwidth_share)
+def token_seconds(conversations, replica_stages, operations, weights_bytes, conversation_bytes, accelerators_together,
+                  serving_peak, serving_share, memory_bandwidth, bandwidth_share):
+    """The longer of arithmetic and of reading weights and conversations, of those that are in one stage at once."""
+    here = conversations / replica_stages
+    return roofline.seconds(here * operations, weights_bytes + here * conversation_bytes,
+                            accelerators_together * serving_peak * serving_share,
+                            accelerators_together * memory_bandwidth * bandwidth_share)
 
 
 @_line("Time of a replica that a request takes", "s", SERVING)
-def request_seconds(read_seconds, written, token_seconds, conversations):
-    """Its reading, and its share of the time of each token that it writes."""
-    return read_seconds + written * token_seconds / max(conversations, 1)
+def request_seconds(read_seconds, replica_stages, written, token_seconds, conversations):
+    """Its reading, while others read in other stages, and its share of the time of each token that it writes."""
+    return read_seconds / replica_stages + written * token_seconds / max(conversations, 1)
+
+
+@_line("Memory of a replica: weights, cache, activations and runtime", "B", SERVING)
+def replica_memory(weights_bytes, conversations, conversation_bytes, runtime_bytes, replica_accelerators):
+    """The weights, the conversations at once, and what the runtime takes on each accelerator."""
+    return weights_bytes + max(conversations, 1) * conversation_bytes + runtime_bytes * replica_accelerators
+
+
+@_line("Memory of a replica that a server takes", "B", SERVING, shown=False)
+def replica_memory_there(memory_bytes, usable_memory, replica_accelerators):
+    """That of its accelerators, times the share that a server takes."""
+    return memory_bytes * usable_memory * replica_accelerators
 
 
 @_line("Replicas", "", SERVING)
@@ -314,9 +379,9 @@ def first_answer_seconds(read_seconds, start_seconds, replicas, busy_percent, pe
 
 
 @_line("Input of the service", "B/s", SERVING)
-def service_bandwidth(peak_rate, read, sample_bytes, site_requests, frame_bytes):
-    """What the requests of the peak bring."""
-    return peak_rate * read * sample_bytes + site_requests * frame_bytes
+def service_bandwidth(service_requests, read, sample_bytes, site_requests, frame_bytes):
+    """What the requests bring."""
+    return service_requests * read * sample_bytes + site_requests * frame_bytes
 
 
 # Edge
@@ -391,6 +456,37 @@ def nodes(training_nodes, inference_nodes):
 def accelerator_memory(accelerators, memory_bytes):
     """That of all accelerators."""
     return accelerators * memory_bytes
+
+
+@_line("Memory of the nodes", "B", WHOLE)
+def host_memory(nodes, host_memory_bytes):
+    """What nodes with eight accelerators are sold with, for each."""
+    return nodes * host_memory_bytes
+
+
+@_line("Links from nodes to switches", "", WHOLE, when="node_links")
+def node_links(training_nodes, inference_nodes, replica_stages, node_ports):
+    """The ports of each node that computes together with others."""
+    joined = (training_nodes if training_nodes > 1 else 0) + (inference_nodes if replica_stages > 1 else 0)
+    return joined * node_ports
+
+
+@_line("Ports of the switches", "", WHOLE, when="node_links")
+def fabric_ports(node_links, switch_ports):
+    """One for each link, three with a second tier, five with a third: the network is nowhere narrower."""
+    return fabric.fabric_ports(node_links, switch_ports)
+
+
+@_line("Switches", "", WHOLE, when="node_links")
+def switches(fabric_ports, switch_ports):
+    """The ports over those of one, rounded up."""
+    return math.ceil(fabric_ports / switch_ports)
+
+
+@_line("Most links of a network with three tiers", "", WHOLE, shown=False)
+def most_links(switch_ports):
+    """A fourth of the third power of a switch's ports."""
+    return fabric.most_ends(switch_ports)
 
 
 @_line("Storage", "B", WHOLE)
@@ -497,19 +593,20 @@ def training_is_built(training_accelerators, least_training_days):
     return training_accelerators <= LARGEST
 
 
-@_rule("The weights with a conversation need {replica_accelerators} accelerators together. How fast more than a node "
-       "of eight answers is not validated: take a narrower number format, or accelerators with more memory.",
+@_rule("The weights with a conversation need {replica_accelerators} accelerators together. The largest units that are "
+       "published have 144: take a narrower number format, or accelerators with more memory.",
        stops="replica_accelerators")
 def replica_is_known(replica_accelerators, requests_at_peak):
-    """Whether a node holds it."""
-    return replica_accelerators <= 8 or requests_at_peak == 0
+    """Whether so many are known to have held a model."""
+    return replica_accelerators <= TOGETHER or requests_at_peak == 0
 
 
-@_rule("A mixture of experts answers at rates that the formulas miss by more than a factor of two: its serving is not "
-       "validated. Its memory is.", stops="conversations")
-def writing_is_known(parameters, active_parameters, requests_at_peak):
-    """Whether it is dense."""
-    return parameters <= 1.5 * active_parameters or requests_at_peak == 0
+@_rule("The mixtures of experts whose services are published have 13 to 37 billion active parameters. Within a factor "
+       "of two of that there is a number; smaller ones answer at far lower shares of the peak.", stops="conversations")
+def mixture_is_known(parameters, active_parameters, transformer, requests_at_peak):
+    """Whether it is dense, or published services are near."""
+    near = transformer > 0 and LEAST_MIXTURE <= active_parameters <= MOST_MIXTURE
+    return near or not mixture(parameters, active_parameters) or requests_at_peak == 0
 
 
 @_rule("The services that the shares are from have 8 to 405 billion parameters. Within a factor of ten of that there "
@@ -520,9 +617,10 @@ def service_is_known(active_parameters, written, requests_at_peak):
 
 
 @_rule("Not even a single conversation gets its next token within {each_seconds} s: reading the weights from memory "
-       "takes {least_token_seconds} s. Allow that, or take a narrower format or an accelerator with more bandwidth.",
+       "takes {least_token_seconds} s. Allow that, take a narrower format or an accelerator with more bandwidth, or "
+       "give a replica more of them: replica_least.",
        stops="conversations")
-def tokens_in_time(conversations, each_seconds, least_token_seconds, written, requests_at_peak):
+def tokens_in_time(conversations, token_deadline, least_token_seconds, written, requests_at_peak):
     """Whether tokens come in time."""
     return conversations >= 1 or written == 0 or requests_at_peak == 0
 
@@ -543,43 +641,99 @@ def device_is_known(sites, cloud_percent, transformer, operations):
 # What a plan must keep
 
 
+@_rule("The weights, gradients and optimiser take {training_state:B} of an accelerator, and its memory is "
+       "{memory_bytes:B}. Take an accelerator with more memory.",
+       checks="Memory of a training accelerator: {training_state:B} of state in {memory_bytes:B}; the rest is for "
+       "activations.", when="runs")
+def training_state_fits(training_state, memory_bytes, training_fill, runs):
+    """Whether activations find room beside the state."""
+    return training_state <= training_fill * memory_bytes or runs == 0
+
+
+@_rule("A replica takes {replica_memory:B} for weights, cache, activations and runtime, and has "
+       "{replica_memory_there:B}. Take an accelerator with more memory.",
+       checks="Memory of a replica: {replica_memory:B} of weights, cache, activations and runtime in "
+       "{replica_memory_there:B} that a server takes.", when="requests_at_peak")
+def replica_fits(replica_memory, replica_memory_there, requests_at_peak):
+    """Whether what a replica takes fits."""
+    return replica_memory <= replica_memory_there * (1 + 1e-9) or requests_at_peak == 0
+
+
+@_rule("The network has {node_links} links, and three tiers of switches with {switch_ports} ports join {most_links}.",
+       checks="Ports: {node_links} links take {fabric_ports} ports of switches with {switch_ports} each.",
+       when="node_links")
+def network_is_built(node_links, most_links):
+    """Whether three tiers of switches join the nodes."""
+    return node_links <= most_links
+
+
+@_rule("The data centre draws {watts:W} and has {room_watts:W}. Take accelerators that do more per watt, or allow more "
+       "time.",
+       checks="Power of the data centre: {watts:W} of {room_watts:W}.", when="room_watts")
+def room_has_power(watts, room_watts):
+    """Whether the room's power suffices, where it is stated."""
+    return watts <= room_watts or room_watts == 0
+
+
+@_rule("Nothing is asked: state trainings in a year, requests of a service, or sites.")
+def something_is_asked(runs, requests_at_peak, sites, peak_rate):
+    """Whether there is anything to plan."""
+    return runs > 0 or requests_at_peak > 0 or sites > 0 or peak_rate > 0
+
+
+@_rule("A batch is planned by its requests on average, and none are stated: give mean_rate.")
+def batch_is_stated(batch_hours, mean_rate, peak_rate):
+    """Whether the requests of a batch are known."""
+    return batch_hours == 0 or mean_rate > 0 or peak_rate == 0
+
+
 @_rule("A failure comes every {hours_between_failures} h, and {lost_percent} % of the time is lost to it: more than a "
-       "tenth. Write checkpoints faster, or train on fewer accelerators for longer.")
+       "tenth. Write checkpoints faster, or train on fewer accelerators for longer.",
+       checks="Failures: one in {hours_between_failures} h; {lost_percent} % of the time is lost to them, at most 10.",
+       when="runs")
 def failures_are_rare(lost_percent, runs):
     """Whether a training gets on between failures."""
     return lost_percent <= 10 or runs == 0
 
 
 @_rule("The first answer comes after {first_answer_seconds} s at the earliest, and {first_seconds} s are allowed. The "
-       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, or allow "
-       "{first_answer_seconds} s.")
-def first_answer_in_time(first_answer_seconds, first_seconds, requests_at_peak):
-    """Whether the first answer is in time."""
-    return first_answer_seconds <= first_seconds or requests_at_peak == 0
+       "reading alone takes {read_seconds} s: ask for less to be read, take a faster accelerator, give a replica more "
+       "of them (replica_least), or allow {first_answer_seconds} s.",
+       checks="First answer: after {first_answer_seconds:s}; allowed are {first_seconds:s}, or any time in a batch.",
+       when="requests_at_peak")
+def first_answer_in_time(first_answer_seconds, first_seconds, requests_at_peak, batch_hours):
+    """Whether the first answer is in time, where somebody waits for it."""
+    return first_answer_seconds <= first_seconds or requests_at_peak == 0 or batch_hours > 0
 
 
 @_rule("One stream alone misses its time: an edge device takes {device_seconds} s for an answer, and has "
-       "{deadline_seconds} s, and until the next frame. Allow more, or take a faster device.")
+       "{deadline_seconds} s, and until the next frame. Allow more, or take a faster device.",
+       checks="Edge devices: one answers in {device_seconds:s} and serves {streams_of_device} streams in time.",
+       when="devices")
 def device_in_time(streams_of_device, sites, cloud_percent, deadline_seconds, device_seconds):
     """Whether an edge device serves a stream at all."""
     return streams_of_device >= 1 or sites == 0 or cloud_percent >= 100
 
 
-@_rule("A site needs {site_watts} W and has {power_watts} W. Take fewer streams, a slower frame rate, or the cloud.")
+@_rule("A site needs {site_watts} W and has {power_watts} W. Take fewer streams, a slower frame rate, or the cloud.",
+       checks="Power at a site: {site_watts:W} of {power_watts:W}.", when="sites")
 def site_has_power(site_watts, power_watts, sites):
     """Whether a site's power suffices."""
     return site_watts <= power_watts or sites == 0
 
 
-@_rule("A site sends {site_traffic} bit/s, more than seven tenths of its link of {link_mbit} Mbit/s. Answer more at "
-       "the edge, or send smaller frames.")
+@_rule("A site sends {site_traffic:bit/s}, more than seven tenths of its link of {link_mbit} Mbit/s. Answer more at "
+       "the edge, or send smaller frames.",
+       checks="Link of a site: {site_traffic:bit/s} of {link_mbit} Mbit/s, seven tenths at most.", when="site_requests")
 def link_has_room(site_traffic, link_mbit, sites, headroom):
     """Whether a site's link suffices."""
     return site_traffic <= headroom * 1e6 * link_mbit or sites == 0
 
 
 @_rule("The cloud's answer is there after {cloud_answer_seconds} s, and {deadline_seconds} s are allowed. Answer at "
-       "the edge, or allow {cloud_answer_seconds} s.")
+       "the edge, or allow {cloud_answer_seconds} s.",
+       checks="Answer of the cloud: after {cloud_answer_seconds:s}; allowed are {deadline_seconds:s}.",
+       when="site_requests")
 def cloud_in_time(cloud_answer_seconds, deadline_seconds, sites, cloud_percent):
     """Whether what the cloud answers is in time."""
     return cloud_answer_seconds <= deadline_seconds or sites == 0 or cloud_percent == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 from pydantic import Field as _Field
 
 from labkit.data import data_folder
@@ -19,6 +19,7 @@ from labkit.data import data_folder
 EXAMPLES = ("hospital", "speech", "retailer", "assistant", "language-model")
 
 
+TOKEN_BYTES = 4.0  # of a token's number as it is stored or sent
 LISTED = "blank: the list price in data/plan/accelerators.csv, with its date and source"
 
 
@@ -44,6 +45,13 @@ def _number(default: Any, low: float, high: float, label: str, unit: str = "", s
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch(cls, value):
+        if isinstance(value, bool):
+            raise ValueError(f"'{str(value).lower()}' is no number and no name")
+        return value
 
 
 class Network(_Section):
@@ -71,7 +79,8 @@ class Training(_Section):
 
     runs: float = _number(0, 0, 1000, "Trainings in a year")
     samples: float = _number(1e6, 1, 1e15, "Samples or tokens in the data set")
-    sample_bytes: float = _number(1e5, 1, 1e9, "Size of a stored sample or token", "B")
+    sample_bytes: float = _number(1e5, 1, 1e9, "Size of a stored sample or token", "B",
+                                  "in a file, 4 B unless stated where the network has token_bytes: it reads tokens")
     passes: float = _number(1, 0.01, 1000, "Passes over the data")
     deadline_days: float = _number(7, 0.01, 365, "Deadline of one training", "days")
     growth_percent: float = _number(0, 0, 500, "Growth of the data in a year", "%")
@@ -84,9 +93,12 @@ class Inference(_Section):
     mean_rate: float = _number(0, 0, 1e6, "Requests on average", "/s")
     read: float = _number(1, 1, 1e6, "Samples or tokens read for a request")
     written: float = _number(0, 0, 1e5, "Tokens written for a request")
+    batch_hours: float = _number(0, 0, 24, "Hours in which a day's requests are answered as a batch; 0: as they come",
+                                 "h")
     first_seconds: float = _number(1, 1e-3, 3600, "Longest wait for the first answer or token", "s")
     each_seconds: float = _number(0.1, 1e-3, 60, "Longest time for each further token", "s")
     percentile: float = _number(99, 50, 99.9, "Share of the requests that these times are for", "%")
+    replica_least: float = _number(1, 1, 128, "Least accelerators of a replica: more answer faster, and cost more")
     precision: Precision = _Field(Precision.FP8, title="Number format of the weights")
 
     @model_validator(mode="after")
@@ -127,6 +139,7 @@ class Money(_Section):
     storage_usd: float = _number(23, 0, 1e4, "Price of storage for a month", "USD/TB",
                                  "23: Amazon S3 Standard, the first 50 TB, 0.023 USD a GB; https://aws.amazon.com/s3/"
                                  "pricing, read through a copy, undated: look it up")
+    room_watts: float = _number(0, 0, 1e9, "Power that the data centre has for it; 0: not limited", "W")
     spare_percent: float = _number(10, 0, 200, "Spare replicas and devices", "%")
 
 
@@ -139,6 +152,16 @@ class Workload(_Section):
     inference: Inference = Inference()
     edge: Edge = Edge()
     money: Money = Money()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tokens_are_small(cls, data):
+        """Where a network keeps a memory of tokens, what it reads are tokens, of 4 bytes unless stated."""
+        network, training = data.get("network"), data.get("training") or {}
+        tokens = isinstance(network, dict) and network.get("token_bytes")
+        if tokens and isinstance(training, dict) and "sample_bytes" not in training:
+            return data | {"training": training | {"sample_bytes": TOKEN_BYTES}}
+        return data
 
     def numbers(self) -> dict[str, float]:
         """Return every number by its name, without the blank prices."""
@@ -194,9 +217,19 @@ def read(path: Path) -> Workload:
         BadWorkload: it is no YAML, or as in `checked`.
     """
     try:
-        return checked(yaml.safe_load(path.read_text("utf-8")))
+        return checked(yaml.load(path.read_text("utf-8"), _Once))
     except (yaml.YAMLError, UnicodeDecodeError) as trouble:
         raise BadWorkload(f"{path} is no YAML that can be read: {' '.join(str(trouble).split())}.") from None
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML and refuses a name that stands twice: otherwise the first would be lost without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        names = [self.construct_object(key) for key, _ in node.value]
+        if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise yaml.constructor.ConstructorError(None, None, f"'{twice[0]}' stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def example(name: str) -> str:
@@ -222,6 +255,8 @@ def _sentence(error: dict) -> str:
     if error["type"] == "extra_forbidden":
         known = SECTIONS[error["loc"][0]].model_fields if error["loc"][0] in SECTIONS else Workload.model_fields
         return f"{place} is no field. Allowed here: {', '.join(known)}."
+    if error["type"] == "model_type":
+        return f"{place} is {error['input']!r}. It is a section with fields: {', '.join(SECTIONS[place].model_fields)}."
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}."
     return f"{place} is {error['input']!r}.{_allowed(error['loc']) or ' ' + error['msg'] + '.'}"

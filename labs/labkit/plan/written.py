@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from html import escape
 
 from labkit.display import TextTable
 from labkit.plan import constants
-from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, sources, symbols
+from labkit.plan.bill import Bill, Entry, alternatives, moves, sensitivity, sources, symbols
+from labkit.plan.lines import LINES
 from labkit.plan.workload import fields
 from labkit.units import quantity
 
 HEADS = ("line", "value", "low", "high", "where from")
 OTHERS = ("accelerators", "devices", "watts", "month_if_rented", "month_if_bought")
 OTHER_HEADS = ("alternative", "accelerators", "edge devices", "power", "a month, rented", "a month, bought", "meets it")
+OLD = "Old figures, of which you should look for newer ones:"
 UNKNOWN = ("The plan does not know your organisation, delivery times, support contracts, software and licences, staff, "
            "rooms and their power feeds, or taxes. Have each quote checked against it.")
 
@@ -63,12 +66,19 @@ def others(bill: Bill) -> list[list[str]]:
             for name, plan in plans.items()]
 
 
+def warnings(today: date | None = None) -> list[str]:
+    """Return a sentence on the figures that are old, none where there is no such."""
+    old = [f"{each.figure} ({each.date})" for each in constants.sources()
+           if each.old_from and each.old_from <= (today or date.today())]
+    return [f"{OLD} {'; '.join(old)}."] if old else []
+
+
 def text(bill: Bill) -> str:
     """Return the bill as columns of text."""
     table = TextTable(HEADS, map(cells, shown(bill)))
     beside = TextTable(OTHER_HEADS, others(bill))
     return "\n".join([bill.workload.name, "", str(table), "", *matters(bill), "", str(beside), "", *verdict(bill),
-                      UNKNOWN])
+                      *(f"  checked: {each}" for each in bill.kept), UNKNOWN, *warnings()])
 
 
 def markdown(bill: Bill) -> str:
@@ -77,22 +87,24 @@ def markdown(bill: Bill) -> str:
     head = [f"| {' | '.join(HEADS)} |", "|---|--:|--:|--:|---|"]
     beside = [f"| {' | '.join(OTHER_HEADS)} |", f"|{'---|' * len(OTHER_HEADS)}",
               *(f"| {' | '.join(row)} |" for row in others(bill))]
-    return "\n".join([f"# {bill.workload.name}", "", *verdict(bill), "", *head, *rows, "",
-                      *(f"- {each}" for each in matters(bill)), "", *beside, "", UNKNOWN])
+    return "\n".join([f"# {bill.workload.name}", "", *verdict(bill), "", *(f"- {each}" for each in bill.kept), "",
+                      *head, *rows, "", *(f"- {each}" for each in matters(bill)), "", *beside, "", UNKNOWN,
+                      *warnings()])
 
 
 def as_json(bill: Bill) -> str:
     """Return the bill for a program."""
     return json.dumps({
         "workload": bill.workload.model_dump(mode="json"), "met": bill.met, "broken": bill.broken,
+        "checked": bill.kept, "warnings": warnings(),
         "lines": [{"name": entry.line.name, "label": entry.line.label, "unit": entry.line.unit, "value": entry.value,
                    "low": entry.low, "high": entry.high, "kind": entry.kind, "binds": entry.binds, "why": entry.why,
                    "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name),
-                   "from": sources(entry.line.name)}
+                   "moves": moves(entry.line.name), "from": sources(entry.line.name)}
                   for entry in shown(bill)],
         "matters": matters(bill),
         "alternatives": [dict(zip(OTHER_HEADS, row, strict=True)) for row in others(bill)], "unknown": UNKNOWN,
-        "sources": [dict(zip(("figure", "date", "source"), each, strict=True)) for each in constants.sources()],
+        "sources": [{"figure": each.figure, "date": each.date, "source": each.source} for each in constants.sources()],
     }, indent=1, ensure_ascii=False)
 
 
@@ -108,15 +120,18 @@ def html(bill: Bill) -> str:
     stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"],
                field["source"]) for field in fields()]
     formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name)),
+                 "; ".join(LINES[name].label for name in moves(entry.line.name)),
                  "; ".join(sources(entry.line.name))) for entry in shown(bill)]
     parts = [
-        *(f"<p>{escape(each)}</p>" for each in verdict(bill)), table(HEADS, map(cells, shown(bill))),
+        *(f"<p>{escape(each)}</p>" for each in (*verdict(bill), *bill.kept, *warnings())),
+        table(HEADS, map(cells, shown(bill))),
         "<h2>What moves the month most</h2>", *(f"<p>{escape(each)}</p>" for each in matters(bill)),
         "<h2>Beside it</h2>", table(OTHER_HEADS, others(bill)), f"<p>{escape(UNKNOWN)}</p>",
         "<h2>What was stated</h2>",
         table(("field", "value", "unit", "default"), stated),
-        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "from others"), formulas),
-        "<h2>Sources</h2>", table(("figure", "date", "source"), constants.sources()),
+        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "moves with it", "from others"), formulas),
+        "<h2>Sources</h2>", table(("figure", "date", "source"),
+              [(each.figure, each.date, each.source) for each in constants.sources()]),
     ]
     name = escape(bill.workload.name)
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{name}</title><style>body{{font-family:'

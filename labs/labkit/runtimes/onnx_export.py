@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
@@ -51,10 +52,12 @@ def write(network: nn.Sequential, path: str | Path, side: int = SIDE) -> Path:
         nodes, "course", [helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, side, side])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", None])], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
+    device = next(network.parameters(), torch.empty(0)).device
     try:
         onnx.checker.check_model(model)
-        onnx.shape_inference.infer_shapes(model, strict_mode=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as trouble:
+        with torch.no_grad():  # ONNX's own inference of shapes overlooks a dense layer that does not fit
+            network(torch.zeros(1, 3, side, side, device=device))
+    except (onnx.checker.ValidationError, RuntimeError) as trouble:
         raise Unusable(f"This network does not read pictures of {side} × {side}, layer for layer.") from trouble
     write_atomically(path, model.SerializeToString())
     return Path(path)

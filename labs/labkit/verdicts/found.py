@@ -579,7 +579,8 @@ CLAIMS = (
             "What a rented hour and a device cost moves most plans as much as anything that the guide names.",
             "For nine in ten published systems the prediction is within a factor of "
             f"{_of(EVIDENCE, 'p90')}, and for the worst it is not: a plan is a range, and the tips give none.",
-            "For a mixture of experts in service the formulas give no number.",
+            "For a mixture of experts in service two are published, which differ: its interval is wide, and a smaller "
+            "one gets no number.",
         ),
         machines="Published systems; workloads of five kinds.",
         page="book/5-capstone/index",

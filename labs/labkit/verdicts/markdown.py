@@ -23,6 +23,12 @@ def box(claim: Claim) -> list[str]:
     ]
 
 
+def answer(claim: Claim) -> list[str]:
+    """Return the line with which a page begins: the claim, the verdict, and where the number that decided stands."""
+    decided = f"[The verdict on {claim.id}](#{claim.anchor}) has the number that decided."
+    return [f"*{claim.title}.* {claim.verdict} {decided}", ""]
+
+
 def verdict(claim: Claim) -> list[str]:
     """Return the lines of the verdict with which a page ends."""
     lines = [f":::{{admonition}} {claim.id}: {claim.title}", ":class: tip", f"{claim.verdict} {claim.more}", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from statistics import median
 
@@ -12,7 +13,7 @@ from labkit.display import TextTable
 from labkit.labs.a_smaller_machine.experiments import ACCELERATORS
 from labkit.predict import boards
 from labkit.predict.boards import Board, others
-from labkit.stats import nine_in_ten
+from labkit.stats import further, nine_in_ten, reach
 from labkit.units import percent
 
 # Of each way to predict, from what is known of a board and of others: the seconds by network. There is one for each
@@ -32,7 +33,7 @@ WAYS: dict[str, Callable[[Board, Iterable[Board]], dict[str, float]]] = {
         board, others(board, known, "core", "software")),
 }
 NEWER = "MLPerf Tiny v1.3"
-_TASKS = {"ic": boards.CLOSEST, "kws": "keyword spotting", "vww": "visual wake words", "ad": "anomaly detection"}
+TASKS = {"ic": boards.CLOSEST, "kws": "keyword spotting", "vww": "visual wake words", "ad": "anomaly detection"}
 _NEWER = {  # core, software and clock in Hz of the newer round's boards: data/plan/evidence.csv
     "Kai_Jiang K1_BOARD_V1.0": ("K1", "K1, RISC-V with eight cores", "kai_jiang", 614.4e6),
     "NUCLEO-L4R5ZI-P": ("NUCLEO-L4R5ZI", "Arm Cortex-M4", "STMicroelectronics", 120e6),
@@ -58,8 +59,51 @@ def newer() -> tuple[Board, ...]:
             if row["workload"].startswith(NEWER) and row["metric"] == "median throughput"]
     return tuple(
         Board(name, core, software, "int8", clock, {
-            _TASKS[row["workload"].split()[-1]]: 1 / float(row["value"]) for row in rows if row["system"] == system})
+            TASKS[row["workload"].split()[-1]]: 1 / float(row["value"]) for row in rows if row["system"] == system})
         for system, (name, core, software, clock) in _NEWER.items())
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of a network on a board: seconds over those of the closest one, and their range.
+
+    Args:
+        value, low, high: the ratio; nine further boards in ten are expected between the ends.
+        formula: in words.
+    """
+
+    value: float
+    low: float
+    high: float
+    formula: str
+
+
+def from_own(board: Board, task: str) -> Expected | None:
+    """Return what is expected of a network on a board from its own result for the closest one, by other boards.
+
+    By boards with the same software; where fewer than two are known, by those of all publishers, each of which counts
+    as one. None where no other board had the network.
+    """
+    def ratios(some: Iterable[Board]) -> list[float]:
+        return [other.seconds[task] / other.seconds[boards.CLOSEST] for other in some
+                if {task, boards.CLOSEST} <= other.seconds.keys()]
+
+    beside = others(board, known())
+    by_software = {name: [other for other in beside if other.software == name] for name in
+                   dict.fromkeys(other.software for other in beside)}
+    same = others(board, known(), "software")
+    if len(ratios(same)) >= 2:
+        peers, count, formula = same, len(ratios(same)), "boards with the same software"
+        families = [[[ratio] for ratio in ratios(some)] for some in by_software.values()]
+    else:
+        peers, formula = beside, "boards of all publishers, for its software is not among them"
+        families = [[found for some in by_software.values() if (found := ratios(some))]]
+        count = len(families[0])
+    if count < 2:
+        return None
+    value = boards.from_closest(board, peers)[task] / board.seconds[boards.CLOSEST]
+    factor = reach(further(family for family in families if family), count)
+    return Expected(value, value / factor, value * factor, f"the board's own image classification, by {formula}")
 
 
 def errors(way: str, asked: Iterable[Board]) -> list[float]:

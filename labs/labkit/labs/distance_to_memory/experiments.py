@@ -234,7 +234,7 @@ def over(machine: Machine, hot: CostCurve, spec: LinkSpec, size: int = 2) -> dic
 
 
 def _bench(machine: Machine, budget: float | None) -> Bench:
-    budget = budget or effort.pick(quick=0.12, usual=0.5, long=2.0)
+    budget = budget or effort.pick(quick=0.06, usual=0.5, long=2.0)
     return Bench(machine.calibration("weights").reference_seconds, budget)
 
 

@@ -52,19 +52,18 @@ DRIVER_S = 1.25  # from an unexpected signal to the brake (Green 2000, doi:10.12
 _FEWEST, _MOST = 8, 60  # pictures in each group of a measured point
 
 
-def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
+def time(machine: Machine, testbed: EdgeTestbed, budget: float = 1.0) -> Experiment:
     """Return the experiment on the mean time of an answer, by strategy and link.
 
     Args:
         machine: this machine, with what the probe `offload` finds.
-        team: the networks and the pictures.
-        backend: how the link is emulated: `labkit.netem.link.BACKENDS`.
+        testbed: the edge device, the link and the cloud; what it holds open already is used.
         budget: seconds to spend on measuring a point, about.
 
     Raises:
-        ValueError: a machine that lacks the probe, or the backend.
+        ValueError: a machine that lacks the probe, or the testbed's backend.
     """
-    calibration, testbed = machine.calibration("offload"), EdgeTestbed(team, backend)
+    calibration, team, backend = machine.calibration("offload"), testbed.team, testbed.backend
     calibration.curve("message", backend)
     sheet = catalogue.machine(H100)
 
@@ -110,13 +109,13 @@ def time(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Exp
     )
 
 
-def distance(machine: Machine, team: Team, backend: str, budget: float = 1.0) -> Experiment:
+def distance(machine: Machine, testbed: EdgeTestbed, budget: float = 1.0) -> Experiment:
     """Return the experiment on the distance in which a car stops, by who sees the obstacle and over which link.
 
     The picture is one that takes the whole way: where there is a choice, the small network is not sure. A hybrid
     answers at its deadline at the latest. The arguments are those of `time`.
     """
-    calibration, testbed = machine.calibration("offload"), EdgeTestbed(team, backend)
+    calibration, team, backend = machine.calibration("offload"), testbed.team, testbed.backend
     alone = predicted.alone(calibration, team.widths[0])
 
     def parts(strategy, round_trip, rate, deadline):
@@ -353,5 +352,5 @@ def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     points += [dict(strategy=strategy, round_trip=0.02, rate=50, loss=0, slower=slower)
                for strategy in (EDGE, EDGE_LARGE, *CUTS) for slower in SLOWER]
     team, calibration = untrained(), machine.calibration("offload")
-    return [(time(machine, team, backend, budget=0.7), points) for backend in linking.BACKENDS
+    return [(time(machine, EdgeTestbed(team, backend), budget=0.7), points) for backend in linking.BACKENDS
             if not calibration.reason("message", backend)]

@@ -26,7 +26,7 @@ _EPOCHS = 7  # enough for an interval of the median
 
 def seconds_a_point() -> float:
     """Return the seconds for which a point is measured, by the effort that holds now."""
-    return effort.pick(quick=0.7, usual=2.0, long=8.0)
+    return effort.pick(quick=0.4, usual=2.0, long=8.0)
 
 
 def step(calibration: Calibration, kind: str, layout: str, state: str, workers: int, computing: float,

@@ -37,7 +37,7 @@ def cats(width: int) -> Open:
 
 def seconds_a_run() -> float:
     """Return the seconds for which sources are served, by the effort that holds now."""
-    return effort.pick(quick=0.5, usual=1.0, long=2.0)
+    return effort.pick(quick=0.3, usual=1.0, long=2.0)
 
 
 def in_time(session: Session, way: str, networks: Open, period: float, deadline: float, together: bool,

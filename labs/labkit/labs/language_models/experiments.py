@@ -7,7 +7,7 @@ from functools import cache
 
 from labkit import effort
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Unavailable
-from labkit.labs.common import NOT_REACHED, at, banded, drifted, like, measured
+from labkit.labs.common import banded, drifted, like, measured, times
 from labkit.machine import Machine
 from labkit.measure import generation
 from labkit.measure.probes.generation import LENGTHS, LOOKING, PRODUCTS, READING, STEP
@@ -127,9 +127,9 @@ def first(machine: Machine) -> Experiment:
 
     def predict(width, prompt):
         parts = reading(calibration, width, prompt)
-        times = sum(parts.values()) / sum(writing(calibration, width, 1, prompt).values())
+        longer = sum(parts.values()) / sum(writing(calibration, width, 1, prompt).values())
         return banded(parts, widening=calibration.widening,
-                      note=f"As long as {quantity(float(f'{times:.2g}'), 'further tokens')}.")
+                      note=f"As long as {quantity(float(f'{longer:.2g}'), 'further tokens')}.")
 
     def measure(width, prompt):
         if (expected := predict(width, prompt).value) > LONGEST_S:
@@ -253,23 +253,13 @@ def serving_points() -> list[Point]:
 
 def gain(comparison: Comparison, half: str = "measured", answers: str = SPREAD) -> Outcome | Unavailable:
     """Return how many times the tokens a second of static batching the continuous one brings."""
-    return _times(comparison, dict(answers=answers, places=8, way=CONTINUOUS),
-                  dict(answers=answers, places=8, way=STATIC), half)
+    return times(comparison, dict(answers=answers, places=8, way=CONTINUOUS),
+                 dict(answers=answers, places=8, way=STATIC), half)
 
 
 def over(comparison: Comparison, more: Point, less: Point, half: str = "measured") -> Outcome | Unavailable:
     """Return how many times as long as at one point of `each` a token takes at another, by what differs from `ONE`."""
-    return _times(comparison, {**ONE, **more}, {**ONE, **less}, half)
-
-
-def _times(comparison: Comparison, more: Point, less: Point, half: str) -> Outcome | Unavailable:
-    rows = [at(comparison, **point) for point in (more, less)]
-    if None in rows:
-        return NOT_REACHED
-    outcomes = [getattr(row, half) for row in rows]
-    if not all(outcomes):
-        return next(outcome for outcome in outcomes if not outcome)
-    return Outcome(outcomes[0].value / outcomes[1].value, "times")
+    return times(comparison, {**ONE, **more}, {**ONE, **less}, half)
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

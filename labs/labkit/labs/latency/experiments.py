@@ -15,6 +15,7 @@ from labkit.labs.common import Tail, at, banded, measured, most_threads
 from labkit.machine import Machine
 from labkit.predict import latency as predicted
 from labkit.predict import power, roofline, tail_at_scale
+from labkit.runtimes import compiled as compiling
 from labkit.specs import network
 from labkit.specs.calibration import best_rate
 from labkit.specs.execution import EAGER, RUNTIME
@@ -407,6 +408,13 @@ def modelled(seconds: float, threads: int) -> Outcome:
 def patience() -> float:
     """Return the seconds that a process which compiles, or starts cold, may take."""
     return effort.pick(quick=15.0, usual=45.0, long=75.0)
+
+
+def compiled_answers(width: int) -> compiling.Compiled | Unavailable:
+    """Return the answers of a compiled network and of the eager one; with quick effort, why there are none."""
+    if effort.current() == effort.QUICK:
+        return Unavailable("Compiling takes longer than quick effort has: with usual effort it is tried.")
+    return compiling.run(width, patience())
 
 
 def modelled_text(tail: Tail) -> str:

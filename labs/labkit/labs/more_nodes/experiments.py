@@ -47,17 +47,18 @@ OVER_LINKS = [dict(CATS, nodes=2, batch=160, round_trip=trip, rate=rate)
 _LONGEST_S = 1.0  # of a step that is measured
 
 
-def step_time(machine: Machine, backend: str = LOOPBACK) -> Experiment:
+def step_time(machine: Machine, backend: str = LOOPBACK, session: Session | None = None) -> Experiment:
     """Return the experiment on the time of one step.
 
     Args:
         machine: this machine, with what the probe `data_parallel` finds.
         backend: how the link is emulated where one is measured: `labkit.distributed.pool.BACKENDS`.
+        session: keeps the processes of this backend; one of its own unless given.
 
     Raises:
         ValueError: a machine that lacks the probe.
     """
-    calibration, session = machine.calibration("data_parallel"), Session()
+    calibration, session = machine.calibration("data_parallel"), session or Session()
     what_is_trained = (*NETWORKS, LARGE) if backend == LOOPBACK else tuple(NETWORKS)
 
     def predict(nodes, batch, scaling, what, round_trip, rate):

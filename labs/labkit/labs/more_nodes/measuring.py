@@ -34,12 +34,14 @@ def most_processes() -> int:
     return 2 if room(2) else 1
 
 
-def exchanges() -> list[probe.Exchange] | Unavailable:
+def exchanges(session: Session) -> list[probe.Exchange] | Unavailable:
     """Return the times of all-reduces of `SIZES` between two processes, or why there are none."""
+    sizes = effort.pick(quick=SIZES[::2], usual=SIZES, long=SIZES)
     try:
-        with worker_pool(2) as pair:
-            return probe.exchanges(pair, SIZES, budget=seconds_a_point())
+        with session.open():
+            return probe.exchanges(_pool(session, 2), sizes, budget=seconds_a_point())
     except WorkerFailed as trouble:
+        session.drop(2)
         return Unavailable(str(trouble))
 
 
@@ -63,13 +65,17 @@ def step(session: Session, calibration: Calibration, backend: str, network: tupl
     count = max(nodes, most_processes())
     try:
         with session.open():
-            pool = session.start(count, lambda: worker_pool(count, backend=backend if count > 1 else LOOPBACK))
+            pool = _pool(session, count, backend)
             if nodes > 1 and backend != LOOPBACK:
                 pool.set_link(spec)
             return _step(pool, calibration, backend, network, each, nodes)
     except WorkerFailed as trouble:
         session.drop(count)
         return Unavailable(str(trouble))
+
+
+def _pool(session: Session, count: int, backend: str = LOOPBACK) -> WorkerPool:
+    return session.start(count, lambda: worker_pool(count, backend=backend if count > 1 else LOOPBACK))
 
 
 def _step(pool: WorkerPool, calibration: Calibration, backend: str, network: tuple[str, int], each: int,
@@ -97,20 +103,25 @@ def _step(pool: WorkerPool, calibration: Calibration, backend: str, network: tup
     return Outcome(whole.median, "s", low=whole.low, high=whole.high, note=whole.note, speed=speeds)
 
 
-def training_runs(width: int = 12) -> list[probe.TrainingRun]:
+def training_runs(session: Session, width: int = 12) -> list[probe.TrainingRun]:
     """Train the cat network until it has learned, with each of `BATCHES` from some seeds; shared out where two can.
 
-    The first seed meets every batch. After the time that the lab has for it, no further training begins.
+    Each seed meets every batch. After the time that the lab has for it, no further training begins, and one that
+    has begun ends without having learned.
     """
     seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=8, usual=30, long=90))
-    done, end = [], monotonic() + limit
+    shortest_first = BATCHES[::-1]
+    batches = effort.pick(quick=(1024, 16, 64), usual=shortest_first, long=shortest_first)
+    done, end, processes = [], monotonic() + limit, most_processes()
     try:
-        with worker_pool(most_processes()) as pool:
+        with session.open():
+            pool = _pool(session, processes)
             for seed in range(seeds):
-                for batch in reversed(BATCHES):  # a large batch takes the shortest
-                    if monotonic() < end or len(done) < 2:
-                        done.append(probe.learn(pool, width=width, batch=batch, seed=seed))
+                for batch in batches:
+                    if (left := end - monotonic()) > 0:
+                        done.append(probe.learn(pool, width=width, batch=batch, seed=seed, limit=left))
     except WorkerFailed as trouble:
+        session.drop(processes)
         print(f"Training ended early. {trouble}")
     return done
 

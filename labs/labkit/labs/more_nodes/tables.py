@@ -166,9 +166,10 @@ def turn_ratio(reached: Reached) -> float | Unavailable:
 
 def learned_as_predicted(runs: Sequence[probe.TrainingRun], times: Mapping[int, Mapping[int, float]],
                          nodes: int) -> dict[str, float | Unavailable]:
-    """Return the least and the most by which training took longer than predicted, as `least` and `most`."""
-    ratios = [mean(run.seconds for run in runs if run.batch == batch) / values[nodes]
-              for batch, values in times.items() if nodes in values and any(run.batch == batch for run in runs)]
+    """Return the least and the most by which learning took longer than predicted, as `least` and `most`."""
+    learned = {batch: [run.seconds for run in runs if run.batch == batch and run.samples] for batch in times}
+    ratios = [mean(learned[batch]) / values[nodes] for batch, values in times.items()
+              if nodes in values and learned[batch]]
     if not ratios:
         return dict.fromkeys(("least", "most"), Unavailable("Nothing was trained that was predicted, too."))
     return {"least": min(ratios), "most": max(ratios)}

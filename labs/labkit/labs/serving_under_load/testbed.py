@@ -102,22 +102,28 @@ class ServerTestbed:
     def __init__(self, machine: Machine, most: float | None = None, tries: int | None = None,
                  percentile: float | None = None):
         self._reference, self._service = machine.calibration("serving").reference_seconds, service(machine)
-        self._session, self._settings = Session(), 0
+        self._servers, self._session, self._settings = Session(), Session(), 0
         self._most = most or effort.pick(quick=1.5, usual=4.0, long=12.0)
         self._tries = tries or effort.pick(quick=1, usual=1, long=3)
         self._percentile = percentile or effort.pick(quick=99, usual=99, long=99.9)
 
     @contextmanager
+    def standing(self) -> Iterator[ServerTestbed]:
+        """Keep what is started until the outermost block ends, also between blocks of `open`."""
+        with self._servers.open():
+            yield self
+
+    @contextmanager
     def open(self) -> Iterator[ServerTestbed]:
         """Keep what is started, and measured, until the outermost block ends."""
-        with self._session.open():
+        with self.standing(), self._session.open():
             yield self
 
     def pairs(self, replicas: int = 1) -> list[tuple[Server, Generator]]:
         """Return so many servers, each with a generator; raises `HelperFailed` where one does not start."""
         from labkit.measure.probes import serving as probe
 
-        return [self._session.start(place, probe.standing) for place in range(replicas)]
+        return [self._servers.start(place, probe.standing) for place in range(replicas)]
 
     def load(self, rate: float, max_batch: int, window: float, replicas: int = 1,
              fewest: int = _FEWEST) -> LoadPoint | Unavailable:
@@ -224,7 +230,7 @@ def stop_once(testbed: ServerTestbed) -> Stop:
     Args:
         testbed: open.
     """
-    seconds, most = effort.pick(quick=(2.0, 4.0), usual=(3.0, 8.0), long=(6.0, 20.0))
+    seconds, most = effort.pick(quick=(1.5, 4.0), usual=(3.0, 8.0), long=(6.0, 20.0))
     try:
         [(server, generator)] = testbed.pairs()
         server.configure(max_batch=MAX_BATCH, max_queue=10_000)

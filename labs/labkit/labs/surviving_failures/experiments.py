@@ -156,8 +156,9 @@ def killed_points() -> list[Point]:
 
 
 def save_points() -> list[Point]:
-    """Return the saves of the lab: every way, small and large, at sizes that were not calibrated."""
-    return [dict(way=way, width=width) for way in WAYS for width in (384, 768)]
+    """Return the saves of the lab: every way at sizes that were not calibrated, with quick effort at the larger."""
+    widths = effort.pick(quick=(768,), usual=(384, 768), long=(384, 768))
+    return [dict(way=way, width=width) for way in WAYS for width in widths]
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

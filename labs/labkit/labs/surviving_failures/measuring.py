@@ -131,7 +131,7 @@ def beside(session: Session, width: int) -> dict[str, Beside] | Unavailable:
 def _beside(pool: WorkerPool, place: Path, job: Job) -> dict[str, Beside]:
     rounds = {way: [] for way in WAYS}
     pool.steps(job, COUNT)  # the first ones take longer
-    for number in range(effort.pick(quick=3, usual=7, long=15)):
+    for number in range(effort.pick(quick=2, usual=7, long=15)):
         plain = max(map(sum, pool.steps(job, COUNT)))
         for way in WAYS:
             ranks = pool.saving(job, way, place / f"{way}{number}", COUNT)

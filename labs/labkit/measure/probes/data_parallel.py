@@ -187,7 +187,8 @@ class TrainingRun:
     seconds: float
 
 
-def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET) -> TrainingRun:
+def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = TARGET,
+          limit: float | None = None) -> TrainingRun:
     """Train the cat network from the start until it knows `target` of 1,024 other pictures.
 
     Adam's learning rate grows with the root of the batch, as a batch's gradient is that much steadier (Malladi, Lyu,
@@ -199,6 +200,7 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
         batch: pictures a step, over all processes together; as many for each.
         seed: of the weights and of the order of the pictures.
         target: a share from 0 to 1.
+        limit: seconds after which it ends though it does not know them; None: no limit.
 
     Raises:
         ValueError: a batch that the processes cannot share out evenly.
@@ -207,7 +209,7 @@ def learn(there: WorkerPool, width: int, batch: int, seed: int, target: float = 
         raise ValueError(f"{there.processes} processes cannot share a batch of {batch} evenly.")
     job = Job("cats", width, batch=batch // there.processes, seed=seed)
     found = there.train(job, max(MOST // batch, 1), lr=BASE_LR * math.sqrt(batch / BASE_BATCH),
-                        every=max(LOOK // batch, 1), target=target)
+                        every=max(LOOK // batch, 1), target=target, limit=limit)
     reached = found.accuracies[-1][1] >= target
     return TrainingRun(batch, seed, found.samples if reached else None, found.seconds)
 
@@ -245,6 +247,9 @@ def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
     """Measure the emulated links; their times are mostly waiting, which keeps no speed."""
     found, missing = {}, {}
     for backend in LINKS:
+        if found and effort.current() == effort.QUICK:
+            missing |= {(kind, backend): "Quick effort measures the best emulated link alone." for kind in OVER}
+            continue
         report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
             with worker_pool(PROCESSES, link=LinkSpec(), backend=backend) as pair:

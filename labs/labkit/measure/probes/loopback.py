@@ -20,9 +20,6 @@ from labkit.specs.calibration import Calibration
 from labkit.timing import clock
 from labkit.timing.drift import DriftCorrected, thinned
 
-if TYPE_CHECKING:  # the receiver starts without it
-    import torch
-
 if TYPE_CHECKING:  # the process that receives starts at once without it
     import torch
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import vl_convert
 from traitlets import Dict, List, validate
 
-from labkit import cache
+from labkit import cache, recorded
 from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row
 from labkit.palette import COLOURS
 from labkit.progress import Cancelled, watch
@@ -48,6 +48,8 @@ def _digest(module: bytes) -> bytes:
 
 class Explorer(LabWidget):
     """Shows an experiment: every prediction on sliders, with measured and published points on top.
+
+    What recorded machines measured is among the published points, and each of them is a preset.
 
     Args:
         experiment: what to show; its predictions are evaluated once, over the whole grid.
@@ -87,10 +89,15 @@ class Explorer(LabWidget):
         if self._colour and (not self._colour.categorical or self._colour is self._x):
             raise ValueError(f"'{colour}' cannot be drawn as colours: name a categorical axis other than '{x}'.")
         self._grid = Grid(experiment)
+        elsewhere = recorded.figures(experiment)
+        self._figures = [*experiment.published, *elsewhere]
+        machines = {}
+        for figure in elsewhere:
+            machines.setdefault(figure.label.removeprefix("measured on "), figure.point)
         self._measured = [row for row in (comparison.rows if comparison else ()) if row.measured]
         self.error: BaseException | None = None
         super().__init__(
-            config=self._configuration(presets or {}, run_url or ""),
+            config=self._configuration({**(presets or {}), **machines}, run_url or ""),
             specs=self._specifications(),
             index=list(self._grid.index(experiment.start)),
             dots=[self._dot(row) for row in self._measured],
@@ -167,7 +174,7 @@ class Explorer(LabWidget):
             ],
             "published": [
                 {"index": self._grid.index(p.point), "value": p.value, "label": p.label, "source": p.source}
-                for p in experiment.published
+                for p in self._figures
             ],
             "measurable": experiment.measurable,
             "run_url": run_url,
@@ -189,7 +196,7 @@ class Explorer(LabWidget):
         def there(point: Point) -> bool:
             return all(point[name] == value for name, value in fixed.items())
 
-        numbers = [*self._grid.numbers(fixed), *(f.value for f in self._experiment.published if there(f.point))]
+        numbers = [*self._grid.numbers(fixed), *(f.value for f in self._figures if there(f.point))]
         for row in filter(lambda row: there(row.point), self._measured):
             numbers += [row.measured.low, row.measured.high]
         return chart.specification(self._x, self._series, numbers, self._experiment.unit, self._height)
@@ -274,7 +281,7 @@ class Explorer(LabWidget):
 
     def picture(self) -> str:
         """Return the chart at the chosen point as an SVG."""
-        marks = [("◆ measured", self._measured), ("□ published", self._experiment.published)]
+        marks = [("◆ measured", self._measured), ("□ published", self._figures)]
         heading = chart.heading(self._experiment.quantity, self._experiment.unit)
         title = "    ".join([heading, *(sign for sign, there in marks if there)])
         spec = {
@@ -315,7 +322,7 @@ class Explorer(LabWidget):
             ],
             "published": [
                 {"x": figure.point[self._x.name], "y": figure.value, "label": figure.label}
-                for figure in self._experiment.published
+                for figure in self._figures
                 if beside(figure.point)
             ],
         }

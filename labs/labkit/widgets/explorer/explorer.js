@@ -267,11 +267,17 @@ async function render({ model, el }) {
 
   function cite(index) {
     const near = config.published.filter((point) => beside(point.index, index));
+    const together = {}; // what one source says of a curve, in one line
+    for (const point of near) (together[`${point.label} ${point.source}`] ??= []).push(point);
     sources.replaceChildren(
-      ...near.map(({ value, label, source }) => {
+      ...Object.values(together).map((points) => {
+        const { label, source } = points[0];
+        const values = points.map(({ value }) => value);
         const link = /^https?:\/\//.test(source);
         const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
-        const words = `published: ${label}, ${quantity(value, unit)}. Source: `;
+        const range = [Math.min(...values), Math.max(...values)].map((value) => quantity(value, unit));
+        const said = points.length === 1 ? range[0] : `${points.length} points, ${range[0]} to ${range[1]}`;
+        const words = `published: ${label}, ${said}. Source: `;
         return key({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED, words, origin);
       }),
     );

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from traitlets import Dict
 
-from labkit.plan import Workload, bill, compose, constants, examples, javascript
-from labkit.plan.lines import LINES, RULES
+from labkit.plan import Workload, bill, compose, constants, examples, javascript, written
+from labkit.plan.lines import LINES, RULES, TOGETHER
 from labkit.plan.workload import Kind, Precision, fields
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
@@ -72,10 +72,12 @@ def configuration() -> dict:
         "defaults": {field["name"]: field["default"] for field in asked if field["default"] is not None
                      or field["name"] in bill.PRICES},
         "consistency": _CONSISTENCY,
-        "target": bill.TARGET,
-        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME, "month_days": bill.MONTH_DAYS,
-        "moving": [field["name"] for field in fields()
-                   if field["high"] is not None and field["name"] in bill.ancestors(bill.TARGET)],
+        "target": bill.TARGET, "at_risk": bill.AT_RISK,
+        "old": {"says": written.OLD, "figures": [{"name": f"{each.figure} ({each.date})", "from": str(each.old_from)}
+                                                 for each in constants.sources() if each.old_from]},
+        "cloud": bill.CLOUD, "more_time": bill.MORE_TIME,
+        "larger_replica": bill.LARGER_REPLICA, "together": TOGETHER, "month_days": bill.MONTH_DAYS,
+        "moving": bill.moving(),
         "world": {
             "constants": {name: [each.case(case) for case in bill.CASES] for name, each in known.items()},
             "accelerators": constants.accelerators(), "devices": constants.devices(), "formats": constants.FORMATS,
@@ -86,10 +88,11 @@ def configuration() -> dict:
             "when": line.when, "needs": line.needs, "words": line.words, "symbols": bill.symbols(name),
             "choices": bill.choices(name), "kind": bill.kind(name),
             "from": [each for each in names if each in bill.ancestors(name)],
-            "moves": [other for other, more in LINES.items() if name in more.needs and more.shown],
+            "moves": bill.moves(name),
             "sources": bill.sources(name),
         } for name, line in LINES.items()],
-        "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "needs": rule.needs}
+        "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "checks": rule.checks,
+                   "when": rule.when, "needs": rule.needs}
                   for name, rule in RULES.items()],
         "examples": {name: {"title": workload.name, "inputs": inputs(workload)}
                      for name, workload in examples().items()},

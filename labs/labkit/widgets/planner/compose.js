@@ -12,7 +12,6 @@ function environment({ world, fields }, inputs, which) {
   for (const [name, cases] of Object.entries(world.constants)) found[name] = cases[place];
   found.transformer = Number(inputs.kind === "transformer");
   found.training_share = found[`training_share_${inputs.kind}`];
-  found.serving_share = found[`serving_share_${inputs.kind}`];
   found.format_bytes = world.formats[inputs.precision];
   found.training_peak = machine.peak_bf16;
   for (const name of ["memory_bytes", "memory_bandwidth", "accelerator_watts"]) found[name] = machine[name];
@@ -51,7 +50,7 @@ function valuesOf(config, [start, missing]) {
 }
 
 function said(sentence, found) {
-  return sentence.replace(/\{(\w+)\}/g, (_, name) => quantity(found[name], ""));
+  return sentence.replace(/\{(\w+)(?::([^}]+))?\}/g, (_, name, unit) => quantity(found[name], unit ?? ""));
 }
 
 function composeBill(config, inputs) {
@@ -70,10 +69,15 @@ function composeBill(config, inputs) {
       binds: choices && choices[1].every((each) => each in found) ? deciding(choices, found) : "",
     };
   }
-  const broken = config.rules
-    .filter(({ stops, needs }) => !stops && needs.every((need) => need in found))
-    .filter(({ name, needs }) => !conditions[name](...needs.map((need) => found[need])))
-    .map(({ says }) => said(says, found));
+  const judged = ({ needs }, among) => needs.every((need) => need in among);
+  const holds = ({ name, needs }, among) => conditions[name](...needs.map((need) => among[need]));
+  const unfavourable = cases[2][0];
+  const demands = config.rules.filter((rule) => !rule.stops && judged(rule, found));
+  const broken = demands.filter((rule) => !holds(rule, found)).map(({ says }) => said(says, found));
+  const kept = demands
+    .filter((rule) => rule.checks && (found[rule.when] ?? 1) && holds(rule, found))
+    .map((rule) => [rule, judged(rule, unfavourable) && holds(rule, unfavourable)])
+    .map(([{ checks }, sure]) => said(checks, found) + (sure ? "" : ` ${config.at_risk}`));
   const asked = {
     training_accelerators: inputs.runs,
     inference_accelerators: inputs.peak_rate || inputs.sites * inputs.cloud_percent,
@@ -82,7 +86,7 @@ function composeBill(config, inputs) {
   for (const [name, amount] of Object.entries(asked)) {
     if (amount && entries[name].why && !broken.includes(entries[name].why)) broken.push(entries[name].why);
   }
-  return { entries, broken };
+  return { entries, broken, kept };
 }
 
 function deciding([kind, names], found) {

@@ -92,6 +92,7 @@ function render({ model, el }) {
 
   const sentence = h("p", { class: "labkit-sentence", "aria-live": "polite" });
   const broken = h("ul", { class: "labkit-broken" });
+  const kept = h("ul", { class: "labkit-kept" });
   const drawing = h("div", { class: "labkit-composition" });
   const bill = h("tbody");
   const others = h("tbody");
@@ -149,13 +150,18 @@ function render({ model, el }) {
     });
   }
 
-  function alternatives() {
+  function alternatives(plan) {
     const cases = [["as stated", {}]];
     for (const name of Object.keys(config.world.accelerators)) {
       if (name !== inputs.accelerator) cases.push([name, { accelerator: name, rent_usd: null, buy_usd: null }]);
     }
     for (const [name, cloud_percent] of Object.entries(inputs.sites ? config.cloud : {})) {
       if (cloud_percent !== inputs.cloud_percent) cases.push([name, { cloud_percent }]);
+    }
+    const replica = plan.entries.replica_accelerators.value;
+    const served = inputs.peak_rate || inputs.sites * inputs.cloud_percent;
+    if (served && replica && 2 * replica <= config.together) {
+      cases.push([config.larger_replica, { replica_least: 2 * replica }]);
     }
     const deadline_days = inputs.deadline_days + config.month_days;
     if (inputs.runs && deadline_days <= 365) cases.push([config.more_time, { deadline_days }]);
@@ -185,9 +191,10 @@ function render({ model, el }) {
     say(sentence, summary(plan));
     broken.replaceChildren(...plan.broken.map((text) => h("li", {}, text)));
     broken.hidden = !plan.broken.length;
+    kept.replaceChildren(...plan.kept.map((text) => h("li", {}, text)));
     drawing.replaceChildren(...composition(plan.entries));
     bill.replaceChildren(...rows(plan.entries));
-    others.replaceChildren(...alternatives());
+    others.replaceChildren(...alternatives(plan));
     matters.replaceChildren(...sensitivityOf(config, inputs).map(([name, change]) => {
       return h("li", {}, `${labels[name]}: doubled, the month costs ${quantity(Math.abs(100 * change), "%")} ${change > 0 ? "more" : "less"}.`);
     }));
@@ -216,6 +223,8 @@ function render({ model, el }) {
     const inside = h("table", {}, h("caption", {}, caption), head(...heads), body);
     return h("div", { class: body === bill ? "labkit-wide labkit-bill" : "labkit-wide", tabIndex: 0, role: "group", "aria-label": caption }, inside);
   };
+  const today = new Date().toISOString().slice(0, 10);
+  const old = config.old.figures.filter((each) => each.from <= today).map(({ name }) => name);
   const heading = uniqueId();
   el.replaceChildren(
     panel(
@@ -229,6 +238,9 @@ function render({ model, el }) {
       broken,
       drawing,
       table("The bill", ["line", "value", "low to high", "where from"], bill),
+      h("p", { class: "labkit-title" }, "What was checked"),
+      kept,
+      h("p", { class: "labkit-note", hidden: !old.length }, `${config.old.says} ${old.join("; ")}.`),
       h("p", { class: "labkit-title" }, "What moves the month most"),
       matters,
       table("Beside it", ["alternative", "accelerators", "edge devices", "power", "a month, rented", "a month, bought", "meets it"], others),

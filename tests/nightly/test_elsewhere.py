@@ -1,0 +1,107 @@
+"""A lab alone in an empty folder, where somebody else has chosen the packages: as in Colab.
+
+The notebook's own first cell installs the course from its release; what is there stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import venv
+from importlib.metadata import distribution
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from release_server import ADDRESS, ROOT, serving_release
+
+from labkit import effort
+from labkit.labs.lab import labs
+
+# Colab's front end and kernel of years ago, by its own list (github.com/googlecolab/backend-info, pip-freeze.txt), and
+# versions of what else it brings that are older than those the course is tested with.
+THERE = ("ipykernel==6.17.1", "ipython==7.34.0", "ipywidgets==7.7.1", "matplotlib==3.10.0", "numpy==2.0.2",
+         "pandas==2.2.2", "pillow==11.3.0", "psutil==5.9.5", "pyarrow==18.1.0", "pydantic==2.11.10",
+         "setuptools==80.9.0")
+# Writes down whom any Python of a lab but pip calls.
+LISTENER = """
+import sys
+
+def heard(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and "pip" not in " ".join(sys.orig_argv):
+        with open({path!r}, "a") as calls:
+            print(arguments[1][0], file=calls)
+
+sys.addaudithook(heard)
+"""
+LABS = [lab for lab in labs() if lab.number in ("1.1", "3.3")]
+
+
+def lent(package: str, into: Path) -> None:
+    """Put links to an installed package, and to what it needs, into another environment instead of fetching it."""
+    found = distribution(package)
+    for top in {file.parts[0] for file in found.files} - {"..", "__pycache__"}:
+        if not (into / top).exists():
+            (into / top).symlink_to(found.locate_file(top))
+    for needed in map(Requirement, found.requires or ()):
+        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+            lent(needed.name, into)
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    """A Python that has PyTorch and THERE, and no course."""
+    folder = tmp_path_factory.mktemp("there")
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    (packages,) = folder.glob("lib/python*/site-packages")
+    subprocess.run([python, "-m", "pip", "install", "-q", *THERE], check=True, timeout=600)
+    lent("torch", packages)
+    return python
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """A file with the hosts that labs called."""
+    path = tmp_path_factory.mktemp("calls") / "hosts.txt"
+    path.touch()
+    path.with_name("sitecustomize.py").write_text(LISTENER.format(path=str(path)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def kernel(there, calls, tmp_path_factory):
+    """A function that returns a kernel of that Python, for which the course's address leads to the working tree."""
+    specs = tmp_path_factory.mktemp("kernels")
+    (specs / "there").mkdir()
+    command = [str(there), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    with serving_release(tmp_path_factory.mktemp("release")) as address:
+        spec = {"argv": command, "display_name": "there", "language": "python", "env": {
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{address}.insteadOf", "GIT_CONFIG_VALUE_0": ADDRESS,
+            "PYTHONPATH": str(calls.parent), effort.VARIABLE: effort.QUICK,
+            "CLUSTER_TO_EDGE_CACHE": str(tmp_path_factory.mktemp("cache"))}}
+        (specs / "there" / "kernel.json").write_text(json.dumps(spec), "utf-8")
+        manager = KernelSpecManager(kernel_dirs=[str(specs)])
+        yield lambda: KernelManager(kernel_name="there", kernel_spec_manager=manager)
+
+
+def packages_of(python: Path) -> set[str]:
+    command = [python, "-m", "pip", "list", "--format=freeze"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split())
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.slug)
+def test_a_lab_replaces_nothing_and_calls_nobody_outside(lab, there, kernel, calls, tmp_path):
+    before = packages_of(there)
+    notebook = nbformat.read(ROOT / f"{lab.notebook}.ipynb", 4)
+    NotebookClient(notebook, km=kernel(), timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    after = packages_of(there)
+    assert before <= after
+    assert any(line.startswith("cluster-to-edge==") for line in after)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert "restart" not in "".join(output.get("text", "") for output in first.outputs)
+    assert set(calls.read_text().split()) <= {"127.0.0.1", "::1", "localhost", ""}
