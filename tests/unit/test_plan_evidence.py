@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+import random
 
 import pytest
 
@@ -132,6 +134,25 @@ def test_a_row_without_a_figure_is_passed_by(tmp_path):
     assert [bool(row.predicted) for row in rows] == [True, False, False]
     assert plan_evidence.said(rows[1]) == "The row has no figure."
     assert plan_evidence.score(rows).predicted == 1
+
+
+ODD = ("0", "-1", "1e99", "x", "TP 0", "fp4", "MoE", "resnet50 offline", "B200", "L4", "%", "(", "8x22B", "NaN", "0B",
+       "9A0B", "999999999999B", "batch 7", "seq 0", "tokens/s/gpu", "k tok/min", "LoRA", "5T tokens", "70B-A0B")
+
+
+def test_whatever_a_row_says_it_is_predicted_or_says_why(tmp_path, rows):
+    """Rows of the table with cells exchanged, emptied, and with odd words in them."""
+    rng, columns, found = random.Random(5), plan_evidence.COLUMNS, []
+    known = [[str(getattr(row, column)) for column in columns] for row in rows]
+    for _ in range(1500):
+        row = list(rng.choice(known))
+        for place in rng.choices([place for place, name in enumerate(columns) if name != "value"], k=rng.randint(1, 4)):
+            row[place] = rng.choice([rng.choice(known)[place], f"{row[place]} {rng.choice(ODD)}", rng.choice(ODD), ""])
+        found.append(row)
+    for row in plan_evidence.read(table(tmp_path / "odd.csv", *found)):
+        assert (row.predicted is None) == bool(row.why) and plan_evidence.said(row)
+        if row.predicted:
+            assert 0 <= row.predicted.low <= row.predicted.value <= row.predicted.high < math.inf
 
 
 @pytest.mark.parametrize(("metric", "unit", "why"), [
