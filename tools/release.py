@@ -12,9 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import nbformat
 from chromium import launch
 
-from labkit.book import RUNS, editions
+from labkit.book import RUNS, editions, lab_pages, runs
+from labkit.labs.lab import labs
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "_build"
@@ -28,6 +30,15 @@ def archive(folder: Path, path: Path) -> Path:
         for file in sorted(folder.rglob("*")):
             if file.is_file():
                 packed.write(file, Path(path.stem) / file.relative_to(folder))
+    return path
+
+
+def notebooks(path: Path) -> Path:
+    """Write every lab with what it gave, as the book shows it, into a ZIP file."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as packed:
+        for lab in labs():
+            page = lab_pages.page(runs.source(lab, ROOT), runs.kept(lab, ROOT, BUILD / RUNS))
+            packed.writestr(f"{path.stem}/{lab.notebook}.ipynb", nbformat.writes(page))
     return path
 
 
@@ -60,7 +71,7 @@ def main(folder: Path) -> int:
     try:
         made = [
             archive(BUILD / "html", folder / f"{NAME}-{number}-site.zip"),
-            archive(BUILD / RUNS, folder / f"{NAME}-{number}-executed-notebooks.zip"),
+            notebooks(folder / f"{NAME}-{number}-executed-notebooks.zip"),
             Path(shutil.copy(editions.build(editions.EPUB, ROOT, BUILD, number), folder / f"{NAME}-{number}.epub")),
             pdf(editions.build(editions.PAGE, ROOT, BUILD, number), folder / f"{NAME}-{number}.pdf"),
         ]

@@ -51,10 +51,10 @@ class Deck:
         self.pictures, self.lines = pictures, [f"# {title}", ""]
 
     def slide(self, title: str, body: str, notes: list[str], below: bool = True) -> None:
-        """Add a slide, below the last one or to its right; `body` is Markdown, `notes` are paragraphs of plain text."""
+        """Add a slide, below the last one or to its right; the title is plain text, body and notes are Markdown."""
         self.lines += [f"{'###' if below else '##'} {_plain(title)}", "", body, ""]
         if notes:
-            self.lines += [":::{revealjs-notes}", "\n\n".join(map(_plain, notes)), ":::", ""]
+            self.lines += [":::{revealjs-notes}", "\n\n".join(notes), ":::", ""]
 
     def picture(self, image: Tag, page: Path) -> str:
         """Copy an image of a page, and return it as Markdown."""
@@ -97,9 +97,9 @@ def _own(section: Tag, *names: str) -> Iterator[Tag]:
 
 
 def _said(section: Tag) -> list[str]:
-    """Return the paragraphs and items of a section: what its author says to the figures."""
-    return [_text(tag) for tag in _own(section, "p", "li") if not tag.find_parent(class_=["cell", "admonition"])
-            and not (tag.name == "p" and tag.find_parent("li"))]
+    """Return the paragraphs and items of a section as Markdown: what its author says to the figures."""
+    return [_plain(_text(tag)) for tag in _own(section, "p", "li")
+            if not tag.find_parent(["li", "table"]) and not tag.find_parent(class_=["cell", "admonition"])]
 
 
 def add(deck: Deck, page: Path, asked: list[str]) -> None:
@@ -112,7 +112,7 @@ def add(deck: Deck, page: Path, asked: list[str]) -> None:
     """
     whole = _article(page)
     title, lead = _text(whole.find("h1")), _said(whole)[:1]
-    deck.slide(title, _plain(lead[0]) if lead else "", [f"The page: {page.relative_to(BOOK)}"], below=False)
+    deck.slide(title, "".join(lead), [f"The page: {page.relative_to(BOOK)}"], below=False)
     if asked:
         deck.slide("What is your guess?", "\n".join(f"- {_plain(question)}" for question in asked), [])
     for section in whole.find_all("section"):
@@ -138,8 +138,8 @@ def chapter(number: str, pages: list[str], pictures: Path) -> str:
                                           for each in (guesses(here[name]) if name in here else ())])
     for claim in claims:
         verdict = _article(BOOK / f"{claim.page}.html").find(id=claim.anchor)
-        first, *more = map(_text, verdict.select(".admonition > p:not(.admonition-title)"))
-        deck.slide(f"The verdict on {claim.id}", f"{claim.words}\n\n**{_plain(first)}**",
+        first, *more = (_plain(_text(said)) for said in verdict.select(".admonition > p:not(.admonition-title)"))
+        deck.slide(f"The verdict on {claim.id}", f"{claim.words}\n\n**{first}**",
                    [*more, f"Overturned if {claim.overturned}"], below=claim != claims[0])
     return "\n".join(deck.lines)
 

@@ -14,6 +14,7 @@ from labkit import plan, validate
 from labkit.grading import commands as commands_for_a_class
 from labkit.machine import save
 from labkit.plan import written
+from labkit.units import quantity
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,8 +141,8 @@ def record_machine(options: argparse.Namespace) -> int:
         print(f"The machine cannot be written to {options.file}: {trouble.strerror}.", file=sys.stderr)
         return 2
     print(recorded.table([found]))
-    print("\n".join(["", f"{len(found.surprises)} points came out outside of their predicted interval.",
-                     *found.surprises]))
+    print("\n".join(["", f"{quantity(len(found.surprises), 'points')} came out outside of the predicted interval.",
+                     *found.surprises, "To send it, open an issue of the kind 'A recorded machine' with the file."]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""How long a slider takes to reach the screen."""
+"""How long a page takes to come alive, and a slider to reach the screen."""
 
 from __future__ import annotations
 
@@ -41,3 +41,22 @@ def repaint_times(browser, moves: int = 300) -> list[float]:
             return page.locator(".labkit-explorer").evaluate(_MOVE, moves)
         finally:
             page.close()
+
+
+def interactive_after(browser, address: str, slower: float = 4) -> float:
+    """Return the seconds from opening a page until its widgets live and its script is idle.
+
+    Args:
+        browser: a playwright Chromium.
+        address: of the page.
+        slower: how many times slower than this machine's its processor is made to be.
+    """
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+        page.goto(address, wait_until="domcontentloaded")
+        alive(page)
+        return page.evaluate("new Promise((done) => requestIdleCallback(() => done(performance.now() / 1000)))")
+    finally:
+        context.close()

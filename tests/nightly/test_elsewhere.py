@@ -27,6 +27,17 @@ from labkit.labs.lab import labs
 THERE = ("ipykernel==6.17.1", "ipython==7.34.0", "ipywidgets==7.7.1", "matplotlib==3.10.0", "numpy==2.0.2",
          "pandas==2.2.2", "pillow==11.3.0", "psutil==5.9.5", "pyarrow==18.1.0", "pydantic==2.11.10",
          "setuptools==80.9.0")
+# Writes down whom any Python of a lab but pip calls.
+LISTENER = """
+import sys
+
+def heard(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and "pip" not in " ".join(sys.orig_argv):
+        with open({path!r}, "a") as calls:
+            print(arguments[1][0], file=calls)
+
+sys.addaudithook(heard)
+"""
 LABS = [lab for lab in labs() if lab.number in ("1.1", "3.3")]
 
 
@@ -54,7 +65,16 @@ def there(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def kernel(there, tmp_path_factory):
+def calls(tmp_path_factory):
+    """A file with the hosts that labs called."""
+    path = tmp_path_factory.mktemp("calls") / "hosts.txt"
+    path.touch()
+    path.with_name("sitecustomize.py").write_text(LISTENER.format(path=str(path)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def kernel(there, calls, tmp_path_factory):
     """A function that returns a kernel of that Python, for which the course's address leads to the working tree."""
     specs = tmp_path_factory.mktemp("kernels")
     (specs / "there").mkdir()
@@ -62,7 +82,7 @@ def kernel(there, tmp_path_factory):
     with serving_release(tmp_path_factory.mktemp("release")) as address:
         spec = {"argv": command, "display_name": "there", "language": "python", "env": {
             "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{address}.insteadOf", "GIT_CONFIG_VALUE_0": ADDRESS,
-            "PYTHONPATH": "", effort.VARIABLE: effort.QUICK,
+            "PYTHONPATH": str(calls.parent), effort.VARIABLE: effort.QUICK,
             "CLUSTER_TO_EDGE_CACHE": str(tmp_path_factory.mktemp("cache"))}}
         (specs / "there" / "kernel.json").write_text(json.dumps(spec), "utf-8")
         manager = KernelSpecManager(kernel_dirs=[str(specs)])
@@ -75,7 +95,7 @@ def packages_of(python: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.slug)
-def test_a_lab_brings_what_it_needs_and_replaces_nothing(lab, there, kernel, tmp_path):
+def test_a_lab_replaces_nothing_and_calls_nobody_outside(lab, there, kernel, calls, tmp_path):
     before = packages_of(there)
     notebook = nbformat.read(ROOT / f"{lab.notebook}.ipynb", 4)
     NotebookClient(notebook, km=kernel(), timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
@@ -84,3 +104,4 @@ def test_a_lab_brings_what_it_needs_and_replaces_nothing(lab, there, kernel, tmp
     assert any(line.startswith("cluster-to-edge==") for line in after)
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert "restart" not in "".join(output.get("text", "") for output in first.outputs)
+    assert set(calls.read_text().split()) <= {"127.0.0.1", "::1", "localhost", ""}

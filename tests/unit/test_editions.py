@@ -47,3 +47,9 @@ def test_only_the_site_has_the_widgets_scripts(builder, loads, tmp_path):
     book._on_builder(app)
     book._on_page(app, "book/page", "page.html", {"body": '<div data-module="quiz"></div>'}, None)
     assert (tmp_path / "_static" / "labkit" / "quiz.js").is_file() == ("labkit/quiz.js" in loaded) == loads
+
+
+def test_what_an_epub_may_not_hold_is_left_out_or_put_in_its_words():
+    made = still('<details><summary><p class="collapsed">Show the code</p><p class="expanded">Hide it</p></summary>'
+                 '<pre>1</pre></details><style>p {}</style><audio src="data:audio/wav;base64,"></audio>')
+    assert made == '<details><summary><span class="collapsed">Show the code</span></summary><pre>1</pre></details>'

@@ -311,6 +311,9 @@ def test_a_plan_says_what_was_checked_and_that_a_room_is_too_small():
     for what in ("Memory of a training accelerator", "Memory of a replica", "Ports", "Power", "Failures"):
         assert what in text, what
     assert plan["host_memory"].value == 2e12 * plan["nodes"].value
+    narrow = assistant(money={"room_watts": 1.2 * assistant()["watts"].value})
+    assert narrow.met and next(text for text in narrow.kept if "Power" in text).endswith(bill.AT_RISK)
+    assert not any(text.endswith(bill.AT_RISK) for text in plan.kept if "Power" in text)
     small = assistant(money={"room_watts": 1000})
     assert not small.met and "data centre draws" in small.broken[0]
 

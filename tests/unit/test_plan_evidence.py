@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+import random
 
 import pytest
 
@@ -81,6 +83,13 @@ def test_figures_of_other_tables_are_predicted_within_their_interval(tmp_path, w
     assert row.factor < 2.5 and row.inside, plan_evidence.said(row)
 
 
+def test_fine_tunings_that_no_share_knows_are_predicted_within_their_interval():
+    rows = plan_evidence.fine_tunings()
+    score = plan_evidence.score(rows)
+    assert score.predicted == score.rows >= 40 and score.median < 1.4 and score.inside > 0.9
+    assert len({row.system.split("|")[2] for row in rows}) >= 7  # publishers
+
+
 def test_a_board_is_predicted_by_others_with_its_software_and_never_by_itself(rows):
     nucleo = [row for row in rows if row.system.startswith("NUCLEO") and row.predicted]
     assert len(nucleo) == 6 and all("same software" in row.predicted.formula for row in nucleo)
@@ -102,6 +111,7 @@ LLAMA, TRAINED_ON = "MLPerf Training v5.1 Llama 3.1 8B; global batch 32; seq 819
     ("A dense model, 175B", "4608 H100-SXM", "MFU", 0.42, "fraction"),
     ("GPT-3 175B, batch 64, seq 2048, fp16, full recompute", "64 A100-80GB", "step time", 18130, "ms"),
     ("Nemotron-22B, seq 4096, fp8", "64 H100-SXM", "train_throughput", 64 * 4113, "tokens/s"),
+    ("MLPerf Training v4.1 Llama2-70B LoRA", "64 H100-SXM", "train_throughput", 14.48, "samples/s"),
     ("70B dense, 2T tokens", "2000 A100-80GB", "wall time", 35.84, "days"),
     ("MLPerf Inference llama2-70b Offline", "8x H200 SXM, FP8", "Tokens per second", 34.9, "ktokens/s"),
     ("MLPerf Inference llama2-70b", "8 H200-SXM; fp8", "Offline rate", 34864 / 8, "tok/s/GPU"),
@@ -126,9 +136,28 @@ def test_a_row_without_a_figure_is_passed_by(tmp_path):
     assert plan_evidence.score(rows).predicted == 1
 
 
+ODD = ("0", "-1", "1e99", "x", "TP 0", "fp4", "MoE", "resnet50 offline", "B200", "L4", "%", "(", "8x22B", "NaN", "0B",
+       "9A0B", "999999999999B", "batch 7", "seq 0", "tokens/s/gpu", "k tok/min", "LoRA", "5T tokens", "70B-A0B")
+
+
+def test_whatever_a_row_says_it_is_predicted_or_says_why(tmp_path, rows):
+    """Rows of the table with cells exchanged, emptied, and with odd words in them."""
+    rng, columns, found = random.Random(5), plan_evidence.COLUMNS, []
+    known = [[str(getattr(row, column)) for column in columns] for row in rows]
+    for _ in range(1500):
+        row = list(rng.choice(known))
+        for place in rng.choices([place for place, name in enumerate(columns) if name != "value"], k=rng.randint(1, 4)):
+            row[place] = rng.choice([rng.choice(known)[place], f"{row[place]} {rng.choice(ODD)}", rng.choice(ODD), ""])
+        found.append(row)
+    for row in plan_evidence.read(table(tmp_path / "odd.csv", *found)):
+        assert (row.predicted is None) == bool(row.why) and plan_evidence.said(row)
+        if row.predicted:
+            assert 0 <= row.predicted.low <= row.predicted.value <= row.predicted.high < math.inf
+
+
 @pytest.mark.parametrize(("metric", "unit", "why"), [
     ("time_to_train", "fortnights", "'fortnights', is none of ms, s"), ("time_to_train", "", "is none of"),
-    ("offline rate", "USD", "is no rate such as tokens/s"), ("offline rate", "samples/s", "how many tokens they have"),
+    ("offline rate", "USD", "is no rate such as tokens/s"), ("offline rate", "queries/s", "how many tokens they have"),
     ("weights", "m", "is none of mb, mib"),
 ])
 def test_a_unit_that_is_not_known_is_not_guessed(tmp_path, metric, unit, why):

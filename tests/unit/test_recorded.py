@@ -60,8 +60,10 @@ def test_several_machines_are_rows_dots_and_presets(one_lab, tmp_path, monkeypat
     names = "A box", "A laptop", "A box, half a core"
     folder = tmp_path / "measured" / "machines"
     folder.mkdir(parents=True)
+    assert __main__.main(["record", str(tmp_path / "one.json")]) == 0
+    one = recorded.read(tmp_path / "one.json")
     for place, name in enumerate(names):
-        assert __main__.main(["record", str(folder / f"{place}.json"), "--name", name]) == 0
+        recording.write(one.model_copy(update={"machine": name}), folder / f"{place}.json")
     monkeypatch.setattr(recorded, "data_folder", lambda: tmp_path)
     recorded.machines.cache_clear()
     assert {row[0] for row in recorded.rows(recorded.machines())} == set(names)

@@ -167,7 +167,7 @@ class Worker:
             lr: Adam's learning rate.
             every: rank 0 looks at the accuracy after so many steps, and at the end; None: only at the end.
             target: an accuracy at which training ends; None: after all steps.
-            limit: seconds of rank 0 after which training ends as well, where somebody looks; None: no limit.
+            limit: seconds of rank 0 after which training ends as well, where somebody looks; None: however long.
             tell: is told the share that is done and, where somebody looked, how it goes.
             keeper: saves now and then, and begins where the last save was made.
 
@@ -182,7 +182,7 @@ class Worker:
             done = keeper.resume(bare, adam) if keeper else 0
             batches, tests = self._shares(job, done)
             group.barrier()
-            begin = perf_counter()
+            start = begin = perf_counter()
             for step in range(done + 1, steps + 1):
                 losses.append(training.step(network, adam, *next(batches)))
                 if keeper:
@@ -195,7 +195,7 @@ class Worker:
                 text = (f"Step {step} of {steps}: loss {losses[-1]:.3f}, "
                         f"{step * job.batch * self.processes / seconds:,.0f} examples/s")
                 if tests:
-                    accuracy, late = self._look(bare, tests, limit is not None and seconds > limit)
+                    accuracy, late = self._look(bare, tests, limit is not None and perf_counter() - start > limit)
                     accuracies.append([step, accuracy])
                     text += f", {accuracy:.1%} of the test pictures right"
                 tell(step / steps, text)

@@ -18,6 +18,8 @@ from labkit import published, spreadsheet
 from labkit.data import data_folder, read_csv
 from labkit.display import TextTable
 from labkit.labs.a_smaller_machine import held_out
+from labkit.pages import published_words as words
+from labkit.pages.published_words import Silent
 from labkit.plan import constants as world
 from labkit.plan import lines
 from labkit.predict import boards, convergence, training_time
@@ -26,29 +28,9 @@ from labkit.stats import nine_in_ten
 from labkit.units import quantity
 
 COLUMNS = ("system", "workload", "composition", "metric", "value", "unit", "source")
-# With LoRA the weights stay as they are: the backward pass computes no gradient of them, a third of the operations.
-LORA = 2 / 3
-# Networks by how a row names them: all and active parameters (model cards), and MLPerf's name for their training.
-NETWORKS = (
-    (r"(?i)LoRA", LORA * 70e9, LORA * 70e9, "llama2_70b_lora"), (r"8x7[bB]", 46.7e9, 12.9e9, ""),
-    (r"8x22[bB]", 140.6e9, 39.1e9, ""), (r"(?i)kimi[- ]?k2", 1040e9, 32e9, ""),
-    (r"405[bB]", 405e9, 405e9, "llama31_405b"), (r"GPT-OSS 20B|gpt-oss-20b", 20.9e9, 3.6e9, ""),
-    (r"gpt-oss-120b", 116.8e9, 5.1e9, ""), (r"[Dd]eep[Ss]eek", 671e9, 37e9, ""),
-    (r"(?i)llama[- ]?3\.1[- ]8b", 8.03e9, 8.03e9, "llama31_8b"), (r"\b70[bB]", 70.6e9, 70.6e9, ""),
-    (r"\b1T\b", 1008e9, 1008e9, ""), (r"SmolLM3", 3.08e9, 3.08e9, ""),
-)
-SEQUENCE = 8192  # tokens of a sample in MLPerf's Llama trainings
 TRAINING, LEARNING, SERVICE, MEMORY, BOARDS = KINDS = (
     "time and rate of trainings", "samples until a network has learned", "rate of services", "memory of services",
     "rate and energy of small boards")
-# Units as rows spell them, in seconds, bytes, joules, or as a share.
-TIMES = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hr": 3600.0,
-         "hour": 3600.0, "d": 86400.0, "day": 86400.0}
-BYTES = {"mb": 1e6, "mib": 2.0**20, "gb": 1e9, "gib": 2.0**30, "tb": 1e12, "tib": 2.0**40}
-JOULES = {"uj": 1e-6, "µj": 1e-6, "mj": 1e-3, "j": 1.0}
-SHARES = {"%": 0.01, "percent": 0.01, "fraction": 1.0, "share": 1.0, "": 1.0}
-COUNTED = {"sample": 1.0, "sequence": 1.0, "token": 1 / 8192}  # of 8192 tokens each
-THINGS = r"(?P<thing>tokens?|tok|samples?|images?|pictures?|inferences?|inf|queries|frames?)"
 SUMMARY = 6.0  # tokens that MLPerf's summaries of articles read for each that is written: assumed, between 3 and 10
 
 
@@ -97,10 +79,6 @@ class Row:
         return None if self.predicted is None else self.predicted.low <= self.value <= self.predicted.high
 
 
-class Silent(Exception):
-    """The planner has no number for a row; the message says why."""
-
-
 def read(path: Path | None = None) -> list[Row]:
     """Return the rows of a table of published systems, predicted; the course's own unless given.
 
@@ -110,12 +88,27 @@ def read(path: Path | None = None) -> list[Row]:
     """
     table = spreadsheet.read(path or data_folder() / "plan" / "evidence.csv", COLUMNS, numeric=("value",))
     given = [(row, table.number(row, "value")) for row in table.rows]
+    for row, value in given:
+        if value is not None and value <= 0:
+            raise table.refusal(row, "value", "is no number above 0")
+    return _rows(given)
+
+
+def fine_tunings() -> list[Row]:
+    """Return MLPerf's fine-tunings of Llama 2 70B, predicted: many publishers, and none of them in any share."""
+    return _rows([(spreadsheet.Row(0, {
+        "system": row["series_id"], "workload": f"MLPerf Training, Llama2-70B LoRA; global batch {row['global_batch']}",
+        "composition": f"{row['total_accelerators']} x {row['accelerator']}", "metric": row["metric"],
+        "unit": row["unit"], "source": row["source"]}), float(row["value"]))
+        for row in read_csv(data_folder() / "published" / "training-scaling.csv")
+        if "llama2_70b_lora" in row["series_id"] and row["metric"] == "time_to_train"])
+
+
+def _rows(given: Sequence[tuple[spreadsheet.Row, float | None]]) -> list[Row]:
     own = {(row["system"], row["metric"].lower()): (row, value) for row, value in given
            if row["workload"].endswith(" ic") and value}
     found = []
     for row, value in given:
-        if value is not None and value <= 0:
-            raise table.refusal(row, "value", "is no number above 0")
         cells = {column: row[column] for column in COLUMNS if column != "value"}
         line, predicted, why = _line(row), None, "The planner has no line for this metric."
         if value is None:
@@ -222,108 +215,11 @@ def _said(line: _Line, row: spreadsheet.Row, own: dict) -> Range:
     return line.formula(row, own).times(line.unit(row))
 
 
-# What a row says
-
-
-def _unit(row: spreadsheet.Row, known: dict[str, float]) -> float:
-    """Return by what a figure in its own unit is multiplied to be in the row's, for units known by their names."""
-    words = row["unit"].lower().split("/")[0].split()
-    words = [word for word in words if word not in ("gpu", "accelerator")] or [""]
-    many = {"million": 1e6, "thousand": 1e3}.get(words[0], 1.0)
-    words = words[1:] if many > 1 and words[1:] else words
-    name = words[0] if words[0] in known else words[0].removesuffix("s")
-    if name not in known:
-        raise Silent(f"Its unit, {row['unit']!r}, is none of {', '.join(filter(None, known))}.")
-    return 1 / (known[name] * many)
-
-
-def _of_rate(row: spreadsheet.Row, each: bool = False) -> float:
-    """Return by what a rate in things a second is multiplied to be in the row's unit.
-
-    Args:
-        each: whether the rate is that of one accelerator; it is that of all unless so.
-    """
-    unit = re.fullmatch(r"(?P<prefix>k|thousand|m|million)?\s*(output |input )?" + THINGS
-                        + r"\s*(/|per)\s*(?P<time>[a-z]+)(?P<rest>.*)", row["unit"].strip().lower())
-    if not unit or unit["time"] not in TIMES:
-        raise Silent(f"Its unit, {row['unit']!r}, is no rate such as tokens/s.")
-    text = f"{row['metric'].lower()} {unit['rest']}"
-    if unit["thing"].startswith("sampl") and not re.search("resnet|tiny", row["workload"].lower()):
-        raise Silent("It counts samples, and does not say how many tokens they have.")
-    per_one = bool(re.search(r"gpu|accelerator|device|chip", text))
-    share = 1.0 if per_one == each else _count(row) if each else 1 / _count(row)
-    prefix = {None: 1.0, "k": 1e-3, "thousand": 1e-3, "m": 1e-6, "million": 1e-6}[unit["prefix"]]
-    return share * prefix * TIMES[unit["time"]]
-
-
-def _accelerator(row: spreadsheet.Row) -> dict[str, str]:
-    text = f"{row['composition']} {row['system']}".upper().replace("_", " ")
-    if "MI350X" in text or "VR 288GB" in text or "RUBIN" in text:
-        raise Silent("The catalogue has no data sheet of this accelerator.")
-    found = world.sheet_of(re.sub(r"H800|H100|H200", lambda name: f"{name[0]} SXM", text.replace("H800", "H100")))
-    if found is None and "A100" in text:
-        found = world.sheets()["NVIDIA A100 SXM4 80GB"]
-    if found is None:  # as the catalogue calls it, without its maker
-        named = [name for name in world.sheets()
-                 if re.search(rf"\b{re.escape(name.split(' ', 1)[-1].upper())}\b", text)]
-        found = world.sheets()[max(named, key=len)] if named else None
-    if found is None:
-        raise Silent("The row names no accelerator that the catalogue has.")
-    return found
-
-
-def _count(row: spreadsheet.Row) -> float:
-    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", row["composition"])
-    if "per node" in row["metric"] and (found := re.search(r"(\d+) per node", text)):
-        return float(found[1])
-    for pattern in (r"\((\d+) GPUs\)", r"(\d+) nodes? [x×] (\d+)", r"one \w+ NVL(\d+)", r"^(\d+) ?[x×] ?",
-                    r"^(\d+) [A-Z]", r"(\d+) (?:GPUs|accelerators)", r"TP ?(\d+)"):
-        if found := re.search(pattern, text):
-            return _above_zero(float(found[1]) * (float(found[2]) if found.lastindex == 2 else 1))
-    raise Silent("The row does not say how many accelerators there are.")
-
-
-def _above_zero(count: float) -> float:
-    if count == 0:
-        raise Silent("It has no accelerator.")
-    return count
-
-
-def _network(row: spreadsheet.Row) -> tuple[float, float, str]:
-    text = f"{row['workload']} {row['system']}"
-    for pattern, parameters, active, name in NETWORKS:
-        if re.search(pattern, text):
-            return parameters, active, name
-    if experts := re.search(r"(\d+)B-A(\d+)B", text):
-        return 1e9 * float(experts[1]), 1e9 * float(experts[2]), ""
-    if re.search(r"MoE|\b\d+E\b|\d+x\d+B", text):
-        raise Silent("A mixture of experts of which the row does not say all parameters.")
-    if size := re.search(r"\b(\d+(?:\.\d+)?)[bB]\b", text):
-        return 1e9 * float(size[1]), 1e9 * float(size[1]), ""
-    raise Silent("The row names no network whose parameters are known here.")
-
-
-def _training_format(row: spreadsheet.Row) -> str:
-    text = f"{row['workload']} {row['composition']}".lower()
-    for name, format in (("fp16", "bf16"), ("bf16", "bf16"), ("fp8", "fp8"), ("fp4", "fp4")):
-        if name in text:
-            return format
-    narrow = "GB300" in row["composition"] or "GB200" in row["composition"]
-    return ("fp4" if narrow else "fp8") if "MLPerf" in row["workload"] else "bf16"
-
-
-def _dense(row: spreadsheet.Row) -> tuple[float, str]:
-    parameters, active, name = _network(row)
-    if lines.mixture(parameters, active):
-        raise Silent("A mixture of experts: the planner gives no time for its training from so few that are published.")
-    return parameters, name
-
-
 # What the planner says
 
 
 def _share(row: spreadsheet.Row) -> tuple[world.Share, float]:
-    precision, sheet = _training_format(row), _accelerator(row)
+    precision, sheet = words.training_format(row), words.accelerator(row)
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
@@ -332,13 +228,13 @@ def _share(row: spreadsheet.Row) -> tuple[world.Share, float]:
 
 def _seconds(row: spreadsheet.Row, work: float, formula: str) -> Range:
     share, peak = _share(row)
-    value, low, high = (training_time.seconds(work, _count(row), peak, reached)
+    value, low, high = (training_time.seconds(work, words.count(row), peak, reached)
                         for reached in (share.value, share.high, share.low))
     return Range(value, low, high, formula)
 
 
 def _samples(row: spreadsheet.Row, _=None) -> Range:
-    name = _dense(row)[1]
+    name = words.dense(row)[1]
     points = published.convergence_points().get(name)
     if not points:
         raise Silent("MLPerf has published no samples to convergence of this network that the course has.")
@@ -354,8 +250,8 @@ def _samples(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _time_to_train(row: spreadsheet.Row, _=None) -> Range:
-    samples, parameters = _samples(row), _dense(row)[0]
-    ends = [_seconds(row, training_time.operations(parameters, count * SEQUENCE), "operations / (peak × share)")
+    samples, parameters = _samples(row), words.dense(row)[0]
+    ends = [_seconds(row, training_time.operations(parameters, count * words.SEQUENCE), "operations / (peak × share)")
             for count in (samples.value, samples.low, samples.high)]
     return Range(ends[0].value, ends[1].low, ends[2].high, "samples × operations / (peak × share)")
 
@@ -364,23 +260,23 @@ def _step(row: spreadsheet.Row, _=None) -> Range:
     batch, length = re.search(r"batch (\d+)", row["workload"]), re.search(r"seq (\d+)", row["workload"])
     if not (batch and length):
         raise Silent("The row does not say its batch and its sequence.")
-    work = training_time.operations(_dense(row)[0], float(batch[1]) * float(length[1]))
+    work = training_time.operations(words.dense(row)[0], float(batch[1]) * float(length[1]))
     again = 4 / 3 if "full recompute" in row["workload"] else 1  # a second forward pass
     return _seconds(row, again * work, "operations of a step / (peak × share)")
 
 
 def _hours(row: spreadsheet.Row, _=None) -> Range:
-    return _wall_time(row).times(_count(row))
+    return _wall_time(row).times(words.count(row))
 
 
 def _mfu(row: spreadsheet.Row, _=None) -> Range:
-    _dense(row)
+    words.dense(row)
     share = world.training_shares()["bf16"]
     return Range(share.value, share.low, share.high, "the share of the peak, of published trainings")
 
 
 def _train_rate(row: spreadsheet.Row, _=None) -> Range:
-    (share, peak), one = _share(row), training_time.operations(_dense(row)[0], 1)
+    (share, peak), one = _share(row), training_time.operations(words.dense(row)[0], 1)
     return Range(peak * share.value / one, peak * share.low / one, peak * share.high / one, "peak × share / operations")
 
 
@@ -388,22 +284,22 @@ def _wall_time(row: spreadsheet.Row, _=None) -> Range:
     tokens = re.search(r"([\d.]+)T tokens", row["workload"])
     if not tokens:
         raise Silent("The row does not say its tokens.")
-    work = training_time.operations(_dense(row)[0], 1e12 * float(tokens[1]))
+    work = training_time.operations(words.dense(row)[0], 1e12 * float(tokens[1]))
     return _seconds(row, work, "operations / (peak × share)")
 
 
 def _pictures(row: spreadsheet.Row) -> Range:
-    sheet, share = _accelerator(row), world.convolution_serving_share()
+    sheet, share = words.accelerator(row), world.convolution_serving_share()
     if not sheet["int8_op_per_s"]:
         raise Silent(f"The catalogue has no rate in int8 of the {sheet['name']}.")
-    each = _count(row) * float(sheet["int8_op_per_s"]) / RESNET_50_FLOP
+    each = words.count(row) * float(sheet["int8_op_per_s"]) / RESNET_50_FLOP
     return Range(each * share.value, each * share.low, each * share.high, "peak in int8 × share / operations")
 
 
 def _serving(row: spreadsheet.Row, _=None) -> Range:
     if "resnet50" in row["workload"].lower():
         return _pictures(row)
-    parameters, active, _name = _network(row)
+    parameters, active, _name = words.network(row)
     if mixed := lines.mixture(parameters, active):
         if not lines.LEAST_MIXTURE <= active <= lines.MOST_MIXTURE:
             raise Silent("The services of mixtures that are known have 13 to 37 billion active parameters: within a "
@@ -412,13 +308,13 @@ def _serving(row: spreadsheet.Row, _=None) -> Range:
         raise Silent("Its prompts are long documents, and the row does not say how long.")
     if "interactive" in row["workload"].lower():
         raise Silent("A rate under a tight deadline: the planner gives it for a workload, and not for a benchmark.")
-    sheet, share = _accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
+    sheet, share = words.accelerator(row), world.written_shares()["mixture" if mixed else "dense"]
     precision = next((name for name in ("fp4", "fp8", "bf16") if name in row["composition"].lower()),
                      world.served_format(sheet))
     peak = world.peak(sheet, precision)
     if peak is None:
         raise Silent(f"{sheet['name']} has no arithmetic in {precision}.")
-    each = _count(row) * peak / (2 * active)
+    each = words.count(row) * peak / (2 * active)
     if "8b" in row["workload"]:  # summaries: of the share's ends, one is for nothing read, one for as much as written
         usual, low, high = world.serving_share("dense")
         return Range(each * usual / (1 + SUMMARY), each * low / 11, each * high / 4,
@@ -440,12 +336,12 @@ def _node(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _weights(row: spreadsheet.Row, _=None) -> Range:
-    parameters, _active, _name = _network(row)
+    parameters, _active, _name = words.network(row)
     text = f"{row['workload']} {row['composition']}"
     narrow = re.search("gpt-oss|fp4|int4|w4a16|awq|gptq", text.lower())
     each = world.FORMATS["fp4" if narrow else "fp8" if re.search("fp8|int8|w8a8", text.lower()) else "bf16"]
     factor = world.constants()["weights_factor"]
-    ends = [lines.weights_bytes(parameters, each, margin) / _count(row)
+    ends = [lines.weights_bytes(parameters, each, margin) / words.count(row)
             for margin in (factor.value, factor.low, factor.high)]
     return Range(*ends, "parameters × bytes of the format × margin")
 
@@ -465,7 +361,7 @@ def _cache(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _board(row: spreadsheet.Row, own: dict) -> Range:
-    task, metric = held_out.TASKS.get(row["workload"].split()[-1]), row["metric"].lower()
+    task, metric = held_out.TASKS.get(row["workload"].rpartition(" ")[2]), row["metric"].lower()
     beside, known = own.get((row["system"], metric), (row, None))
     if task is None or known is None:
         raise Silent("No other result of this board and metric is in the table.")
@@ -500,11 +396,11 @@ def _few(row: spreadsheet.Row, _=None) -> Range:
 
 
 def _time(row: spreadsheet.Row) -> float:
-    return _unit(row, TIMES)
+    return words.unit_of(row, words.TIMES)
 
 
 def _size(row: spreadsheet.Row) -> float:
-    return _unit(row, BYTES)
+    return words.unit_of(row, words.BYTES)
 
 
 def _same(row: spreadsheet.Row) -> float:
@@ -513,16 +409,16 @@ def _same(row: spreadsheet.Row) -> float:
 
 _METRICS = {
     "time_to_train": _Line(TRAINING, _time_to_train, _time),
-    "samples_to_target": _Line(LEARNING, _samples, lambda row: _unit(row, COUNTED)),
+    "samples_to_target": _Line(LEARNING, _samples, lambda row: words.unit_of(row, words.COUNTED)),
     "time_per_iteration|step_time|time_per_step": _Line(TRAINING, _step, _time),
-    "train_throughput|training_throughput": _Line(TRAINING, _train_rate, lambda row: _of_rate(row, each=True)),
+    "train_throughput|training_throughput": _Line(TRAINING, _train_rate, lambda row: words.rate_of(row, each=True)),
     "gpu.?hours|accelerator.?hours": _Line(TRAINING, _hours, _time),
-    "mfu": _Line(TRAINING, _mfu, lambda row: _unit(row, SHARES)),
+    "mfu": _Line(TRAINING, _mfu, lambda row: words.unit_of(row, words.SHARES)),
     "wall.?time": _Line(TRAINING, _wall_time, _time),
-    "server_rate": _Line(SERVICE, _server, _of_rate), "offline_rate": _Line(SERVICE, _serving, _of_rate),
-    "throughput_per_node": _Line(SERVICE, _node, _of_rate), "output_throughput": _Line(SERVICE, _few, _same),
+    "server_rate": _Line(SERVICE, _server, words.rate_of), "offline_rate": _Line(SERVICE, _serving, words.rate_of),
+    "throughput_per_node": _Line(SERVICE, _node, words.rate_of), "output_throughput": _Line(SERVICE, _few, _same),
     "weights": _Line(MEMORY, _weights, _size), "kv_cache": _Line(MEMORY, _cache, _size),
-    "median_energy": _Line(BOARDS, _board, lambda row: _unit(row, JOULES)),
-    "median_throughput": _Line(BOARDS, _board, _of_rate),
+    "median_energy": _Line(BOARDS, _board, lambda row: words.unit_of(row, words.JOULES)),
+    "median_throughput": _Line(BOARDS, _board, words.rate_of),
     "^cost$": _Line(SERVICE, _cost, _same), "ttft|tpot|latency": _Line(SERVICE, _crowded, _same),
 }

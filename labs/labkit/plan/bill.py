@@ -27,6 +27,7 @@ TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
 LARGER_REPLICA = "replicas of twice as many accelerators"
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
+AT_RISK = "If all that is uncertain goes badly, this fails."
 CHOSEN = ("replica_least",)  # how a plan is made, and not what is asked of it
 PRICES = ("rent_usd", "buy_usd")
 NO_PRICE = "No price of the {accelerator} with a source was found: give your quote, {price}."
@@ -64,7 +65,7 @@ class Bill:
         workload: what was asked for.
         entries: by the lines' names, in order.
         broken: a sentence for each demand that is not met.
-        kept: a sentence for each that was checked and is met.
+        kept: a sentence for each that was checked and is met, and whether it may fail.
     """
 
     workload: Workload
@@ -170,11 +171,10 @@ def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -
         risk = "" if name in absent else by_case["unfavourable"][1].get(name, "")
         entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""),
                               MEASURED if ancestors(name) & set(own) else kind(name), binding(name, found), risk)
-    judged = {rule: bool(rule.formula(*(found[name] for name in rule.needs))) for rule in RULES.values()
-              if not rule.stops and all(name in found for name in rule.needs)}
-    broken = tuple(said(rule.says, found) for rule, kept in judged.items() if not kept)
-    kept = tuple(said(rule.checks, found) for rule, kept in judged.items()
-                 if kept and rule.checks and found.get(rule.when, 1))
+    demands = [rule for rule in RULES.values() if not rule.stops]
+    broken = tuple(said(rule.says, found) for rule in demands if _holds(rule, found) is False)
+    kept = tuple(said(rule.checks, found) + ("" if _holds(rule, by_case["unfavourable"][0]) else f" {AT_RISK}")
+                 for rule in demands if _holds(rule, found) and rule.checks and found.get(rule.when, 1))
     wanted = [entries[name] for name in needed(workload)]
     broken += tuple(entry.why for entry in wanted if entry.value is None)
     return Bill(workload, entries, tuple(dict.fromkeys(broken)), kept)
@@ -249,6 +249,12 @@ def kind(name: str) -> str:
 
 
 @cache
+def moves(name: str) -> tuple[str, ...]:
+    """Return the lines that are made of a line, and so move where it does."""
+    return tuple(other for other, line in LINES.items() if name in line.needs and line.shown)
+
+
+@cache
 def choices(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return `"max"` or `"min"` and the lines it is taken of, for a line that is the largest or the least of others."""
     for node in ast.walk(_tree(LINES[name].formula)):
@@ -264,6 +270,11 @@ def binding(name: str, found: Mapping[str, float]) -> str:
     if chosen is None or not all(each in found for each in chosen[1]):
         return ""
     return {"max": max, "min": min}[chosen[0]](chosen[1], key=lambda each: found[each])
+
+
+def _holds(rule: Rule, found: Mapping[str, float]) -> bool | None:
+    """Return whether a rule holds, None where a figure that it is judged by is not there."""
+    return bool(rule.formula(*(found[name] for name in rule.needs))) if set(rule.needs) <= found.keys() else None
 
 
 @cache

@@ -660,7 +660,8 @@ def replica_fits(replica_memory, replica_memory_there, requests_at_peak):
 
 
 @_rule("The network has {node_links} links, and three tiers of switches with {switch_ports} ports join {most_links}.",
-       checks="Ports: {node_links} links take {fabric_ports} ports; there are {switches:switches}.", when="node_links")
+       checks="Ports: {node_links} links take {fabric_ports} ports of switches with {switch_ports} each.",
+       when="node_links")
 def network_is_built(node_links, most_links):
     """Whether three tiers of switches join the nodes."""
     return node_links <= most_links

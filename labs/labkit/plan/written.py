@@ -8,7 +8,8 @@ from html import escape
 
 from labkit.display import TextTable
 from labkit.plan import constants
-from labkit.plan.bill import Bill, Entry, alternatives, sensitivity, sources, symbols
+from labkit.plan.bill import Bill, Entry, alternatives, moves, sensitivity, sources, symbols
+from labkit.plan.lines import LINES
 from labkit.plan.workload import fields
 from labkit.units import quantity
 
@@ -99,7 +100,7 @@ def as_json(bill: Bill) -> str:
         "lines": [{"name": entry.line.name, "label": entry.line.label, "unit": entry.line.unit, "value": entry.value,
                    "low": entry.low, "high": entry.high, "kind": entry.kind, "binds": entry.binds, "why": entry.why,
                    "risk": entry.risk, "words": entry.line.words, "formula": symbols(entry.line.name),
-                   "from": sources(entry.line.name)}
+                   "moves": moves(entry.line.name), "from": sources(entry.line.name)}
                   for entry in shown(bill)],
         "matters": matters(bill),
         "alternatives": [dict(zip(OTHER_HEADS, row, strict=True)) for row in others(bill)], "unknown": UNKNOWN,
@@ -119,6 +120,7 @@ def html(bill: Bill) -> str:
     stated = [(field["label"], getattr(getattr(bill.workload, field["section"]), field["name"]), field["unit"],
                field["source"]) for field in fields()]
     formulas = [(entry.line.label, entry.line.words, "; ".join(symbols(entry.line.name)),
+                 "; ".join(LINES[name].label for name in moves(entry.line.name)),
                  "; ".join(sources(entry.line.name))) for entry in shown(bill)]
     parts = [
         *(f"<p>{escape(each)}</p>" for each in (*verdict(bill), *bill.kept, *warnings())),
@@ -127,7 +129,7 @@ def html(bill: Bill) -> str:
         "<h2>Beside it</h2>", table(OTHER_HEADS, others(bill)), f"<p>{escape(UNKNOWN)}</p>",
         "<h2>What was stated</h2>",
         table(("field", "value", "unit", "default"), stated),
-        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "from others"), formulas),
+        "<h2>Formulas</h2>", table(("line", "in words", "in symbols", "moves with it", "from others"), formulas),
         "<h2>Sources</h2>", table(("figure", "date", "source"),
               [(each.figure, each.date, each.source) for each in constants.sources()]),
     ]

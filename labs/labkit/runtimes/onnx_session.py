@@ -17,6 +17,8 @@ import onnxruntime
 from labkit.specs.network import SIDE
 from labkit.timing import clock
 
+onnxruntime.disable_telemetry_events()  # its builds for Windows send some: docs/Privacy.md in its repository
+
 
 class Unusable(ValueError):
     """A network's file that cannot be opened, run or quantised; the message says why."""

@@ -12,6 +12,7 @@ from time import perf_counter, sleep
 
 import torch
 
+from labkit import effort
 from labkit.display import TextTable
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.session import Session
@@ -275,9 +276,15 @@ def table(team: Team, runs: Mapping[str, Sequence[Answer] | Unavailable]) -> Tex
 
 
 def every_backend(spec: LinkSpec) -> dict[str, dict[str, tuple[float, float]] | Unavailable]:
-    """Return for each backend what was asked of the link and what was found, or why the machine does not allow it."""
+    """Return for each backend what was asked of the link and what was found, or why the machine does not allow it.
+
+    Quick effort stops at the first that it allows.
+    """
     outcomes = {}
     for backend in linking.BACKENDS:
+        if effort.current() == effort.QUICK and any(outcomes.values()):
+            outcomes[backend] = Unavailable("Quick effort tries the best backend alone.")
+            continue
         try:
             outcomes[backend] = measured(spec, backend)
         except (linking.BackendUnavailable, HelperFailed, NoAnswer, OSError) as refusal:

@@ -110,12 +110,14 @@ def training_runs(session: Session, width: int = 12) -> list[probe.TrainingRun]:
     has begun ends without having learned.
     """
     seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=8, usual=30, long=90))
+    shortest_first = BATCHES[::-1]
+    batches = effort.pick(quick=(1024, 16, 64), usual=shortest_first, long=shortest_first)
     done, end, processes = [], monotonic() + limit, most_processes()
     try:
         with session.open():
             pool = _pool(session, processes)
             for seed in range(seeds):
-                for batch in reversed(BATCHES):  # a large batch takes the shortest
+                for batch in batches:
                     if (left := end - monotonic()) > 0:
                         done.append(probe.learn(pool, width=width, batch=batch, seed=seed, limit=left))
     except WorkerFailed as trouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labkit import effort
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.too_big_for_one_node.measuring import PAIR, Runs, most_processes
@@ -143,8 +144,9 @@ def changes() -> list[Point]:
 
 
 def exchanges() -> list[Point]:
-    """Return the points at which the lab times exchanges."""
-    return [dict(way=way, width=256) for way in WAYS if way != OFFLOADED]
+    """Return the points at which the lab times exchanges, with quick effort those that it compares."""
+    some = tuple(way for way in WAYS if way != OFFLOADED)
+    return [dict(way=way, width=256) for way in effort.pick(quick=(DATA_PARALLEL, ZERO_3), usual=some, long=some)]
 
 
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:

@@ -66,13 +66,13 @@ def _calibrate(device: torch.device) -> Calibration:
         report(done / len(WIDTHS), f"Calibrating: a language model of width {width}")
         some = [count for count in TOKENS if 2 * own(width).parameters * count <= LARGEST]
         network = random_network(width, device)
-        curves[PRODUCTS, width] = timed.curve(some, lambda count, network=network: clock.sampler(
+        curves[PRODUCTS, width] = timed.curve(thinned(some), lambda count, network=network: clock.sampler(
             products(network, count), sync))
         curves[STEP, width] = [[LENGTHS[0], timed(clock.sampler(step(network, 1, LENGTHS[0]), sync))]]
         curves[READING, width] = timed.curve(thinned(PROMPTS), lambda count, width=width: clock.sampler(
             reading(width, count, device), sync))
         for places in PLACES:
-            curves[LOOKING, width, places] = timed.curve(LENGTHS, lambda length, at=(network, places):
+            curves[LOOKING, width, places] = timed.curve(thinned(LENGTHS), lambda length, at=(network, places):
                                                          clock.sampler(looking_back(*at, length), sync))
     return timed.calibration(curves)
 

@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected
+from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 18  # about how long it takes
 WIDTHS = (2, 8, 32, 128)  # of the networks whose layers are timed
@@ -123,7 +123,7 @@ def _inference(stage, data):
 def _messages(backend) -> Iterator[list[float]]:
     with link.emulated_link(LINK, backend) as way, cloud.running(CatNet(WIDTHS[0]), way), \
             CloudConnection(way.dial) as line:
-        for size in SIZES:
+        for size in thinned(SIZES):
             message = wire.HEAD.size + size
             own = LINK.round_trip + LINK.transfer(message) + LINK.transfer(wire.ANSWER)
 

@@ -27,6 +27,7 @@ from labkit.serving import server
 from labkit.specs.calibration import Calibration, now
 from labkit.specs.network import PICTURE
 from labkit.timing.clock import Contention
+from labkit.timing.drift import thinned
 
 SECONDS = 14  # about how long it takes
 KEYS = (("computing",), ("spread",), ("per request",), ("per batch",), ("rest",))
@@ -74,11 +75,12 @@ def calibrate(device: torch.device) -> Calibration:
     """
     with standing() as (service, generator):
         generator.closed(service.port, 8, _REFERENCE_S)  # warm
-        contention, references, ratios, spreads, spending = Contention(), [], {size: [] for size in SIZES}, [], []
+        sizes, contention, references, spreads, spending = thinned(SIZES), Contention(), [], [], []
+        ratios = {size: [] for size in sizes}
         before = reference(service, generator)
         rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
         for done in range(rounds):
-            for size in SIZES:
+            for size in sizes:
                 report(done / rounds, f"Calibrating: batches of {size}")
                 service.configure(max_batch=size)
                 spent = service.cpu_seconds()
@@ -97,7 +99,7 @@ def calibrate(device: torch.device) -> Calibration:
     usual = median(references)
     per_request = median(spending) * usual
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - per_request
-    line = np.polyfit(SIZES, [median(found) for found in ratios.values()], 1)
+    line = np.polyfit(sizes, [median(found) for found in ratios.values()], 1)
     return Calibration(
         curves={
             ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],

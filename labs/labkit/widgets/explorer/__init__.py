@@ -91,7 +91,9 @@ class Explorer(LabWidget):
         self._grid = Grid(experiment)
         elsewhere = recorded.figures(experiment)
         self._figures = [*experiment.published, *elsewhere]
-        machines = {figure.label.removeprefix("measured on "): figure.point for figure in reversed(elsewhere)}
+        machines = {}
+        for figure in elsewhere:
+            machines.setdefault(figure.label.removeprefix("measured on "), figure.point)
         self._measured = [row for row in (comparison.rows if comparison else ()) if row.measured]
         self.error: BaseException | None = None
         super().__init__(

@@ -72,7 +72,7 @@ def configuration() -> dict:
         "defaults": {field["name"]: field["default"] for field in asked if field["default"] is not None
                      or field["name"] in bill.PRICES},
         "consistency": _CONSISTENCY,
-        "target": bill.TARGET,
+        "target": bill.TARGET, "at_risk": bill.AT_RISK,
         "old": {"says": written.OLD, "figures": [{"name": f"{each.figure} ({each.date})", "from": str(each.old_from)}
                                                  for each in constants.sources() if each.old_from]},
         "cloud": bill.CLOUD, "more_time": bill.MORE_TIME,
@@ -88,7 +88,7 @@ def configuration() -> dict:
             "when": line.when, "needs": line.needs, "words": line.words, "symbols": bill.symbols(name),
             "choices": bill.choices(name), "kind": bill.kind(name),
             "from": [each for each in names if each in bill.ancestors(name)],
-            "moves": [other for other, more in LINES.items() if name in more.needs and more.shown],
+            "moves": bill.moves(name),
             "sources": bill.sources(name),
         } for name, line in LINES.items()],
         "rules": [{"name": name, "stops": rule.stops, "says": rule.says, "checks": rule.checks,

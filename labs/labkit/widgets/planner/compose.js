@@ -69,12 +69,15 @@ function composeBill(config, inputs) {
       binds: choices && choices[1].every((each) => each in found) ? deciding(choices, found) : "",
     };
   }
-  const judged = config.rules.filter(({ stops, needs }) => !stops && needs.every((need) => need in found));
-  const holds = ({ name, needs }) => conditions[name](...needs.map((need) => found[need]));
-  const broken = judged.filter((rule) => !holds(rule)).map(({ says }) => said(says, found));
-  const kept = judged
-    .filter((rule) => rule.checks && (found[rule.when] ?? 1) && holds(rule))
-    .map(({ checks }) => said(checks, found));
+  const judged = ({ needs }, among) => needs.every((need) => need in among);
+  const holds = ({ name, needs }, among) => conditions[name](...needs.map((need) => among[need]));
+  const unfavourable = cases[2][0];
+  const demands = config.rules.filter((rule) => !rule.stops && judged(rule, found));
+  const broken = demands.filter((rule) => !holds(rule, found)).map(({ says }) => said(says, found));
+  const kept = demands
+    .filter((rule) => rule.checks && (found[rule.when] ?? 1) && holds(rule, found))
+    .map((rule) => [rule, judged(rule, unfavourable) && holds(rule, unfavourable)])
+    .map(([{ checks }, sure]) => said(checks, found) + (sure ? "" : ` ${config.at_risk}`));
   const asked = {
     training_accelerators: inputs.runs,
     inference_accelerators: inputs.peak_rate || inputs.sites * inputs.cloud_percent,
