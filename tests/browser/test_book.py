@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import grave_findings
 from weight import weigh
 from widget_pages import alive
 
@@ -54,17 +54,23 @@ def book():
         yield address
 
 
+# Fulfilled when letters have their shapes, and charts, a frame later, the width of their column.
+SETTLED = """document.fonts.ready.then(
+    () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))"""
+
+
 class Reader:
     """Somebody with a browser who has one page of the book open, and notes whatever goes wrong in it."""
 
     def __init__(self, browser, book: str, mode: str, width: int):
-        self.book, self.name, self.page, self.trouble = book, None, None, []
+        self.book, self.name, self.trouble = book, None, []
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
         self.context.on("request", self._asked)
         self.context.on("requestfailed", lambda r: self.trouble.append(f"failed: {r.url}"))
         self.context.on("response", lambda r: r.status < 400 or self.trouble.append(f"{r.status}: {r.url}"))
         self.context.on("weberror", lambda error: self.trouble.append(f"script error: {error.error}"))
         self.context.on("console", lambda m: m.type != "error" or self.trouble.append(f"console: {m.text}"))
+        self.page = self.context.new_page()
 
     def _asked(self, request) -> None:
         url = urlsplit(request.url)
@@ -74,11 +80,9 @@ class Reader:
     def open(self, name: str):
         """Open a page, unless it is the one that is open."""
         if name != self.name:
-            if self.page:
-                self.page.close()
-            self.page = self.context.new_page()
-            self.page.goto(f"{self.book}{name}.html", wait_until="networkidle")
+            self.page.goto(f"{self.book}{name}.html")
             alive(self.page)
+            self.page.evaluate(SETTLED)
             self.name = name
         return self.page
 
@@ -124,33 +128,6 @@ CUT_OFF = """() => {
 }"""
 
 
-# Hides, in code and in tables, every word that looks as one before it does, or shows them again: axe takes long to find
-# a word's contrast, and a lab has thousands of words in seven colours.
-HIDE_ALIKE = """(hide) => {
-    const clear = (e) => getComputedStyle(e).backgroundColor.endsWith(", 0)") && e.parentElement;
-    const ground = (e) => (clear(e) ? ground(e.parentElement) : getComputedStyle(e).backgroundColor);
-    const seen = new Set();
-    for (const word of document.querySelectorAll(":is(pre, table) *:not(:has(*))")) {
-        const { color, fontSize, fontWeight, opacity } = getComputedStyle(word);
-        const look = [color, fontSize, fontWeight, opacity, ground(word)].join();
-        word.style.visibility = hide && seen.has(look) ? "hidden" : "";
-        seen.add(look);
-    }
-}"""
-
-
-def grave_findings(page) -> list[tuple[str, dict]]:
-    """Return what axe finds serious or critical in a page, as rules and the elements that break them."""
-    # axe would fetch the style sheets again, from wrong addresses.
-    axe, options = Axe(), {"preload": False, "resultTypes": ["violations"]}
-    runs = [axe.run(page, options={**options, "rules": {"color-contrast": {"enabled": False}}})]
-    page.evaluate(HIDE_ALIKE, True)
-    runs.append(axe.run(page, options={**options, "runOnly": ["color-contrast"]}))
-    page.evaluate(HIDE_ALIKE, False)
-    violations = [violation for run in runs for violation in run.response["violations"]]
-    return [(v["id"], node) for v in violations if v["impact"] in ("serious", "critical") for node in v["nodes"]]
-
-
 @pytest.mark.parametrize(("mode", "width"), [("light", 1280), ("dark", 320)])
 @on_each(PAGES)
 def test_page_is_readable(visit, name, mode, width):
@@ -158,8 +135,7 @@ def test_page_is_readable(visit, name, mode, width):
     assert page.evaluate("document.documentElement.dataset.theme") == mode
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CUT_OFF) == []
-    grave = grave_findings(page)
-    assert not grave, "\n".join(f"{rule}: {node['html'][:200]}\n{node['failureSummary']}" for rule, node in grave[:5])
+    assert grave_findings(page) == []
 
 
 # A4 with the margins that browsers leave, at 96 pixels an inch.
@@ -191,9 +167,9 @@ def test_page_bears_text_of_twice_the_size(visit, name):
 
 @on_each(PAGES)
 def test_pictures_say_what_they_show(visit, name):
-    for picture in visit(name).locator("article img").all():
-        alt = picture.get_attribute("alt") or ""
-        assert len(alt.split()) >= 3, f"{picture.get_attribute('src')!r:.80} has the alternative text {alt!r}"
+    pictures = visit(name).locator("article img").evaluate_all("all => all.map((one) => [one.src, one.alt])")
+    for source, alt in pictures:
+        assert len(alt.split()) >= 3, f"{source!r:.80} has the alternative text {alt!r}"
         assert not re.search(r"\.(png|svg|webp|jpe?g)$|^[/.]|_build", alt), alt
 
 
@@ -221,6 +197,11 @@ def test_lab_has_a_living_widget(visit, name):
     assert hosts.count() == page.locator(".labkit-host .labkit").count()
 
 
+# What a slider of an explorer shows: its value and the highest, its words, the sentence; and its name.
+SHOWN = """(slider) => [slider.value, slider.max, slider.getAttribute("aria-valuetext"),
+    slider.closest(".labkit-host").querySelector(".labkit-sentence").innerText, slider.id]"""
+
+
 @on_each(pages_with("explorer"))
 def test_every_control_changes_what_its_widget_says(visit, name):
     """Every slider, list and number field, moved as a hand would from where the widget starts, changes the sentence."""
@@ -230,12 +211,12 @@ def test_every_control_changes_what_its_widget_says(visit, name):
         said = lambda host=host: host.locator(".labkit-sentence").inner_text()  # noqa: E731
         start = said()
         for slider in host.locator("input[type=range]").all():
-            value = slider.input_value()
-            there, back = ("ArrowRight", "ArrowLeft")[:: 1 if value != slider.get_attribute("max") else -1]
+            value, most, *_ = slider.evaluate(SHOWN)
+            there, back = ("ArrowRight", "ArrowLeft")[:: 1 if value != most else -1]
             slider.press(there)
-            assert slider.input_value() != value
-            assert said() != start, f"the slider {slider.get_attribute('id')} of {name} is dead"
-            assert slider.get_attribute("aria-valuetext")
+            now, _, spoken, sentence, which = slider.evaluate(SHOWN)
+            assert now != value and spoken
+            assert sentence != start, f"the slider {which} of {name} is dead"
             slider.press(back)
         for choice in host.locator("select").all():
             value = choice.input_value()
@@ -308,7 +289,8 @@ def test_guess_is_kept(visit, name):
         guess.locator("input[type=number]").press("Enter")
     said = [guess.locator("[role=status]").inner_text() for guess in guesses]
     assert all(said)
-    page.reload(wait_until="networkidle")
+    page.reload()
+    alive(page)
     assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
 
 

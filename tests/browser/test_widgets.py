@@ -8,7 +8,7 @@ import random
 
 import pytest
 import toy
-from axe_playwright_python.sync_playwright import Axe
+from accessibility import grave_findings
 from widget_pages import alive, in_the_book, widget_pages
 
 from labkit.experiment import Axis, Outcome, Unavailable, compare
@@ -292,9 +292,7 @@ def test_no_serious_accessibility_finding_and_nothing_cut_off(visit, everything,
         box = control.bounding_box()
         if control.get_attribute("type") != "radio":  # its whole label can be touched
             assert min(box["width"], box["height"]) >= 24, control.evaluate("e => e.outerHTML")
-    violations = Axe().run(page).response["violations"]
-    grave = [v for v in violations if v["impact"] in ("serious", "critical")]
-    assert not grave, json.dumps(grave, indent=1)[:3000]
+    assert grave_findings(page) == []
 
 
 def test_the_theme_can_change_without_losing_anything(page):

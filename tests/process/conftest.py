@@ -1,7 +1,11 @@
-"""The least effort, and what several modules need, made once: pictures, and a network that has learned from them."""
+"""The least effort; no process is left; and what several modules need, made once: pictures, a network that has learned.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
+import psutil
 import pytest
 import torch
 
@@ -10,12 +14,35 @@ from labkit import effort
 from labkit.models.datasets import cats
 from labkit.models.networks.cats import CatNet
 from labkit.models.training import train
+from labkit.timing import drift
 
 
 @pytest.fixture(scope="session", autouse=True)
 def least_effort():
+    """Nothing is measured a second time because of neighbours: the other tests are some."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(effort.VARIABLE, effort.QUICK)
+        patch.setattr(drift, "_TRIES", 1)
+        yield
+
+
+@contextmanager
+def ending():
+    """See that what is started inside has ended by the end of the block."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    assert set(psutil.Process().children(recursive=True)) <= before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_of_a_module():
+    with ending():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_of_a_test():
+    with ending():
         yield
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from quiet_machine import quiet_machine
 
 from labkit.data import data_folder
 
@@ -25,6 +26,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(arguments):
     assert process.wait(60) == 0
 
 
+@quiet_machine
 def test_importing_is_quick_and_brings_nothing_heavy():
     heavy = ("torch", "numpy", "matplotlib", "ipywidgets")
     light = "labkit labkit.experiment labkit.predict.step labkit.predict.operators labkit.predict.seeds labkit.stats"

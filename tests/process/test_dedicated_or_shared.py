@@ -36,6 +36,11 @@ def small_file():
         yield
 
 
+@pytest.fixture
+def nothing_is_left_of_a_test():
+    """The `party` grows by those that an order needs, and they stay for the others."""
+
+
 @pytest.fixture(scope="module")
 def party():
     with Party() as started:

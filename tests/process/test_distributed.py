@@ -41,13 +41,6 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells tha
 libuv = pytest.mark.skipif(os.name == "nt", reason="torchrun may lack libuv on Windows")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def nothing_is_left():
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    assert set(psutil.Process().children(recursive=True)) <= before
-
-
 @pytest.fixture(scope="module")
 def pair():
     with worker_pool(2) as workers:

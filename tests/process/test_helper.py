@@ -35,11 +35,9 @@ def module(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left():
-    before = set(psutil.Process().children(recursive=True))
+def no_thread_is_left():
     threads = set(threading.enumerate())
     yield
-    assert set(psutil.Process().children(recursive=True)) <= before
     assert set(threading.enumerate()) <= threads
 
 

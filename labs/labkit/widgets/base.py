@@ -24,7 +24,6 @@ from typing import ClassVar
 from urllib.parse import quote
 
 import anywidget
-import comm
 from IPython.display import display
 from traitlets import Bool, Unicode, default
 
@@ -47,6 +46,8 @@ def in_book() -> bool:
 @contextmanager
 def _no_front_end() -> Iterator[None]:
     """Let the widgets created inside talk to nobody (also the ones that ipywidgets adds, for layout)."""
+    import comm  # comes with ipywidgets 8, which the book is built with
+
     original, comm.create_comm = comm.create_comm, comm.DummyComm
     try:
         yield
