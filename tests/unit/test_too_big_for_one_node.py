@@ -141,7 +141,7 @@ def ranks(job, processes):
 @pytest.fixture
 def found(monkeypatch):
     monkeypatch.setattr(measuring.Runs, "__call__", lambda self, job, processes: ranks(job, processes))
-    monkeypatch.setattr(measuring.Runs, "exchange", lambda self, exchanges, calibration: Outcome(0.01, "s"))
+    monkeypatch.setattr(measuring.Runs, "exchange", lambda self, exchanges: Outcome(0.01, "s"))
     return lab.sharded(fakes.machine())
 
 
@@ -172,7 +172,7 @@ def test_what_came_out_as_counted_is_shown_so(found):
 def test_a_machine_that_allows_no_processes_says_so_and_the_lab_goes_on(monkeypatch):
     refusal = Unavailable("This machine lets no further process start.")
     monkeypatch.setattr(measuring.Runs, "__call__", lambda self, job, processes: refusal)
-    monkeypatch.setattr(measuring.Runs, "exchange", lambda self, exchanges, calibration: refusal)
+    monkeypatch.setattr(measuring.Runs, "exchange", lambda self, exchanges: refusal)
     here = lab.sharded(fakes.machine())
     memory, traffic = compare(here.memory, lab.ways()), compare(here.traffic, lab.ways())
     assert tables.worst(memory).reason.startswith("Nothing could be compared here")

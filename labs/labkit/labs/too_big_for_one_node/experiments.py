@@ -98,7 +98,7 @@ def sharded(machine: Machine) -> Sharded:
     def measure_exchange(way, width):
         if not (expected := exchange(way, width)):
             return expected
-        return runs.exchange(sharding.exchanges(_pair(way, width), PAIR), calibration)
+        return runs.exchange(sharding.exchanges(_pair(way, width), PAIR))
 
     way, width = Axis("way", "The model is cut by", WAYS, start=ZERO_3), Axis(
         "width", "Width of the model", WIDTHS, start=256, log=True)

@@ -8,14 +8,12 @@ from contextlib import AbstractContextManager
 from labkit import effort
 from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
 from labkit.experiment import Outcome, Unavailable
-from labkit.labs.common import measured
 from labkit.labs.session import Session
 from labkit.measure.probes import exchanges as probe
 from labkit.predict.sharding import Exchange
 from labkit.progress import report
-from labkit.specs.calibration import Calibration
-from labkit.specs.sharding import PIPELINE, REDUCED, ShardedJob
-from labkit.timing.drift import timed
+from labkit.specs.sharding import PIPELINE, ShardedJob
+from labkit.timing import clock
 
 PAIR = 2  # processes, between which exchanges were calibrated
 _BUDGET = 0.3  # seconds for the exchanges of a point, at usual effort
@@ -43,16 +41,19 @@ class Runs:
             self._found[job, processes] = self._with(processes, lambda pool: pool.sharded(job, steps()))
         return self._found[job, processes]
 
-    def exchange(self, exchanges: Sequence[Exchange], calibration: Calibration) -> Outcome | Unavailable:
-        """Time the exchanges of a step back to back, between two processes, in turn with the probe's reference."""
+    def exchange(self, exchanges: Sequence[Exchange]) -> Outcome | Unavailable:
+        """Time the exchanges of a step back to back, between two processes.
+
+        It is not carried to another speed: the system's part in a message does not keep the processor's.
+        """
         if not (there := room(PAIR)):
             return there
 
         def timed_by(pool: WorkerPool) -> Outcome:
             samples = [(one.times, probe.sampler(pool, one.kind, int(one.size))) for one in exchanges]
-            return measured(*timed(lambda: sum(times * sample() for times, sample in samples),
-                                   probe.sampler(pool, REDUCED, probe.REFERENCE), calibration.reference_seconds,
-                                   effort.pick(quick=_BUDGET / 3, usual=_BUDGET, long=4 * _BUDGET)))
+            timing = clock.rounds({"step": lambda: sum(times * sample() for times, sample in samples)},
+                                  budget=effort.pick(quick=_BUDGET / 3, usual=_BUDGET, long=4 * _BUDGET))["step"]
+            return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=timing.note)
 
         return self._with(PAIR, timed_by)
 
