@@ -23,6 +23,9 @@ BATCHES, SHARED, OWN, THREADS, PROCESSES = WAYS = (
 STARTING_S, ANSWER_S = 30, 30  # for a process to start, and to answer after its last picture
 SMALL, LARGE, FEW = 8, 64, 16  # channels of the networks of which so many are weighed
 _OPENING_S = 0.2  # that a network may take to open
+# glibc gives freed memory back to the system or keeps it, as its heap happens to lie: a batch then takes twice as long
+# or not. Here the processes keep it (mallopt(3); 32 MiB is the most that the first takes). Other systems ignore both.
+_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 _AHEAD_S = 0.05  # from the order to the first moment at which a picture can be due
 _QUEUE = 0.8  # of what the deadline allows: pictures that wait when a run begins
 
@@ -87,7 +90,8 @@ class Device:
         self._helpers: list[Helper] = []
         try:
             for _ in range(processes):
-                self._helpers.append(Helper("labkit.measure.instances_process", environment=ONE_THREAD))
+                self._helpers.append(Helper("labkit.measure.instances_process",
+                                            environment={**ONE_THREAD, **_KEPT}))
             for helper in self._helpers:
                 helper.answer(STARTING_S)
         except BaseException:
