@@ -56,6 +56,12 @@ def test_no_training_is_begun_that_would_not_end_in_time(pictures):
     assert [len(values) for values in shares.values()] == [1, 0]
 
 
+def test_the_format_that_others_are_held_against_is_not_refused_for_a_disturbance(monkeypatch):
+    times = iter((1e-3, 1.0))
+    monkeypatch.setattr(precision, "_quickest", lambda *_: next(times))
+    assert precision.refusal("fp32", CPU) == ""
+
+
 def test_the_calibration_times_what_it_names(quiet, monkeypatch):
     monkeypatch.setattr(precision, "_LAYERS", precision._LAYERS[:2])
     monkeypatch.setattr(precision, "BATCHES", (1, 4))

@@ -107,7 +107,8 @@ def refusal(dtype: str, device: torch.device) -> str:
         return "Only NVIDIA's GPUs have tf32, from the Ampere generation on."
     where = "CPU" if device.type == "cpu" else "GPU"
     try:
-        usual, taken = (_quickest(name, device) for name in ("fp32", dtype))
+        usual = _quickest("fp32", device)
+        taken = usual if dtype == "fp32" else _quickest(dtype, device)
     except (RuntimeError, TypeError, NotImplementedError) as trouble:
         said = str(trouble).strip().splitlines() or [type(trouble).__name__]
         return f"PyTorch cannot train in {dtype} on this {where} ({said[0][:120]})."
