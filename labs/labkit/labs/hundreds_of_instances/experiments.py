@@ -25,7 +25,7 @@ from labkit.measure.instances import (
 from labkit.measure.probes.instances import FEW, NETWORKS, PICTURES, WIDTHS
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
-from labkit.specs.calibration import Calibration
+from labkit.specs.calibration import Calibration, CostCurve
 from labkit.units import quantity
 
 RATES = (1, 2, 5, 10, 20, 50, 100, 200)  # pictures a second of each source
@@ -59,7 +59,7 @@ def picture(calibration: Calibration, way: str, width: int, sources: int, deadli
         deadline: seconds.
     """
     if way == BATCHES:
-        return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))[0]
+        return best_batch(calibration.curve(BATCHES, width), deadline)[0]
     networks = 1 if way == SHARED else min(sources, NETWORKS[-1])  # beyond, no cache holds their weights
     seconds = interpolate(calibration.curve(OWN, width), networks)
     if way in (THREADS, PROCESSES):
@@ -69,9 +69,12 @@ def picture(calibration: Calibration, way: str, width: int, sources: int, deadli
 
 def batch(calibration: Calibration, way: str, width: int, deadline: float) -> int:
     """Return how many pictures a core answers together at most; the arguments are those of `picture`."""
-    if way != BATCHES:
-        return 1
-    return predicted.in_batches(calibration.curve(BATCHES, width), deadline, range(1, PICTURES[-1] + 1))[1]
+    return best_batch(calibration.curve(BATCHES, width), deadline)[1] if way == BATCHES else 1
+
+
+def best_batch(curve: CostCurve, deadline: float) -> tuple[float, int]:
+    """Return the seconds a picture in the batches that suit a core best, and their size, of all that are measured."""
+    return predicted.in_batches(curve, deadline, range(1, PICTURES[-1] + 1))
 
 
 def switching(calibration: Calibration, way: str) -> float:

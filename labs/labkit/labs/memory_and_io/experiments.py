@@ -110,8 +110,7 @@ def requests(machine: Machine) -> Requests:
         note = f"{quantity(float(f'{100 * missing:.2g}'), '%')} of the requests fetch their model."
         held_s, fetched_s, fetch_s = seconds
         parts = {ANSWERING: (1 - missing) * held_s + missing * fetched_s, FETCHING: missing * fetch_s}
-        return banded(parts, note=note,
-                      widening=calibration.widening)
+        return banded(parts, note=note, widening=calibration.widening)
 
     def run(models, share, skew, size):
         if (needed := models * size) > WRITTEN:

@@ -12,12 +12,13 @@ import numpy as np
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.hundreds_of_instances import measuring
+from labkit.labs.hundreds_of_instances.experiments import best_batch
 from labkit.labs.one_clear_stream.listening import Recogniser, pairs
 from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, SHARED
 from labkit.measure.probes import hearing
-from labkit.measure.probes.instances import NETWORKS, PICTURES
+from labkit.measure.probes.instances import NETWORKS
 from labkit.models.datasets import digits
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
@@ -88,13 +89,9 @@ def clip(calibration: Calibration, way: str, streams: int, deadline: float) -> f
         deadline: seconds.
     """
     if way == BATCHES:
-        return _batches(calibration, deadline)[0]
+        return best_batch(calibration.curve(BATCHES), deadline)[0]
     seconds = interpolate(calibration.curve(OWN), 1 if way == SHARED else min(streams, NETWORKS[-1]))
     return seconds if seconds <= deadline else math.inf
-
-
-def _batches(calibration: Calibration, deadline: float) -> tuple[float, int]:
-    return predicted.in_batches(calibration.curve(BATCHES), deadline, range(1, PICTURES[-1] + 1))
 
 
 def most(calibration: Calibration, way: str, hop: float, deadline: float) -> int:
@@ -123,9 +120,9 @@ def followed(machine: Machine) -> Experiment:
             return expected
         if reason := measuring.refusal(way, count := int(expected.value), 0.0):
             return Unavailable(reason)
+        batch = best_batch(calibration.curve(BATCHES), deadline)[1] if way == BATCHES else 1
         found = measuring.in_time(session, way, hearing.opened, hop, deadline, False, count,
-                                  calibration.reference_seconds,
-                                  _batches(calibration, deadline)[1] if way == BATCHES else 1)
+                                  calibration.reference_seconds, batch)
         return found and replace(found, unit="streams")
 
     return Experiment(
