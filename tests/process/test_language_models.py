@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labkit import device, effort
+from labkit import device
 from labkit.labs.language_models import experiments as lab
 from labkit.machine import Machine
 from labkit.measure.probes import generation as probe
@@ -14,7 +14,6 @@ from labkit.specs.language_model import own_cache
 
 @pytest.fixture(scope="module")
 def machine():
-    effort.begin("quick")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "SECONDS", 600)  # nothing is left out where neighbours make it slow
         calibration = probe.calibrate(device.best())

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from labkit import effort
+
 
 @pytest.fixture(scope="session", autouse=True)
 def fair_threads():
@@ -14,3 +16,10 @@ def fair_threads():
         import torch
 
         torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def usual_effort(monkeypatch):
+    """Each test at the usual effort, whatever the reader's environment says or another test began."""
+    monkeypatch.delenv(effort.VARIABLE, raising=False)
+    monkeypatch.setattr(effort, "_asked", effort.USUAL)

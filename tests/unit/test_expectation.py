@@ -67,7 +67,6 @@ def test_a_finding_travels_in_the_notebook_and_its_words_are_escaped():
 
 
 def test_one_dial_of_effort(monkeypatch):
-    monkeypatch.delenv(effort.VARIABLE, raising=False)
     effort.begin("long")
     assert effort.pick(quick=1, usual=2, long=3) == 3
     monkeypatch.setenv(effort.VARIABLE, "quick")
@@ -78,4 +77,3 @@ def test_one_dial_of_effort(monkeypatch):
     monkeypatch.delenv(effort.VARIABLE)
     with pytest.raises(ValueError, match="quick, usual, long"):
         effort.begin("hard")
-    effort.begin("usual")
