@@ -107,7 +107,7 @@ def test_a_slow_processor_does_well_to_ask_and_a_fast_one_does_not(no_file_stays
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="It takes a system that can stop a process.")
 def test_a_far_process_that_hangs_leaves_a_sentence_and_nothing_running(monkeypatch, no_file_stays):
     monkeypatch.setattr(far_model, "PATIENCE_S", 0.5)
-    bench = measuring.Bench(1e-3, 0.02)
+    bench = measuring.Bench(fakes.weights(), 0.02)
     with bench.open():
         far = bench.start("far", far_model.running)
         os.kill(far.process, signal.SIGSTOP)

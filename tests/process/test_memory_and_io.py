@@ -9,6 +9,7 @@ import torch
 from labkit import cache
 from labkit.experiment import Unavailable
 from labkit.labs.memory_and_io import experiments as lab
+from labkit.labs.memory_and_io import measuring
 from labkit.measure.probes import weights as probe
 from labkit.serving import model_store as store
 
@@ -45,6 +46,14 @@ def test_requests_miss_as_often_as_they_are_counted(here):
     assert run.missed == pytest.approx(100 - run.hits.value, abs=12)
     assert len(run.seconds) >= 300 and run.mean.low <= run.mean.value <= run.mean.high
     assert not left()
+
+
+def test_a_cold_answer_tells_the_speed_of_the_drive_apart_from_the_processors(here):
+    answers = lab.answers(here, budget=0.02)
+    warm = answers.measure(way=probe.READ_WARM, size=2, batch=1)
+    assert warm.speed.keys() == {measuring.ANSWERING}
+    cold = answers.measure(way=probe.READ_COLD, size=2, batch=1)
+    assert not cold or cold.speed.keys() == {measuring.ANSWERING, measuring.FETCHING}
 
 
 def test_a_folder_that_cannot_be_written_is_said(here, monkeypatch):

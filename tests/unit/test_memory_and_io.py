@@ -166,7 +166,7 @@ def test_more_models_than_the_lab_writes_are_not_measured():
 
 def a_run(slow=40):
     seconds = [1e-3] * (400 - slow) + [1e-2] * slow
-    return measuring.Run(Outcome(100 - slow / 4, "%"), slow / 4, seconds)
+    return measuring.Run(Outcome(100 - slow / 4, "%"), slow / 4, seconds, {measuring.ANSWERING: 1.0})
 
 
 def test_tables_and_figures_show_a_run_and_the_want_of_one(monkeypatch):

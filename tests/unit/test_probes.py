@@ -137,6 +137,13 @@ def test_a_reference_kernel_that_was_disturbed_itself_is_not_believed(at):
     assert timing.low <= timing.median <= timing.high
 
 
+def test_parts_that_keep_speeds_of_their_own_are_told_apart(at):
+    timing, speed = drift.timed_by_part(at(lambda: 1.0, 3e-3), {
+        "processor": (at(lambda: 0.5, 1e-3), 1e-3), "drive": (at(lambda: 1.0, 4e-3), 6e-3)}, budget=0.02)
+    assert timing.median == pytest.approx(3e-3)
+    assert speed == pytest.approx({"processor": 0.5, "drive": 1.5})
+
+
 def test_a_point_that_a_disturbance_slowed_is_looked_at_again():
     class Looked(drift.DriftCorrected):
         def __call__(self, sample):

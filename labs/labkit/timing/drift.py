@@ -127,8 +127,25 @@ def timed(sample: Callable[[], float], reference: Callable[[], float], reference
     Returns:
         The timing by the clock, and the machine's speed meanwhile as a fraction of its calibrated one.
     """
-    timings = clock.rounds({"call": sample, "reference": reference}, budget=budget)
-    return timings["call"], speed_of(reference_seconds, timings["reference"].median)
+    timing, speeds = timed_by_part(sample, {"reference": (reference, reference_seconds)}, budget)
+    return timing, speeds["reference"]
+
+
+def timed_by_part(sample: Callable[[], float], references: Mapping[str, tuple[Callable[[], float], float]],
+                  budget: float) -> tuple[clock.Timing, dict[str, float]]:
+    """Time something whose parts do not keep one speed, such as work of the processor and of the drive.
+
+    Args:
+        sample, budget: as of `timed`.
+        references: by part, its reference kernel, and what that took when the machine was calibrated.
+
+    Returns:
+        The timing by the clock, and the speed meanwhile by part.
+    """
+    kernels = {part: kernel for part, (kernel, _) in references.items()}
+    timings = clock.rounds({"call": sample, **kernels}, budget=budget)
+    return timings["call"], {part: speed_of(seconds, timings[part].median)
+                             for part, (_, seconds) in references.items()}
 
 
 def speed_of(reference_seconds: float, now: float) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from labkit import effort
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.distance_to_memory.measuring import (
+    ANSWERING,
     CACHE,
     DRIVE,
+    FETCHING,
     FILES,
     INPUTS,
     LINKS,
@@ -23,7 +23,7 @@ from labkit.labs.distance_to_memory.measuring import (
     Bench,
 )
 from labkit.machine import Machine
-from labkit.measure.probes.weights import BATCHES, READ_COLD
+from labkit.measure.probes.weights import BATCHES, COLD, READ_COLD
 from labkit.offload.wire import HEAD
 from labkit.predict import links
 from labkit.predict import memory_ladder as predicted
@@ -35,7 +35,6 @@ from labkit.units import quantity
 
 SIZES = (1, 2, 4, 8, 16, 32, 1024, 2**14, 2**17)  # MiB of weights: what the lab writes, then 1, 16 and 128 GiB
 WRITTEN = 32  # MiB, at most
-ANSWERING, FETCHING = "answering", "fetching"
 START = dict(rung=MEMORY, what=WEIGHTS, size=2)
 BITS = (1, 3, 10, 30, 100, 300, 1000, 10_000)  # Mbit/s
 MOST_BITS = 1000  # that the emulated link carries
@@ -88,14 +87,17 @@ class Seconds:
         return interpolate(self.weights.curve("fetch", way), size) * min(1, size / LAYER)
 
     def request(self) -> float:
-        """A request to another process and its short answer, with nothing to do."""
+        """A request to another process over the relay and its short answer, with nothing to do."""
         return links.latency(self.offload.curve("message", _RELAY))
 
     def socket(self, size: float) -> float:
-        """Fetching `size` bytes from another process's memory, through the loopback interface."""
+        """Fetching `size` bytes from another process's memory, through the loopback interface.
+
+        The question wakes the other process, and the answer this one: two of the four that wake over the relay.
+        """
         memory = best_rate(self.weights.curve("answer", 1))
         reading = writing = size / memory
-        return self.request() + reading + links.seconds(self.loopback.curve("message"), size) + writing
+        return self.request() / 2 + reading + links.seconds(self.loopback.curve("message"), size) + writing
 
     def link(self, spec: LinkSpec, size: int, asked: int = 0) -> float:
         """Sending `asked` bytes over a link and getting `size`."""
@@ -130,11 +132,7 @@ def ladder(machine: Machine, budget: float | None = None) -> Experiment:
             return expected
         if size > WRITTEN:
             return Unavailable(f"This lab writes models of {WRITTEN} MiB at most.")
-        if rung == CACHE:
-            return bench.time(bench.rung(rung, what, size), hot=True)
-        if not (timing := bench.time(bench.rung(rung, what, size))):
-            return timing
-        return replace(timing, speed={ANSWERING: timing.speed})  # neither drives nor links keep the processor's speed
+        return bench.time(bench.rung(rung, what, size), hot=rung == CACHE, cold=FILES.get(rung) in COLD)
 
     return Experiment(
         title="An answer, by the distance of what it needs",
@@ -189,7 +187,7 @@ def line(machine: Machine, budget: float | None = None) -> Experiment:
             return Unavailable("Here asking was slower, however short the way.")
         low = max(low, value / 10)  # no trip is shorter than nothing, and a logarithmic axis has no zero
         return Outcome(value, "s", low=low, high=high, note="The link is emulated; the far processor is this "
-                       "machine's.", speed=None if place == DRIVE else near.speed)
+                       "machine's.", speed=None if place == DRIVE else near.speed[ANSWERING])
 
     return Experiment(
         title="The round trip up to which asking a far processor is worth it",

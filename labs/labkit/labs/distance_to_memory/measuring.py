@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from labkit.serving import model_store as store
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock
-from labkit.timing.drift import timed
+from labkit.timing.drift import timed_by_part
 
 CACHE, MEMORY, SHARED = "the processor's cache", "memory", "another process's memory, shared"
 MAP, COLD_MAP, DRIVE = "a memory map, warm", "a memory map, cold", "the drive"
@@ -31,6 +31,7 @@ PROCESS = "another process, by a socket"
 LINKS = {"another machine, 1 Gbit/s and 1 ms": LinkSpec(0.001, 125e6),
          "another machine, 100 Mbit/s and 20 ms": LinkSpec(0.02, 12.5e6)}
 FILES = {SHARED: probe.MAPPED_WARM, MAP: probe.MAPPED_WARM, COLD_MAP: probe.MAPPED_COLD, DRIVE: probe.READ_COLD}
+ANSWERING, FETCHING = "answering", "fetching"
 RUNGS = (CACHE, MEMORY, SHARED, MAP, COLD_MAP, DRIVE, PROCESS, *LINKS)
 WEIGHTS, INPUTS = "the weights", probe.BATCHES[-1]
 _BUDGET = 0.1  # seconds for a read
@@ -68,30 +69,34 @@ class Bench(Session):
         super().__init__()
         self._calibrated, self._budget = weights, budget
 
-    def time(self, what: AbstractContextManager[Sample], *, hot: bool = False) -> Outcome | Unavailable:
+    def time(self, what: AbstractContextManager[Sample], *, hot: bool = False,
+             cold: bool = False) -> Outcome | Unavailable:
         """Return the seconds of what one of the contexts below gives to sample, or why there are none.
 
         Args:
             what: the context.
-            hot: that it stays in the caches: then a layer there tells the speed.
+            hot: that it stays in the caches: then a layer there tells the processor's speed.
+            cold: that it reads from the drive: then the speed of that is told too. Links and memory keep no known one.
         """
         try:
             with self.open(), probe.folder() as place, devices.threads(1), torch.inference_mode():
-                path = place / "reference.safetensors"
-                store.write(path, min(probe.LAYERS))
+                references = {ANSWERING: self._hot() if hot else probe.processor(place, self._calibrated)}
+                if cold:
+                    references[FETCHING] = probe.drive(place, self._calibrated)
                 with what as sample:
-                    if hot:
-                        reference = probe.again(store.read(path))
-                        seconds = interpolate(self._calibrated.curve("again", 1), path.stat().st_size)
-                    else:
-                        reference = probe.answering(path, probe.HELD, 1)
-                        seconds = self._calibrated.reference_seconds
-                    return measured(*timed(sample, reference, seconds, self._budget))
+                    timing, speed = timed_by_part(sample, references, self._budget)
+                return replace(measured(timing, speed[ANSWERING]), speed=speed)
         except (NoAnswer, HelperFailed) as trouble:
             self.drop("far")
             return Unavailable(str(trouble))
         except OSError as trouble:
             return Unavailable(f"The model cannot be written or read: {trouble.strerror or trouble}.")
+
+    def _hot(self) -> tuple[Sample, float]:
+        """Return a layer that stays in the caches, and the seconds that it took when it was calibrated."""
+        layers = min(probe.AGAIN)
+        return (probe.again(store.drawn(layers)),
+                interpolate(self._calibrated.curve("again", 1), layers * store.LAYER))
 
     @contextmanager
     def rung(self, rung: str, what: str, size: int) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ from labkit import effort
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded, measured
 from labkit.labs.memory_and_io import measuring
+from labkit.labs.memory_and_io.measuring import ANSWERING, FETCHING
 from labkit.machine import Machine
 from labkit.measure.probes.weights import BATCHES, FETCHED, HELD, READ_COLD, READ_WARM
 from labkit.predict import model_cache
@@ -19,7 +20,6 @@ from labkit.units import quantity
 
 WAYS = (HELD, *FETCHED)
 SIZES = (1, 2, 4, 8, 16, 32)  # MiB of weights
-ANSWERING, FETCHING = "answering", "fetching the weights"
 MODELS = (12, 25, 50, 100, 400)
 SKEWS = (0, 0.6, 0.8, 1.0, 1.2)
 SHARES = (5, 10, 25, 50, 75, 100)  # % of the models that memory holds
@@ -61,10 +61,10 @@ def answers(machine: Machine, budget: float | None = None) -> Experiment:
         if not (expected := predict(way, size, batch)):
             return expected
         try:
-            timing, speed = measuring.answer(way, size, batch, calibration.reference_seconds, budget)
+            timing, speed = measuring.answer(way, size, batch, calibration, budget)
         except OSError as trouble:
             return Unavailable(f"The model cannot be written or read: {trouble.strerror or trouble}.")
-        return replace(measured(timing, speed), speed={ANSWERING: speed})  # storage does not keep the processor's speed
+        return replace(measured(timing, speed[ANSWERING]), speed=speed)
 
     return Experiment(
         title="An answer, by where its weights lie",
@@ -98,7 +98,8 @@ class Requests:
 
 def requests(machine: Machine) -> Requests:
     """Return the experiments on requests for many models; raises `ValueError` for a machine that lacks the probe."""
-    calibration, serve = machine.calibration("weights"), measuring.Served(state(machine))
+    calibration = machine.calibration("weights")
+    serve = measuring.Served(state(machine), calibration)
 
     def hits(models, share, skew, size):
         return Outcome(100 * model_cache.hits(model_cache.zipf(models, skew), held(models, share)), "%")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +17,7 @@ from labkit import device as devices
 from labkit.measure.probes.storage import NoColdReads, evict
 from labkit.progress import report
 from labkit.serving import model_store as store
-from labkit.specs.calibration import Calibration
+from labkit.specs.calibration import Calibration, Key
 from labkit.timing.drift import DriftCorrected, thinned
 
 SECONDS = 22  # about how long it takes
@@ -30,6 +31,7 @@ AGAIN = (1, 3, 5, 7, 9, 12, 16, 32)  # MiB that are used again: dense where the 
 BATCHES = (1, 64)
 KEYS = (*(("fetch", way) for way in FETCHED), *((kind, batch) for kind in ("answer", "again") for batch in BATCHES))
 _BUDGET = 0.2
+_DRIVE = 16 * store.LAYER  # bytes of the read that tells how fast the drive is at the moment: enough to be steady
 _OTHERS = 2**26  # bytes: more than the last cache of most processors
 
 
@@ -112,13 +114,39 @@ def again(weights: store.Weights, batch: int = 1) -> Callable[[], float]:
     return sample
 
 
+def processor(place: Path, calibration: Calibration) -> tuple[Callable[[], float], float]:
+    """Return the kernel that tells how fast the processor is at the moment, and what it took when it was calibrated.
+
+    Args:
+        place: where its model is written; raises `OSError` where it cannot be.
+        calibration: of this probe.
+    """
+    path = place / "processor.safetensors"
+    store.write(path, min(LAYERS))
+    return answering(path, HELD, 1), calibration.reference_seconds
+
+
+def drive(place: Path, calibration: Calibration) -> tuple[Callable[[], float], float]:
+    """Return such a kernel of the drive; arguments as of `processor`.
+
+    Raises:
+        OSError: the model cannot be written, or not be dropped from memory.
+    """
+    size, seconds = min(calibration.curve("fetch", READ_COLD), key=lambda point: abs(point[0] - _DRIVE))
+    path = place / "drive.safetensors"
+    store.write(path, int(size // store.LAYER))
+    settle(place)
+    return fetching(path, READ_COLD), seconds
+
+
 def calibrate(device: torch.device) -> Calibration:
     """Time fetching and answering on one thread of the processor, whatever the device.
 
     Returns:
         `("fetch", way)`: seconds until the weights are in memory; `("answer", batch)`: seconds of an answer whose
         weights are there, and in no cache of the processor; `("again", batch)`: of one whose weights were just used.
-        The work of all is bytes of weights.
+        The work of all is bytes of weights. Cold fetching is corrected for the drift of the drive, all else for the
+        processor's.
     """
     report(0, "Calibrating: models in files")
     try:
@@ -133,18 +161,22 @@ def calibrate(device: torch.device) -> Calibration:
 
 
 def _calibrate(place: Path, paths: dict[int, Path]) -> Calibration:
-    curves, missing = {}, {}
+    def timed(kernel: Callable[[], float], keys: Iterable[Key]) -> Calibration:
+        corrected, curves = DriftCorrected(kernel, budget=_BUDGET, seconds=SECONDS), {}
+        for kind, how in keys:
+            report(len(curves) / len(KEYS), f"Calibrating: {kind} {how}")
+            sizes = (layers * store.LAYER for layers in thinned(AGAIN)) if kind == "again" else paths
+            curves[kind, how] = corrected.curve(sizes, partial(_sampler, paths, kind, how))
+        return corrected.calibration(curves)
+
+    cold = [("fetch", way) for way in COLD]
+    found = timed(answering(paths[min(paths)], HELD, 1), (key for key in KEYS if key not in cold))
     try:
         settle(place)
     except NoColdReads as trouble:
-        missing = {("fetch", way): str(trouble) for way in COLD}
-    timed = DriftCorrected(answering(min(paths.items())[1], HELD, 1), budget=_BUDGET, seconds=SECONDS)
-    for done, key in enumerate(key for key in KEYS if key not in missing):
-        report(done / len(KEYS), f"Calibrating: {key[0]} {key[1]}")
-        kind, how = key
-        sizes = (layers * store.LAYER for layers in thinned(AGAIN)) if kind == "again" else paths
-        curves[key] = timed.curve(sizes, partial(_sampler, paths, kind, how))
-    return timed.calibration(curves, missing)
+        return replace(found, missing=dict.fromkeys(cold, str(trouble)))
+    read = timed(fetching(paths[_DRIVE], READ_COLD), cold)
+    return replace(found, curves={**found.curves, **read.curves}, contention=max(found.contention, read.contention))
 
 
 def _sampler(paths: dict[int, Path], kind: str, how: str | int, size: int) -> Callable[[], float]:
