@@ -252,7 +252,8 @@ def neighbours(missing: dict | None = None) -> Calibration:
     times = {pair: 1.0 for pair in itertools.product((noisy.PROCESSOR, noisy.MEMORY), repeat=2)}
     times |= {(noisy.MEMORY, noisy.MEMORY): 1.5, (noisy.DISK, noisy.DISK): 2.0}
     curves |= {("beside", *pair): [[1, longer * seconds[pair[0]]]] for pair, longer in times.items()}
-    curves |= {("turns", job): [[1, longer * seconds[job]]] for job, longer in ((noisy.SMALL, 1.1), (noisy.LARGE, 1.2))}
+    curves |= {("turns", job): [[1, longer * seconds[job]]] for job, longer in ((noisy.SMALL, 1.1), (noisy.LARGE, 1.2),
+                                                                                        (noisy.READING, 0.8))}
     return calibration({key: curve for key, curve in curves.items() if key not in (missing or {})}, missing)
 
 

@@ -2,7 +2,8 @@
 
 A job is made of the resources on which it spends its time. Beside neighbours each part takes longer by what such a part
 was measured to take beside one of their kind, as in Bubble-Up (Mars et al. 2011, doi:10.1145/2155620.2155650). Where
-more is asked of the cores than they have, everybody gets a fair share of their time.
+more is asked of the cores than they have, everybody gets a fair share of their time. Who waits for a disk loses more:
+at each return it waits for its turn on cores that are all busy.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from labkit.predict.step import ADAM_MOMENTS
 from labkit.specs import network
 from labkit.specs.calibration import CostCurve
 
+_ROUNDS = 20  # until neighbours that wait for each other are settled: each changes the next less
+
 Stretch = Callable[[str, str, float], float]  # how many times as long one resource takes beside so many on another
 
 
@@ -30,9 +33,11 @@ class Load:
         parts: the share of its time alone that it spends on each resource; they add up to 1.
         waiting: the resources among them that need no core, such as a disk.
         cores: the processor's seconds a second that it takes alone at full speed.
-        threads: among which these are split.
+        threads: among which these are split; they hand work to each other, and share a core where cores are short.
         turns: how many times as long it computes where it takes turns on a core, for its caches are cold after each.
         share: of its full speed that it asks for.
+        delay: its waits for a turn, as a share of its time alone, where the cores are busy at each of its returns from
+            what needs none.
     """
 
     parts: Mapping[str, float]
@@ -41,6 +46,7 @@ class Load:
     threads: int = 1
     turns: float = 1.0
     share: float = 1.0
+    delay: float = 0.0
 
     def __post_init__(self):
         above_zero(cores=self.cores, turns=self.turns)
@@ -50,9 +56,9 @@ class Load:
             raise ValueError(f"The parts of a job's time add up to 1, and none is negative: not {dict(self.parts)!r}.")
 
     @property
-    def demands(self) -> list[float]:
-        """The processor's seconds a second that each of its threads asks for."""
-        return [self.share * self.cores / self.threads] * self.threads
+    def waits(self) -> dict[str, float]:
+        """Those of its parts that need no core."""
+        return {part: share for part, share in self.parts.items() if part in self.waiting}
 
 
 def fair_shares(demands: Sequence[float], cores: float) -> list[float]:
@@ -83,18 +89,18 @@ def slowdown(job: Load, neighbour: Load, count: int, cores: float, stretch: Stre
         stretch: returns how many times as long a process takes on one resource beside so many on another.
     """
     whole(count=count)
-    others = [*neighbour.demands] * count
-    _, *given = fair_shares([*job.demands, *others], cores)
-    computing = waiting = 0.0
+    others = _demands([job], neighbour, count, cores, stretch)
+    there = _settled([job], neighbour, count, cores, stretch)[1]
+    _, *given = fair_shares([job.cores, *others], cores)
+    computing, waiting = 0.0, job.delay * _busy(sum(others), cores)
     for part, share in job.parts.items():
-        seconds = share * _beside(part, neighbour, sum(given), cores, part in job.waiting, stretch)
         if part in job.waiting:
-            waiting += seconds
+            waiting += share * stretch(part, part, count * neighbour.share * there.get(part, 0.0))
         else:
-            computing += seconds
-    asked = sum(job.demands + others)
+            computing += share * _beside(part, neighbour, sum(given), cores, stretch)
+    asked = job.cores + sum(others)
     computing *= 1 + (job.turns - 1) * min(max(asked - cores, 0.0), 1.0)
-    own = 1 - sum(job.parts[part] for part in job.waiting if part in job.parts)
+    own = 1 - sum(job.waits.values())
     wanted = computing / (computing + waiting)
     together = max(computing + waiting, computing / fair_shares([wanted, *others], cores)[0])
     return together / max(1.0, own / min(cores, 1.0))
@@ -102,26 +108,55 @@ def slowdown(job: Load, neighbour: Load, count: int, cores: float, stretch: Stre
 
 def others_kept(job: Load, neighbour: Load, count: int, cores: float, stretch: Stretch) -> float:
     """Return the share of their speed that the neighbours keep beside the job, all together; as for `slowdown`."""
-    others = [*neighbour.demands] * count
-    alone = sum(fair_shares(others, cores))
-    own, *given = fair_shares([*job.demands, *others], cores)
-    before, longer = (count - 1) * neighbour.share, 0.0
+    alone = sum(fair_shares(_demands([], neighbour, count, cores, stretch), cores))
+    others = _demands([job], neighbour, count, cores, stretch)
+    own, *given = fair_shares([job.cores, *others], cores)
+    before, room, longer = (count - 1) * neighbour.share, max(cores - 1, 0.0), sum(neighbour.waits.values())
+    there, more = min(before, room), min(before + own / job.cores, room)
     for part, share in neighbour.parts.items():
-        waits = part in neighbour.waiting
-        room = math.inf if waits else max(cores - 1, 0.0)
-        there, more = min(before, room), min(before + own / job.cores, room)
-        longer += share * sum(weight * (stretch(part, kind, more) / stretch(part, kind, there)
-                                        if kind in neighbour.parts else stretch(part, kind, more - there))
-                              for kind, weight in job.parts.items())
-    asked = sum(job.demands + others)
+        if part not in neighbour.waiting:
+            longer += share * sum(weight * (stretch(part, kind, more) / stretch(part, kind, there)
+                                            if kind in neighbour.parts else stretch(part, kind, more - there))
+                                  for kind, weight in job.parts.items())
+    asked = job.cores + sum(others)
     turns = 1 + (neighbour.turns - 1) * min(max(asked - cores, 0.0), 1.0)
     turns /= 1 + (neighbour.turns - 1) * min(max(asked - job.cores - cores, 0.0), 1.0)
     return sum(given) / alone / max(longer, 1.0) / turns
 
 
-def _beside(part: str, neighbour: Load, given: float, cores: float, waits: bool, stretch: Stretch) -> float:
+def _settled(jobs: Sequence[Load], neighbour: Load, count: int, cores: float,
+             stretch: Stretch) -> tuple[float, dict[str, float]]:
+    """Return how many times as long each of some neighbours takes as they wait for each other, for the jobs beside
+    them, and for their turns; and the share of its time that each spends on what needs no core.
+    """
+    longer, there = 1.0, neighbour.waits
+    for _ in range(_ROUNDS if there else 0):
+        beside = (count - 1) * neighbour.share
+        times = {part: share * stretch(part, part, beside * there[part] + sum(job.waits.get(part, 0.0) for job in jobs))
+                 for part, share in neighbour.waits.items()}
+        asked = sum(job.cores for job in jobs) + beside * neighbour.cores / longer
+        longer = 1 - sum(neighbour.waits.values()) + sum(times.values()) + neighbour.delay * _busy(asked, cores)
+        there = {part: seconds / longer for part, seconds in times.items()}
+    return longer, there
+
+
+def _demands(jobs: Sequence[Load], neighbour: Load, count: int, cores: float, stretch: Stretch) -> list[float]:
+    """Return the processor's seconds a second that each of the neighbours' threads asks for beside some jobs."""
+    full = count * neighbour.share / _settled(jobs, neighbour, count, cores, stretch)[0]
+    crowded = sum(job.cores for job in jobs) + full * neighbour.cores > cores
+    each = min(neighbour.cores, 1.0) if crowded else neighbour.cores
+    threads = count * neighbour.threads
+    return [full * each / threads] * threads
+
+
+def _busy(asked: float, cores: float) -> float:
+    """Return the share of the time, 0 to 1, in which no core is idle, where others ask for so many."""
+    return min(max(asked - (cores - 1), 0.0), 1.0)
+
+
+def _beside(part: str, neighbour: Load, given: float, cores: float, stretch: Stretch) -> float:
     """Return how many times as long a part takes, beside neighbours that are given so much of the cores' time."""
-    active = given if waits else min(given, max(cores - 1, 0.0))  # on the job's own core nobody else runs meanwhile
+    active = min(given, max(cores - 1, 0.0))  # on the job's own core nobody else runs meanwhile
     return sum(share * stretch(part, kind, active / neighbour.cores) for kind, share in neighbour.parts.items())
 
 

@@ -69,8 +69,9 @@ def load(calibration: Calibration, work: str, share: float = 1.0) -> Load:
     if work in RESOURCES:
         return Load({work: 1.0}, (DISK,), min(cores, 1.0), share=share)
     own = LARGE if work == LARGE else SMALL
-    turns = calibration.curve("turns", own)[0][1] / calibration.curve("alone", own)[0][1]
-    parts = {PROCESSOR: 1.0}
+    turns = 1.0 if calibration.reason("turns", own) else max(
+        calibration.curve("turns", own)[0][1] / calibration.curve("alone", own)[0][1], 1.0)
+    parts, delay = {PROCESSOR: 1.0}, 0.0
     if work == LARGE:
         flops, bandwidth = 2 * SIDE**3 / alone[PROCESSOR], 2 * CHUNK / alone[MEMORY]
         layers = network.deep(LARGE_JOB["width"], LARGE_JOB["depth"])
@@ -79,7 +80,16 @@ def load(calibration: Calibration, work: str, share: float = 1.0) -> Load:
         reading = INPUT / READ * calibration.curve("alone", DISK)[0][1]
         waits = reading / (reading + calibration.curve("alone", SMALL)[0][1])
         parts = {PROCESSOR: 1 - waits, DISK: waits}
-    return Load(parts, (DISK,), min(cores, 1.0), turns=turns, share=share)
+        delay = waits_for_turns(calibration, Load(parts, (DISK,), min(cores, 1.0), turns=turns))
+    return Load(parts, (DISK,), min(cores, 1.0), turns=turns, share=share, delay=delay)
+
+
+def waits_for_turns(calibration: Calibration, reading: Load) -> float:
+    """Return what the reading job was measured to lose beside another on one core, beyond its share of that."""
+    if calibration.reason("turns", READING):
+        return 0.0
+    measured = 2 * calibration.curve("turns", READING)[0][1] / calibration.curve("alone", READING)[0][1]
+    return max(measured - predicted.slowdown(reading, load(calibration, PROCESSOR), 1, 1.0, stretch(calibration)), 0.0)
 
 
 def bound(memory: float) -> dict[str, float]:

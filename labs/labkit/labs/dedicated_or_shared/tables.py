@@ -48,12 +48,12 @@ def parts(machine: Machine) -> TextTable:
     calibration, rows = machine.calibration("neighbours"), []
     for job in TRAININGS:
         if reason := lab.lacking(calibration, job, job):
-            rows.append([job, reason, "", "", ""])
+            rows.append([job, reason, "", "", "", ""])
             continue
         load = lab.load(calibration, job)
         rows.append([job, *(percent(load.parts.get(part, 0.0)) for part in (PROCESSOR, MEMORY, DISK)),
-                     f"{load.turns:.2f}"])
-    return TextTable(["your job", PROCESSOR, MEMORY, DISK, "times as long in turns"], rows)
+                     f"{load.turns:.2f}", percent(load.delay)])
+    return TextTable(["your job", PROCESSOR, MEMORY, DISK, "times as long in turns", "and waits for them"], rows)
 
 
 def of(comparison: Comparison, half: str = "measured", **point) -> Outcome | Unavailable:

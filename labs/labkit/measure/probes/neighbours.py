@@ -16,6 +16,7 @@ from labkit.measure.noisy_neighbour import (
     LARGE,
     MEMORY,
     PROCESSOR,
+    READING,
     RESOURCES,
     SMALL,
     TRAININGS,
@@ -31,10 +32,11 @@ from labkit.timing.clock import Contention
 
 SECONDS = 50  # about how long it takes
 PAIRS = ((PROCESSOR, PROCESSOR), (PROCESSOR, MEMORY), (MEMORY, MEMORY), (DISK, DISK))
-TURNS = (SMALL, LARGE)
+TURNS = (SMALL, LARGE, READING)
 KEYS = (*((what, work) for work in RESOURCES + TRAININGS for what in ("alone", "busy")),
         *(("beside", *pair) for pair in (*PAIRS, (MEMORY, PROCESSOR))), *(("turns", job) for job in TURNS))
 _MOST = 7  # neighbours beside one
+_READERS = 3  # beside one that reads the disk, which takes no core of theirs
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -43,7 +45,7 @@ def calibrate(device: torch.device) -> Calibration:
     Returns:
         `("alone", work)`: seconds of a unit, and `("busy", work)`: the processor's seconds of it, of 1 process.
         `("beside", work, other)`: seconds of a unit, against the processes that do the other work on other cores.
-        `("turns", job)`: the processor's seconds of a unit if two processes take turns on a core.
+        `("turns", job)`: half the seconds of a unit beside a process that computes on the same core.
     """
     others, usable = Contention(), host.cores()
     most = max(1, min(int(usable) - 1, _MOST))
@@ -65,9 +67,13 @@ def calibrate(device: torch.device) -> Calibration:
                 if reason := missing.get(("alone", pair[0])) or _one_core(pair, usable):
                     missing |= dict.fromkeys({("beside", *pair), ("beside", *pair[::-1])}, reason)
                     continue
-                for key, longer in _side_by_side(party, pair, sorted({1, most})).items():
+                counts = sorted({1, _READERS if pair == (DISK, DISK) else most})
+                for key, longer in _side_by_side(party, pair, counts).items():
                     curves[key] = [[count, times * curves["alone", key[1]][0][1]] for count, times in longer]
             for job in TURNS:
+                if reason := missing.get(("alone", job)) or _unbound(usable):
+                    missing["turns", job] = reason
+                    continue
                 curves["turns", job] = [[1, _turns(party, job) * curves["alone", job][0][1]]]
     except HelperFailed as trouble:
         return Calibration.unavailable(KEYS, str(trouble))
@@ -88,16 +94,18 @@ def _side_by_side(party: Party, pair: tuple[str, str], counts: list[int]) -> dic
 
 
 def _turns(party: Party, job: str) -> float:
-    """Return how many times the processor's time a unit of a job takes beside another process on its core."""
-    if not (there := processors()):
-        return 1.0  # where a process cannot be bound to a core, none need share one
-    orders = [Order(work, cores=there[-1:]) for work in (job, PROCESSOR)]
-    return max(beside(party, orders[0], orders[1:], _rounds(), _seconds()).slowdown()[0] / 2, 1.0)
+    """Return half of how many times as long a unit of a job takes beside another process on its core."""
+    orders = [Order(work, cores=processors()[-1:]) for work in (job, PROCESSOR)]
+    return beside(party, orders[0], orders[1:], _rounds(), _seconds()).slowdown()[0] / 2
 
 
 def _one_core(pair: tuple[str, str], usable: float) -> str:
     return "" if usable >= 2 or pair == (DISK, DISK) else (
         f"Side by side takes two cores, and this process may use {usable:g}: jobs take turns here.")
+
+
+def _unbound(usable: float) -> str:
+    return "" if processors() or usable <= 1 else "This system binds no process to a core, so that none need share one."
 
 
 def _words(trouble: Exception) -> str:
