@@ -77,6 +77,8 @@ def calibrate(device: torch.device) -> Calibration:
                 curves["turns", job] = [[1, _turns(party, job) * curves["alone", job][0][1]]]
     except HelperFailed as trouble:
         return Calibration.unavailable(KEYS, str(trouble))
+    if reason := missing.get(("alone", PROCESSOR)):
+        return Calibration.unavailable(KEYS, reason)
     return Calibration(curves, curves["alone", PROCESSOR][0][1], max(rates) / min(rates), others.share(), now(),
                        missing, host.on_battery())
 
