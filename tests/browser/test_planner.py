@@ -37,7 +37,8 @@ def test_the_page_shows_the_bill_of_python_for_every_example(visit, address):
         assert quantity(plan[bill.TARGET].value, "USD") in said(page)
         assert cell(page, "All, a month, accelerators rented") == quantity(plan[bill.TARGET].value, "USD")
         beside = page.locator("table", has=page.get_by_text("Beside it", exact=True)).locator("tbody tr")
-        assert [row.locator("th, td").all_inner_texts() for row in beside.all()] == written.others(plan)
+        expected = [[row[0], row[-1]] if row[1] == "–" else row for row in written.others(plan)]  # refused: in one cell
+        assert [row.locator("th, td").all_inner_texts() for row in beside.all()] == expected
         said_of_inputs = page.locator(".labkit-planner > ul:not(.labkit-broken, .labkit-kept) li").all_inner_texts()
         assert page.locator(".labkit-kept li").all_inner_texts() == list(plan.kept)
         assert len(said_of_inputs) == len(written.matters(plan))

@@ -1,6 +1,7 @@
 // The planner: inputs in units, the bill with an interval on every line, alternatives, and a link to the state.
 
 const LINK = "#plan?";
+const COMPARED = ["accelerators", "devices", "watts", "month_if_rented", "month_if_bought"]; // of the alternatives
 const STATUS = { met: "This plan meets the workload.", not: "This plan does not meet the workload." };
 
 function render({ model, el }) {
@@ -12,7 +13,10 @@ function render({ model, el }) {
   const controls = {};
 
   const written = (value, unit) => (value === null ? "–" : quantity(value, unit));
-  const span = (low, high, unit) => (low < high ? `${written(low, unit)} to ${written(high, unit)}` : "");
+  const span = (low, high, unit) => {
+    const ends = [written(low, unit), written(high, unit)];
+    return ends[0] === ends[1] ? "" : ends.join(" to ");
+  };
 
   // Inputs
 
@@ -167,10 +171,11 @@ function render({ model, el }) {
     if (inputs.runs && deadline_days <= 365) cases.push([config.more_time, { deadline_days }]);
     return cases.map(([name, change]) => {
       const { entries, broken: fails } = composeBill(config, { ...inputs, ...change });
-      const cell = (line) => h("td", {}, entries[line].value === null ? "–" : quantity(entries[line].value, labelled[line].unit));
-      const row = h("tr", {}, h("th", { scope: "row" }, name), cell("accelerators"), cell("devices"));
-      row.append(cell("watts"), cell("month_if_rented"), cell("month_if_bought"));
-      row.append(h("td", {}, fails.length ? `no: ${fails[0]}` : "yes"));
+      const cell = (line) => h("td", {}, written(entries[line].value, labelled[line].unit));
+      const row = h("tr", {}, h("th", { scope: "row" }, name));
+      const found = fails.length ? `no: ${fails[0]}` : "yes";
+      if (entries.accelerators.value === null) row.append(h("td", { colSpan: COMPARED.length + 1 }, found));
+      else row.append(...COMPARED.map(cell), h("td", {}, found));
       return row;
     });
   }
