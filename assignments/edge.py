@@ -104,6 +104,7 @@ faster_from = next((width for width in experiments.WIDTHS
         from_evidence.worst("farthest_run", "4.1", "One run of the cat network in ONNX Runtime"),
         from_evidence.outside("surprising_sources", "4.2", "Sources that one core answers in time"),
         from_evidence.times("farthest_rung", "4.3", "An answer, by the distance of what it needs"),
+        from_evidence.times("longest_way", "4.4", "How far the car goes"),
         from_evidence.times("most_cycles", "4.5", "Cycles from a picture to its answer"),
     ),
     written=(

@@ -118,6 +118,8 @@ def seconds(width, threads):
 threads_pay = next((width for width in experiments.WIDTHS if seconds(width, most) < seconds(width, 1)), 0)""",
         ),
         from_evidence.worst("farthest_run", "3.1", "One run of the cat network, in two ways"),
+        from_evidence.times("fastest_asking", "3.2", "Pictures a second, by the way of asking"),
+        from_evidence.outside("surprising_answers", "3.3", "Answers under load"),
         from_evidence.times("slowest_way", "3.4", "An answer, by where its weights lie"),
         from_evidence.outside("surprising_streams", "3.5", "Clear streams that one core follows"),
         from_evidence.worst("farthest_token", "3.6", "Time of each further token"),

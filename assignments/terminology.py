@@ -72,6 +72,8 @@ ridge = 4 * max(work / time for work, time in products) / (size / seconds)""",
 half_bytes = links.half_size(labs["1.1"].machine.calibration("loopback").curve("message"))""",
         ),
         from_evidence.worst("farthest_product", "1.1", "Matrix products"),
+        from_evidence.worst("farthest_inference", "1.2", "One inference of a network of dense layers"),
+        from_evidence.times("most_training_memory", "1.3", "One training step against one inference: memory"),
     ),
     written=(
         Written(

@@ -130,6 +130,8 @@ helpful_batch = next((batch for batch in (8, 16, 32, 64, 128, 256, 512, 1024)
                       if seconds(batch, 1) >= 1.5 * seconds(batch, cores)), 0)""",
         ),
         from_evidence.worst("farthest_step", "2.1", "A training step by number format and threads"),
+        from_evidence.worst("farthest_nodes", "2.2", "One step by more nodes"),
+        from_evidence.outside("surprising_stalls", "2.3", "A step, fed from this machine's storage"),
         from_evidence.outside("surprising_neighbours", "2.4", "A training beside neighbours"),
         from_evidence.worst("farthest_dirt", "2.5", "Wrong answers, by dirt"),
         from_evidence.worst("farthest_failure", "2.6", "A training that is killed"),
