@@ -8,7 +8,6 @@ from functools import cache
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import BAND, banded
 from labkit.labs.hundreds_of_instances import measuring
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.instances import (
     BATCHES,
@@ -25,6 +24,7 @@ from labkit.measure.instances import (
 from labkit.measure.probes.instances import FEW, NETWORKS, PICTURES, WIDTHS
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
+from labkit.session import Session
 from labkit.specs.calibration import Calibration, CostCurve
 from labkit.units import quantity
 

@@ -13,11 +13,11 @@ import psutil
 from labkit import effort
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted
-from labkit.labs.session import Session
 from labkit.measure.instances import OWN, PROCESSES, THREADS, Device, schedule
 from labkit.measure.probes import sessions
 from labkit.measure.probes.instances import reference
 from labkit.processes import HelperFailed
+from labkit.session import Session
 from labkit.stats import wilson
 from labkit.timing.drift import speed_of
 from labkit.units import quantity

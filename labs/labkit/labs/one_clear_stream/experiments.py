@@ -14,7 +14,6 @@ from labkit.labs.common import banded
 from labkit.labs.hundreds_of_instances import measuring
 from labkit.labs.hundreds_of_instances.experiments import best_batch
 from labkit.labs.one_clear_stream.listening import Recogniser, pairs
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, SHARED
 from labkit.measure.probes import hearing
@@ -22,6 +21,7 @@ from labkit.measure.probes.instances import NETWORKS
 from labkit.models.datasets import digits
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
+from labkit.session import Session
 from labkit.specs.calibration import Calibration
 from labkit.units import quantity
 
