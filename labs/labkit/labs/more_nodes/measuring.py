@@ -102,7 +102,7 @@ def training_runs(width: int = 12) -> list[probe.TrainingRun]:
     """
     seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=8, usual=30, long=90))
     shortest_first = BATCHES[::-1]
-    batches = effort.pick(quick=(1024, 16, 64), usual=shortest_first, long=shortest_first)
+    batches = effort.pick(quick=(1024, 16), usual=shortest_first, long=shortest_first)
     done, end, processes = [], monotonic() + limit, most_processes()
     try:
         with kept_pool(processes) as pool:
