@@ -21,9 +21,10 @@ from ports import free_port
 from quiet_machine import quiet_machine
 
 from labkit import device as devices
+from labkit import session
 from labkit.distributed import pool
 from labkit.distributed.job import Job
-from labkit.distributed.pool import WorkerFailed, worker_pool
+from labkit.distributed.pool import WorkerFailed, kept_pool, worker_pool
 from labkit.distributed.rendezvous import Lost, Rendezvous
 from labkit.netem import gloo_ring, hosts
 from labkit.netem.emulator import BackendUnavailable
@@ -216,6 +217,20 @@ def test_training_starts_and_a_rank_killed_in_mid_step_ends_the_others_and_is_na
         assert time.monotonic() - begin < GONE_S and ended(processes)
         with pytest.raises(WorkerFailed, match=r"has ended.*Rank 1"):
             found.steps(SMALL, 1)
+
+
+@posix
+def test_a_kept_pool_serves_the_next_too_until_it_has_failed():
+    with session.KEPT.open():
+        with kept_pool(1) as first, kept_pool(1) as again:
+            assert again is first
+        psutil.Process(first.ids[0]).kill()
+        with pytest.raises(WorkerFailed, match="signal 9"), kept_pool(1) as broken:
+            broken.steps(SMALL, 1)
+        with kept_pool(1) as another:
+            assert another is not first and len(another.steps(SMALL, 2)[0]) == 2
+            processes = [psutil.Process(number) for number in another.ids]
+    assert ended(processes)
 
 
 def test_an_exception_in_one_rank_comes_to_the_reader_with_its_rank():
