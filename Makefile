@@ -30,13 +30,16 @@ html: $(STAMP)
 # The tiers of tests: tests/README.md says what each is.
 test: unit process labs browser
 
+# nbval's imports take longer than many a test, in each process: only the nightly tests ask for it.
+PYTEST := $(BIN)/python -m pytest -p no:nbval
+
 unit: $(STAMP)
-	$(BIN)/python -m pytest -n 2 tests/unit
+	$(PYTEST) -n 2 tests/unit
 
 # First what bears a neighbour, four files at a time, since each mostly waits; then, alone, what compares times.
 process: $(STAMP)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet_machine" tests/process
-	$(BIN)/python -m pytest -m quiet_machine tests/process
+	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet_machine" tests/process
+	$(PYTEST) -m quiet_machine tests/process
 
 # The tools that place circuits are 300 MB, and are compiled at their first use: for a minute or two.
 nightly: html
