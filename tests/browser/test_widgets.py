@@ -11,6 +11,7 @@ import toy
 from accessibility import grave_findings
 from widget_pages import alive, in_the_book, widget_pages
 
+from labkit import recorded
 from labkit.experiment import Axis, Outcome, Published, Unavailable, compare
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
@@ -265,6 +266,23 @@ def test_what_one_source_says_of_a_curve_is_one_line(visit, site):
         body = Explorer(toy.step_time(published=figures), x="nodes").html()
     assert visit(site("cited", body)).locator(".labkit-sources li").all_inner_texts() == [
         "published: a rack, 2 points, 10 ms to 20 ms. Source: A record", "published: a hall, 5 ms. Source: A record"]
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_what_another_machine_measured_is_measured_there_and_not_published(visit, site, live, monkeypatch, kernel):
+    there = Published({"nodes": 4, "batch": 256, "link": 10}, 0.02, "measured on A box", "labkit record, 2026-11-30")
+    monkeypatch.setattr(recorded, "figures", lambda experiment: [there])
+    if kernel:
+        page = live(Explorer(toy.step_time(), x="nodes"))
+    else:
+        with in_the_book():
+            page = visit(site("elsewhere", Explorer(toy.step_time(), x="nodes").html()))
+    first, *others = page.locator(".labkit-sources li").all_inner_texts()
+    assert first == "measured on A box, 20 ms. Source: labkit record, 2026-11-30"
+    assert others and all(other.startswith("published: ") for other in others)
+    marks = page.locator(".mark-symbol path").count()
+    page.get_by_label("Link", exact=True).press("ArrowRight")
+    assert page.locator(".mark-symbol path").count() == marks - 2
 
 
 def test_without_a_kernel_a_link_leads_to_the_lab(page, visit, site, everything):
