@@ -11,6 +11,7 @@ import fakes
 import psutil
 import pytest
 import torch
+from ports import free_port
 
 from labkit import cache
 from labkit import device as devices
@@ -19,9 +20,11 @@ from labkit.distributed.checkpoint import SPARE, Checkpoints
 from labkit.distributed.elastic import Kill, survive
 from labkit.distributed.job import Job
 from labkit.labs.surviving_failures import experiments as lab
+from labkit.labs.surviving_failures import measuring
 from labkit.measure.probes import failures as probe
 from labkit.netem import hosts
 from labkit.netem.emulator import BackendUnavailable
+from labkit.processes import ONE_THREAD
 
 SMALL = Job("cats", width=4, batch=16, pictures=512)
 STEPS, EVERY = 60, 10
@@ -44,16 +47,16 @@ def nothing_is_left_of_a_test():
 
 @pytest.fixture(scope="module")
 def workers():
-    """The saves and the unbroken training of one worker pool."""
+    """One worker pool, kept for the saves and the unbroken training; the experiment on saves."""
     saves = lab.saves(fakes.machine())
-    with saves.experiment.session():
+    with saves.session():
         yield saves
 
 
 def test_saves_are_measured_in_every_way_and_the_steps_beside_them_too(workers):
     for way in saving.WAYS:
-        assert workers.experiment.measure(way=way, width=384).value > 0
-    found = workers.beside(256)
+        assert workers.measure(way=way, width=384).value > 0
+    found = measuring.beside(256)
     assert set(found) == set(saving.WAYS) and all(one.written >= one.stall > 0 for one in found.values())
 
 
@@ -69,7 +72,7 @@ def whole(workers):
     """A digest of the weights of the same training, unbroken."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probe, "JOB", SMALL)
-        return workers.unbroken(STEPS)
+        return measuring.unbroken(STEPS)
 
 
 def test_a_training_whose_worker_is_killed_ends_with_the_weights_of_an_unbroken_one(killed, whole):
@@ -97,10 +100,11 @@ def test_two_hosts_pass_over_a_broken_checkpoint_and_meet_again_after_a_kill(kil
 
 def one_rank(folder, *arguments, within=()):
     """Run the training by one process without a launcher; return its status and what it said."""
-    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     done = subprocess.run([*within, sys.executable, "-m", "labkit.distributed.train", "--width=4", "--batch=16",
                            "--pictures=512", f"--steps={STEPS}", f"--checkpoints={folder}", f"--save-every={EVERY}",
-                           *arguments], capture_output=True, text=True, timeout=90, env={**os.environ, **alone})
+                           *arguments], capture_output=True, text=True, timeout=90,
+                          env={**os.environ, **ONE_THREAD, **alone})
     return done.returncode, done.stdout + done.stderr
 
 

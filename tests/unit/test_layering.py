@@ -10,7 +10,7 @@ import labkit
 PACKAGE = Path(labkit.__file__).parent
 LAYERS = [  # from the bottom
     {"units", "inputs", "cache", "progress", "palette", "data", "effort", "stats", "display", "experiment",
-     "expectation", "control_groups", "host", "spreadsheet"},
+     "expectation", "control_groups", "host", "session", "spreadsheet"},
     {"specs"},
     {"predict", "timing"},
     {"plan"},

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from labkit.labs.session import Session
+from labkit.labs.your_machine import LAB
+from labkit.session import KEPT, Session
 
 
 @pytest.fixture
@@ -58,3 +59,29 @@ def test_nothing_starts_where_nothing_would_end_it(log):
     with pytest.raises(RuntimeError, match="open the session first"):
         Session().start("key", process(log))
     assert log == []
+
+
+def test_a_lab_keeps_what_it_starts_until_it_ends_or_begins_again(probes, log, monkeypatch):
+    monkeypatch.setenv("CLUSTER_TO_EDGE_BOOK", "1")
+    for finish in (LAB.end, LAB.begin, LAB.end):
+        LAB.begin("quick")
+        for _ in range(2):
+            with KEPT.open():
+                KEPT.start("key", process(log))
+        assert log == ["it starts"]
+        finish()
+        assert log == ["it starts", "it ends"]
+        log.clear()
+    LAB.end()
+
+
+def test_what_is_held_in_a_block_that_fails_is_not_used_again(log):
+    session = Session()
+    with session.open():
+        with session.held("key", process(log)) as first, session.held("key", process(log, "another")) as again:
+            assert first == again == "it"
+        with pytest.raises(OSError, match="gone"), session.held("key", process(log)):
+            raise OSError("gone")
+        with session.held("key", process(log, "another")) as then:
+            assert then == "another"
+    assert log == ["it starts", "another starts", "another ends", "it ends"]

@@ -196,7 +196,7 @@ def test_the_longest_restart_leaves_just_the_share_that_was_asked_for():
 
 def test_every_point_is_predicted_and_reads_as_a_sentence():
     machine = fakes.machine()
-    for experiment in (lab.trainings(machine).experiment, lab.saves(machine).experiment, planner.plan()):
+    for experiment in (lab.trainings(machine).experiment, lab.saves(machine), planner.plan()):
         assert all(f"{{{axis.name}}}" in experiment.readout for axis in experiment.axes)
         for point in list(experiment.points())[::17]:
             assert experiment.predict(**point) or point["hosts"] == lab.TWO, point

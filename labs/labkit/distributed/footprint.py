@@ -93,6 +93,7 @@ def return_at_once() -> bool:
     """
     library = ctypes.CDLL(None) if os.name == "posix" else None
     gc.collect()
+    gc.freeze()  # what is left are the modules: the next collection need not look through them
     if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
         return False
     library.mallopt(_MMAP_THRESHOLD, _SMALL)

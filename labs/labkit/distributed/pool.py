@@ -26,7 +26,7 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit import host
+from labkit import host, session
 from labkit.distributed.job import History, Job
 from labkit.distributed.rendezvous import INTERFACE, interface_with
 from labkit.distributed.train import ORDERS
@@ -71,6 +71,11 @@ class WorkerPool:
         self.backend, self.reason, self.processes = backend, reason, len(workers)
         self._workers, self._switch, self._over = workers, switch, ""
         self._answers(range(self.processes), _START_S)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a failure has ended it."""
+        return bool(self._over)
 
     @property
     def ids(self) -> list[int]:
@@ -213,7 +218,9 @@ class WorkerPool:
             for rank in ranks:
                 self._workers[rank].tell({"do": what, **order})
         except HelperFailed:
-            raise self._failure({}) from None
+            failure = self._failure({})
+            self._end(failure)
+            raise failure from None
         return self._answers(ranks, _SILENCE_S)
 
     def _answers(self, ranks: range, patience: float) -> list:
@@ -242,11 +249,14 @@ class WorkerPool:
                     silent = [rank for rank in ranks if rank not in found]
                     raise WorkerFailed(f"{_ranks(silent)} said nothing for {patience:g} s.")
         except BaseException as trouble:
-            self._over = str(trouble) or type(trouble).__name__
-            for worker in self._workers:
-                worker.end()
+            self._end(trouble)
             raise
         return [found[rank] for rank in ranks]
+
+    def _end(self, trouble: BaseException) -> None:
+        self._over = str(trouble) or type(trouble).__name__
+        for worker in self._workers:
+            worker.end()
 
     def _heard(self, rank: int, worker: Helper, troubles: dict[int, tuple[bool, str]]) -> object:
         """Return what a rank says within a glance; None for nothing. What went wrong goes into `troubles`."""
@@ -309,6 +319,23 @@ def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | 
         pool = WorkerPool(_workers(stack, processes, threads, switch, backend), backend, reason, switch)
         if emulated:
             pool.set_link(link or LinkSpec())
+        yield pool
+
+
+@contextmanager
+def kept_pool(processes: int, backend: str = "loopback", crowded: bool = False) -> Iterator[WorkerPool]:
+    """Yield a worker pool that `labkit.session.KEPT` keeps: started now, unless one is there that has not ended.
+
+    The arguments, and what is raised, are those of `worker_pool`.
+    """
+    def start() -> WorkerPool:
+        return session.KEPT.start(key, lambda: worker_pool(processes, backend=backend, crowded=crowded))
+
+    key = "pool", processes, backend
+    with session.KEPT.open():
+        if (pool := start()).ended:
+            session.KEPT.drop(key)
+            pool = start()
         yield pool
 
 

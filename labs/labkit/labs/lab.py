@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
-from labkit import data, effort, evidence, expectation, experiment, host, needs
+from labkit import data, effort, evidence, expectation, experiment, host, needs, session
 from labkit.machine import Machine, this
 
 RUN_MIME = "application/vnd.labkit.run+json"
@@ -89,6 +90,8 @@ class Lab:
         print(effort.begin(level))
         expectation.begin(self.number)
         experiment.begin()
+        _kept.close()
+        _kept.enter_context(session.KEPT.open())
         machine = _begun[self.number] = this(*self.probes)
         expectation.show(_Start(machine))
         for limit in host.limits():
@@ -98,14 +101,16 @@ class Lab:
         return machine
 
     def end(self) -> None:
-        """Show which statements of the lab came out otherwise on this machine, and keep the evidence of this run."""
+        """Show which statements of the lab came out otherwise on this machine, keep the evidence, and end what runs."""
         from labkit.widgets import base, guess
 
+        _kept.close()
         expectation.show_summary()
         if self.number in _begun and not base.in_book():
             print(evidence.keep(evidence.of(self.number, _begun[self.number], self.probes, guess.asked())))
 
 
+_kept = ExitStack()  # holds open what a lab keeps, from its beginning to its end
 _begun: dict[str, Machine] = {}  # the machine that each lab of this process began with, by the lab's number
 
 

@@ -10,7 +10,7 @@ from time import perf_counter, process_time, sleep
 
 import numpy as np
 
-from labkit.measure.noisy_neighbour import DISK, LARGE, MEMORY, NETWORK, PROCESSOR, READING, SETTLE_S, SMALL
+from labkit.measure.noisy_neighbour import DISK, LARGE, MEMORY, NETWORK, PROCESSOR, READING, SETTLE_S, SMALL, processors
 from labkit.processes import end_with_parent, say, serve
 
 SIDE = 256  # of the matrices that the processor multiplies
@@ -22,6 +22,7 @@ LARGE_JOB = dict(network="dense", width=2048, depth=1, batch=4)  # weights, grad
 INPUT = 2**23  # bytes that a step of the reading job takes from the disk
 _BURST_S = 5e-3  # seconds by which a process that is to rest may be ahead of its share
 _stack, _files = ExitStack(), []
+_everywhere = processors()
 _works: dict[str, Callable[[], object]] = {}
 
 
@@ -133,10 +134,10 @@ def _run(unit: Callable[[], object], share: float, clock: Callable[[], float], b
 
 
 def _bind(cores: list[int]) -> None:
-    """Let all threads of this process run on some processors alone; on none given, where they please."""
+    """Let all threads of this process run on some processors alone; on none given, on all."""
     if hasattr(os, "sched_setaffinity"):
-        for thread in os.listdir("/proc/self/task") if cores else ():
-            os.sched_setaffinity(int(thread), cores)
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cores or _everywhere)
 
 
 if __name__ == "__main__":

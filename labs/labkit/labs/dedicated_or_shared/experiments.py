@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from labkit import session
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import most_threads
 from labkit.labs.dedicated_or_shared import measuring
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.noisy_neighbour import (
     DISK,
@@ -125,8 +125,7 @@ def sharing(machine: Machine) -> Sharing:
     Raises:
         ValueError: a machine that lacks the probe.
     """
-    calibration, session = machine.calibration("neighbours"), Session()
-    run = measuring.Shared(session)
+    calibration, run = machine.calibration("neighbours"), measuring.Shared()
 
     def asked(job, neighbour, threads, place):
         if reason := lacking(calibration, job, neighbour):
@@ -171,10 +170,10 @@ def sharing(machine: Machine) -> Sharing:
     said = "Your job: {job}. Its neighbours: {neighbour}, on {place}, {threads} threads for each core. "
     return Sharing(Experiment(
         title="A training beside neighbours", quantity="Slowdown", unit="times", axes=axes, predict=slowdown,
-        measure=measured("slowdown", 1, "times"), readout=said + "It takes {value} as long.", session=session.open,
+        measure=measured("slowdown", 1, "times"), readout=said + "It takes {value} as long.", session=session.KEPT.open,
     ), Experiment(
         title="What a training and its neighbours get done", quantity="Work of all", unit="%", axes=axes,
-        predict=total, measure=measured("total", 100, "%"), session=session.open,
+        predict=total, measure=measured("total", 100, "%"), session=session.KEPT.open,
         readout=said + "Together they do {value} of what one side does alone."))
 
 

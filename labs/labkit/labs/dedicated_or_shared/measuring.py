@@ -12,9 +12,8 @@ import psutil
 import torch
 
 from labkit import device as devices
-from labkit import effort, host
+from labkit import effort, host, session
 from labkit.experiment import Unavailable
-from labkit.labs.session import Session
 from labkit.measure.noisy_neighbour import TRAININGS, Beside, Order, Party, beside, busy, processors
 from labkit.models import training
 from labkit.models.datasets import cats
@@ -40,14 +39,10 @@ class Run:
 
 
 class Shared:
-    """Measures jobs beside neighbours, each point once, in processes that a session keeps.
+    """Measures jobs beside neighbours, each point once."""
 
-    Args:
-        session: keeps them.
-    """
-
-    def __init__(self, session: Session):
-        self._session, self._run = session, cache(self._measure)
+    def __init__(self):
+        self._run = cache(self._measure)
 
     def __call__(self, job: str, neighbour: str, count: int, share: float, one_core: bool) -> Run | Unavailable:
         """Return a job beside so many neighbours, or why there is none.
@@ -70,14 +65,12 @@ class Shared:
         if host.cores() < 1:
             seconds *= 3  # a quota is given out ten times a second
         try:
-            with self._session.open():
-                party = self._session.start("party", Party)
+            with session.KEPT.held("party", Party) as party:
                 others = Contention()
                 found = beside(party, Order(job, cores=cores), [Order(neighbour, share, cores)] * count, rounds,
                                seconds, lambda done: report(done, f"{job} beside {neighbour}"))
                 return Run(found, contended(others.share()))
         except (HelperFailed, OSError) as trouble:
-            self._session.drop("party")
             return Unavailable(str(trouble))
 
 

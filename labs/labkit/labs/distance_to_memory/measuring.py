@@ -13,13 +13,13 @@ import torch
 from labkit import device as devices
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import measured
-from labkit.labs.session import Session
 from labkit.measure import far_model
 from labkit.measure.probes import weights as probe
 from labkit.offload.wire import NoAnswer
 from labkit.predict.operators import interpolate
 from labkit.processes import HelperFailed
 from labkit.serving import model_store as store
+from labkit.session import Session
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.timing import clock

@@ -15,7 +15,6 @@ import torch
 from labkit import effort
 from labkit.display import TextTable
 from labkit.experiment import Outcome, Unavailable
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.probes.offload import PAUSE_S
 from labkit.models.datasets.cats import Pictures
@@ -30,6 +29,7 @@ from labkit.offload.edge import Answer, CloudConnection, Device
 from labkit.offload.parts import LAYERS as ALL_LAYERS
 from labkit.offload.wire import HEAD, NoAnswer
 from labkit.processes import HelperFailed
+from labkit.session import Session
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.specs.network import payload
 from labkit.stats import nearest_rank, wilson

@@ -5,7 +5,6 @@ from __future__ import annotations
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.feeding_the_cluster import measuring
-from labkit.labs.session import Session
 from labkit.loading import formats
 from labkit.loading.formats import FILES, FORMATS, MAP, SHARDS
 from labkit.loading.loader import BATCH, FETCH, PREPARE
@@ -14,6 +13,7 @@ from labkit.machine import Machine
 from labkit.measure.probes.feeding import COLD, HAND, HERE, STATES, WARM, form
 from labkit.predict import input_pipeline, links
 from labkit.predict.operators import interpolate
+from labkit.session import Session
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec, on_the_wire
 from labkit.units import quantity

@@ -8,7 +8,6 @@ from time import perf_counter
 from labkit import effort
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted
-from labkit.labs.session import Session
 from labkit.loading import store
 from labkit.loading.loader import BATCH, BOTH, Batches, Epoch, LoaderFailed, loading
 from labkit.loading.places import Store
@@ -16,6 +15,7 @@ from labkit.loading.samples import PICTURES
 from labkit.measure.probes.feeding import COLD, data_set, folder, reference
 from labkit.measure.probes.storage import NoColdReads, evict
 from labkit.processes import HelperFailed
+from labkit.session import Session
 from labkit.specs.calibration import Calibration
 from labkit.specs.link import LinkSpec
 from labkit.stats import median

@@ -8,7 +8,6 @@ from functools import cache
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import BAND, banded
 from labkit.labs.hundreds_of_instances import measuring
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.instances import (
     BATCHES,
@@ -25,6 +24,7 @@ from labkit.measure.instances import (
 from labkit.measure.probes.instances import FEW, NETWORKS, PICTURES, WIDTHS
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
+from labkit.session import KEPT
 from labkit.specs.calibration import Calibration, CostCurve
 from labkit.units import quantity
 
@@ -123,7 +123,7 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
     Raises:
         ValueError: a machine that lacks the probe.
     """
-    calibration, session = machine.calibration("instances"), Session()
+    calibration = machine.calibration("instances")
 
     def predict(way, width, rate, deadline, arrivals):
         if reason := calibration.reason(way):
@@ -145,7 +145,7 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             return expected
         if reason := refusal(foot, way, width, count := int(expected.value)):
             return Unavailable(reason)
-        return measuring.in_time(session, way, measuring.cats(width), 1 / rate, deadline, arrivals == TOGETHER, count,
+        return measuring.in_time(way, measuring.cats(width), 1 / rate, deadline, arrivals == TOGETHER, count,
                                  calibration.reference_seconds, batch(calibration, way, width, deadline))
 
     return Experiment(
@@ -163,13 +163,13 @@ def in_time(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
         measure=measure,
         readout="Served by {way}, {width} wide, {value} with {rate} each are answered within {deadline}; their "
                 "pictures come {arrivals}.",
-        session=session.open,
+        session=KEPT.open,
     )
 
 
 def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
     """Return the experiment on the share of late answers, with sources that are silent at times; as for `in_time`."""
-    calibration, session = machine.calibration("instances"), Session()
+    calibration = machine.calibration("instances")
 
     def predict(sources, active, way, width):
         if reason := calibration.reason(way):
@@ -187,7 +187,7 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
             return expected
         if reason := refusal(foot, way, width, sources):
             return Unavailable(reason)
-        return measuring.late(session, way, measuring.cats(width), sources, active / 100, 1 / RATE, DEADLINE,
+        return measuring.late(way, measuring.cats(width), sources, active / 100, 1 / RATE, DEADLINE,
                               batch(calibration, way, width, DEADLINE))
 
     return Experiment(
@@ -204,7 +204,7 @@ def late(machine: Machine, foot: Footprint | Unavailable) -> Experiment:
         measure=measure,
         readout=f"Of {{sources}}, each active for {{active}} of its time and then with {RATE} pictures/s, due within "
                 f"{quantity(DEADLINE, 's')}, served by {{way}}, {{width}} wide: {{value}} of the answers are late.",
-        session=session.open,
+        session=KEPT.open,
     )
 
 

@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import psutil
@@ -13,10 +14,9 @@ import psutil
 from labkit import effort
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted
-from labkit.labs.session import Session
 from labkit.measure.instances import OWN, PROCESSES, THREADS, Device, schedule
 from labkit.measure.probes import sessions
-from labkit.measure.probes.instances import reference
+from labkit.measure.probes.instances import core_and_kernel
 from labkit.processes import HelperFailed
 from labkit.stats import wilson
 from labkit.timing.drift import speed_of
@@ -40,12 +40,11 @@ def seconds_a_run() -> float:
     return effort.pick(quick=0.3, usual=1.0, long=2.0)
 
 
-def in_time(session: Session, way: str, networks: Open, period: float, deadline: float, together: bool,
-            guess: int, usual: float, batch: int) -> Outcome | Unavailable:
+def in_time(way: str, networks: Open, period: float, deadline: float, together: bool, guess: int, usual: float,
+            batch: int) -> Outcome | Unavailable:
     """Measure how many sources are answered in time: a few too many come, and those in time are counted.
 
     Args:
-        session: keeps the processes.
         way: one of `labkit.measure.instances.WAYS`.
         networks: opens those that answer.
         period: seconds between two pictures of a source.
@@ -73,11 +72,11 @@ def in_time(session: Session, way: str, networks: Open, period: float, deadline:
         return Outcome(float(np.median(counts)), "sources", low=min(counts), high=max(counts), note=drifted(speed),
                        speed=speed)
 
-    return _on(session, way, networks, math.ceil(_MORE * guess), served)
+    return _on(way, networks, math.ceil(_MORE * guess), served)
 
 
-def late(session: Session, way: str, networks: Open, sources: int, active: float, period: float,
-         deadline: float, batch: int) -> Outcome | Unavailable:
+def late(way: str, networks: Open, sources: int, active: float, period: float, deadline: float,
+         batch: int) -> Outcome | Unavailable:
     """Measure the share of late answers in %; `active` is the share of its time in which a source has pictures."""
     def share(device: Device, _) -> Outcome:
         answers = np.concatenate([_answers(device, way, sources, period, deadline, seed, batch, active=active)
@@ -87,7 +86,7 @@ def late(session: Session, way: str, networks: Open, sources: int, active: float
         value, low, high = wilson(int((answers > deadline).sum()), len(answers))
         return Outcome(100 * value, "%", low=100 * low, high=100 * high)
 
-    return _on(session, way, networks, sources, share)
+    return _on(way, networks, sources, share)
 
 
 def memory(way: str, width: int, instances: int) -> Outcome | Unavailable:
@@ -118,18 +117,15 @@ def _answers(device: Device, way: str, sources: int, period: float, deadline: fl
     return device.serve(way, plan, deadline, batch)[0]
 
 
-def _on(session: Session, way: str, networks: Open, instances: int,
+def _on(way: str, networks: Open, instances: int,
         work: Callable[[Device, Callable[[], float]], Outcome | Unavailable]) -> Outcome | Unavailable:
-    """Do some work on a core with the instances that a way needs; the session keeps it for what comes next."""
+    """Do some work on a core with the instances that a way needs."""
     if way == PROCESSES and not hasattr(os, "sched_setaffinity"):
         return Unavailable("This system binds no process to a core: many of them would take them all.")
-    processes = instances if way == PROCESSES else 1
     try:
-        with session.open():
-            device = session.start(processes, lambda: Device(processes))
-            folder = session.start("networks", tempfile.TemporaryDirectory)
+        with core_and_kernel() as (core, kernel, folder), (
+                Device(instances) if way == PROCESSES else nullcontext(core)) as device:
             networks(device, folder, instances if way in (OWN, THREADS) else 1)
-            return work(device, session.start("kernel", lambda: reference(folder)))
+            return work(device, kernel)
     except (HelperFailed, OSError) as trouble:
-        session.drop(processes)
         return Unavailable(str(trouble))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from functools import cache
 
-from labkit import effort
+from labkit import effort, session
 from labkit.distributed.pool import room
 from labkit.experiment import Axis, Experiment, Point, Published, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.more_nodes import cluster, language_model, measuring
 from labkit.labs.more_nodes.exchange import ExchangeCost, bucket_overhead, wake_up_latency
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes.data_parallel import LINKS, LOOPBACK
@@ -47,18 +46,17 @@ OVER_LINKS = [dict(CATS, nodes=2, batch=160, round_trip=trip, rate=rate)
 _LONGEST_S = 1.0  # of a step that is measured
 
 
-def step_time(machine: Machine, backend: str = LOOPBACK, session: Session | None = None) -> Experiment:
+def step_time(machine: Machine, backend: str = LOOPBACK) -> Experiment:
     """Return the experiment on the time of one step.
 
     Args:
         machine: this machine, with what the probe `data_parallel` finds.
         backend: how the link is emulated where one is measured: `labkit.distributed.pool.BACKENDS`.
-        session: keeps the processes of this backend; one of its own unless given.
 
     Raises:
         ValueError: a machine that lacks the probe.
     """
-    calibration, session = machine.calibration("data_parallel"), session or Session()
+    calibration = machine.calibration("data_parallel")
     what_is_trained = (*NETWORKS, LARGE) if backend == LOOPBACK else tuple(NETWORKS)
 
     def predict(nodes, batch, scaling, what, round_trip, rate):
@@ -87,7 +85,7 @@ def step_time(machine: Machine, backend: str = LOOPBACK, session: Session | None
             return expected
         if expected.value > _LONGEST_S:
             return Unavailable(f"A step would take about {quantity(expected.value, 's')}, which is long to wait for.")
-        return measuring.step(session, calibration, backend, NETWORKS[what],
+        return measuring.step(calibration, backend, NETWORKS[what],
                               data_parallel.share(batch, nodes, scaling), nodes, spec)
 
     return Experiment(
@@ -107,7 +105,7 @@ def step_time(machine: Machine, backend: str = LOOPBACK, session: Session | None
         readout="{what}, by {nodes}, with a batch of {batch} for {scaling}, over a link of {round_trip} and {rate}: a "
                 "step takes {value}, of which {part:exposed communication} are communication that shows.",
         published=published() if backend == LOOPBACK else [],
-        session=session.open,
+        session=session.KEPT.open,
     )
 
 

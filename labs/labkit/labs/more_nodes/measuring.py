@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from time import monotonic
 
 from labkit import effort
-from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import measured, nearest
-from labkit.labs.session import Session
 from labkit.measure.probes import data_parallel as probe
 from labkit.measure.probes.data_parallel import LOOPBACK
 from labkit.predict import convergence, data_parallel, links
@@ -34,18 +33,17 @@ def most_processes() -> int:
     return 2 if room(2) else 1
 
 
-def exchanges(session: Session) -> list[probe.Exchange] | Unavailable:
+def exchanges() -> list[probe.Exchange] | Unavailable:
     """Return the times of all-reduces of `SIZES` between two processes, or why there are none."""
     sizes = effort.pick(quick=SIZES[::2], usual=SIZES, long=SIZES)
     try:
-        with session.open():
-            return probe.exchanges(_pool(session, 2), sizes, budget=seconds_a_point())
+        with kept_pool(2) as pool:
+            return probe.exchanges(pool, sizes, budget=seconds_a_point())
     except WorkerFailed as trouble:
-        session.drop(2)
         return Unavailable(str(trouble))
 
 
-def step(session: Session, calibration: Calibration, backend: str, network: tuple[str, int], each: int, nodes: int,
+def step(calibration: Calibration, backend: str, network: tuple[str, int], each: int, nodes: int,
          spec: LinkSpec) -> Outcome | Unavailable:
     """Measure a step by real processes, in turn with the calibrated steps that are most like it.
 
@@ -53,7 +51,6 @@ def step(session: Session, calibration: Calibration, backend: str, network: tupl
     What an emulated link takes is mostly waiting, which has none.
 
     Args:
-        session: keeps the processes.
         calibration: what the probe `data_parallel` found.
         backend: how the link is emulated.
         network: name and width.
@@ -64,18 +61,12 @@ def step(session: Session, calibration: Calibration, backend: str, network: tupl
     report(0, f"Training on {nodes} {'process' if nodes == 1 else 'processes'}")
     count = max(nodes, most_processes())
     try:
-        with session.open():
-            pool = _pool(session, count, backend)
+        with kept_pool(count, backend if count > 1 else LOOPBACK) as pool:
             if nodes > 1 and backend != LOOPBACK:
                 pool.set_link(spec)
             return _step(pool, calibration, backend, network, each, nodes)
     except WorkerFailed as trouble:
-        session.drop(count)
         return Unavailable(str(trouble))
-
-
-def _pool(session: Session, count: int, backend: str = LOOPBACK) -> WorkerPool:
-    return session.start(count, lambda: worker_pool(count, backend=backend if count > 1 else LOOPBACK))
 
 
 def _step(pool: WorkerPool, calibration: Calibration, backend: str, network: tuple[str, int], each: int,
@@ -103,7 +94,7 @@ def _step(pool: WorkerPool, calibration: Calibration, backend: str, network: tup
     return Outcome(whole.median, "s", low=whole.low, high=whole.high, note=whole.note, speed=speeds)
 
 
-def training_runs(session: Session, width: int = 12) -> list[probe.TrainingRun]:
+def training_runs(width: int = 12) -> list[probe.TrainingRun]:
     """Train the cat network until it has learned, with each of `BATCHES` from some seeds; shared out where two can.
 
     Each seed meets every batch. After the time that the lab has for it, no further training begins, and one that
@@ -111,17 +102,15 @@ def training_runs(session: Session, width: int = 12) -> list[probe.TrainingRun]:
     """
     seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=8, usual=30, long=90))
     shortest_first = BATCHES[::-1]
-    batches = effort.pick(quick=(1024, 16, 64), usual=shortest_first, long=shortest_first)
+    batches = effort.pick(quick=(1024, 16), usual=shortest_first, long=shortest_first)
     done, end, processes = [], monotonic() + limit, most_processes()
     try:
-        with session.open():
-            pool = _pool(session, processes)
+        with kept_pool(processes) as pool:
             for seed in range(seeds):
                 for batch in batches:
                     if (left := end - monotonic()) > 0:
                         done.append(probe.learn(pool, width=width, batch=batch, seed=seed, limit=left))
     except WorkerFailed as trouble:
-        session.drop(processes)
         print(f"Training ended early. {trouble}")
     return done
 

@@ -14,7 +14,6 @@ from labkit.labs.common import banded
 from labkit.labs.hundreds_of_instances import measuring
 from labkit.labs.hundreds_of_instances.experiments import best_batch
 from labkit.labs.one_clear_stream.listening import Recogniser, pairs
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.instances import BATCHES, OWN, SHARED
 from labkit.measure.probes import hearing
@@ -22,6 +21,7 @@ from labkit.measure.probes.instances import NETWORKS
 from labkit.models.datasets import digits
 from labkit.predict import instances as predicted
 from labkit.predict.operators import interpolate
+from labkit.session import KEPT
 from labkit.specs.calibration import Calibration
 from labkit.units import quantity
 
@@ -107,7 +107,7 @@ def followed(machine: Machine) -> Experiment:
     Raises:
         ValueError: a machine that lacks the probe `hearing`.
     """
-    calibration, session = machine.calibration("hearing"), Session()
+    calibration = machine.calibration("hearing")
 
     def predict(way, hop, deadline):
         if not (count := most(calibration, way, hop, deadline)):
@@ -121,7 +121,7 @@ def followed(machine: Machine) -> Experiment:
         if reason := measuring.refusal(way, count := int(expected.value), 0.0):
             return Unavailable(reason)
         batch = best_batch(calibration.curve(BATCHES), deadline)[1] if way == BATCHES else 1
-        found = measuring.in_time(session, way, hearing.opened, hop, deadline, False, count,
+        found = measuring.in_time(way, hearing.opened, hop, deadline, False, count,
                                   calibration.reference_seconds, batch)
         return found and replace(found, unit="streams")
 
@@ -137,7 +137,7 @@ def followed(machine: Machine) -> Experiment:
         predict=predict,
         measure=measure,
         readout="Followed by {way}, listened to every {hop}, each answer within {deadline}: {value}.",
-        session=session.open,
+        session=KEPT.open,
     )
 
 

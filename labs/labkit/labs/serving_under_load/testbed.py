@@ -14,12 +14,12 @@ import numpy as np
 
 from labkit import effort
 from labkit.experiment import Outcome, Unavailable
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.measure.open_loop import LOST, OK, SHED, Generator, Load
 from labkit.predict import queueing
 from labkit.processes import HelperFailed
 from labkit.serving.server import Server, running
+from labkit.session import KEPT, Session
 from labkit.stats import TooFew, percentile, samples_needed
 from labkit.timing.clock import CONTENDED, Contention, contended
 
@@ -90,7 +90,7 @@ class LoadPoint:
 
 
 class ServerTestbed:
-    """Servers and load generators, started when they are first needed, for as long as `open` holds them.
+    """Servers and load generators, started when they are first needed; what they measured, while `open` holds it.
 
     Args:
         machine: calibrated.
@@ -102,28 +102,22 @@ class ServerTestbed:
     def __init__(self, machine: Machine, most: float | None = None, tries: int | None = None,
                  percentile: float | None = None):
         self._reference, self._service = machine.calibration("serving").reference_seconds, service(machine)
-        self._servers, self._session, self._settings = Session(), Session(), 0
+        self._session, self._settings = Session(), 0
         self._most = most or effort.pick(quick=1.5, usual=4.0, long=12.0)
         self._tries = tries or effort.pick(quick=1, usual=1, long=3)
         self._percentile = percentile or effort.pick(quick=99, usual=99, long=99.9)
 
     @contextmanager
-    def standing(self) -> Iterator[ServerTestbed]:
-        """Keep what is started until the outermost block ends, also between blocks of `open`."""
-        with self._servers.open():
-            yield self
-
-    @contextmanager
     def open(self) -> Iterator[ServerTestbed]:
-        """Keep what is started, and measured, until the outermost block ends."""
-        with self.standing(), self._session.open():
+        """Keep what is measured until the outermost block ends; `KEPT` keeps the servers."""
+        with KEPT.open(), self._session.open():
             yield self
 
     def pairs(self, replicas: int = 1) -> list[tuple[Server, Generator]]:
         """Return so many servers, each with a generator; raises `HelperFailed` where one does not start."""
         from labkit.measure.probes import serving as probe
 
-        return [self._servers.start(place, probe.standing) for place in range(replicas)]
+        return [KEPT.start(("server", place), probe.standing) for place in range(replicas)]
 
     def load(self, rate: float, max_batch: int, window: float, replicas: int = 1,
              fewest: int = _FEWEST) -> LoadPoint | Unavailable:

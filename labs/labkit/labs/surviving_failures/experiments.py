@@ -5,14 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from labkit import effort, needs
+from labkit import effort, needs, session
 from labkit.distributed.elastic import Kill
 from labkit.distributed.saving import WAYS
 from labkit.experiment import Axis, Experiment, Point, Unavailable
 from labkit.labs.common import banded
-from labkit.labs.session import Session
 from labkit.labs.surviving_failures import measuring
 from labkit.labs.surviving_failures.measuring import REPEATING, RESTARTING, SAVING, STARTING, TRAINING
 from labkit.machine import Machine
@@ -100,24 +98,9 @@ def _no_host(hosts: str, ranks: int) -> str:
             else "")
 
 
-@dataclass(frozen=True)
-class Saves:
-    """What is measured by one worker pool: open the session of the experiment around all of it.
-
-    Args:
-        experiment: on the seconds for which a save keeps training waiting, by way and size.
-        beside: returns what saves of a network of some width do to the steps that follow.
-        unbroken: returns a digest of the weights after so many steps of the lab's training, with nothing killed.
-    """
-
-    experiment: Experiment
-    beside: Callable[[int], dict[str, measuring.Beside] | Unavailable]
-    unbroken: Callable[[int], str | Unavailable]
-
-
-def saves(machine: Machine) -> Saves:
+def saves(machine: Machine) -> Experiment:
     """Return the experiment on what a save costs; raises `ValueError` for a machine that lacks the probe."""
-    calibration, session = machine.calibration("failures"), Session()
+    calibration = machine.calibration("failures")
 
     def predict(way, width):
         if reason := calibration.reason("saving", way):
@@ -129,9 +112,9 @@ def saves(machine: Machine) -> Saves:
     def measure(way, width):
         if not (expected := predict(way, width)):
             return expected
-        return measuring.save(session, way, width, calibration.reference_seconds)
+        return measuring.save(way, width, calibration.reference_seconds)
 
-    return Saves(Experiment(
+    return Experiment(
         title="What a save keeps training waiting",
         quantity="Time that training waits",
         unit="s",
@@ -140,8 +123,8 @@ def saves(machine: Machine) -> Saves:
         predict=predict,
         measure=measure,
         readout="A network of four layers, {width} wide, saved {way}: training waits for {value}.",
-        session=session.open,
-    ), partial(measuring.beside, session), partial(measuring.unbroken, session))
+        session=session.KEPT.open,
+    )
 
 
 def killed_points() -> list[Point]:
@@ -164,4 +147,4 @@ def save_points() -> list[Point]:
 def validation(machine: Machine) -> list[tuple[Experiment, list[Point]]]:
     """Return what `labkit validate` measures of this lab."""
     several = [dict(KILLED, kills=count, every=every) for count, every in ((0, 20), (1, 40), (2, 10), (3, 20))]
-    return [(trainings(machine).experiment, several), (saves(machine).experiment, save_points())]
+    return [(trainings(machine).experiment, several), (saves(machine), save_points())]

@@ -14,11 +14,10 @@ from labkit import effort
 from labkit.distributed import elastic
 from labkit.distributed.elastic import Kill, Survived
 from labkit.distributed.job import Job
-from labkit.distributed.pool import WorkerFailed, WorkerPool, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool
 from labkit.distributed.saving import WAYS
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted, measured
-from labkit.labs.session import Session
 from labkit.measure.probes import failures as probe
 from labkit.netem import hosts
 from labkit.netem.emulator import BackendUnavailable
@@ -97,16 +96,16 @@ class Trainer:
         return Training(run, speed_of(self._reference_seconds, median(looks)))
 
 
-def save(session: Session, way: str, width: int, reference_seconds: float) -> Outcome | Unavailable:
+def save(way: str, width: int, reference_seconds: float) -> Outcome | Unavailable:
     """Measure for how long a save keeps all ranks waiting, in turn with the reference kernel."""
     budget = effort.pick(quick=0.3, usual=1.0, long=3.0)
-    return _with_pool(session, lambda pool, place: measured(*timed(
+    return _with_pool(lambda pool, place: measured(*timed(
         probe.saver(pool, way, width, place), probe.reference, reference_seconds, budget)))
 
 
-def unbroken(session: Session, steps: int) -> str | Unavailable:
+def unbroken(steps: int) -> str | Unavailable:
     """Return the digest of the weights that the lab's training ends with if nothing is killed and nothing saved."""
-    return _with_pool(session, lambda pool, _: pool.train(probe.JOB, steps).weights[0])
+    return _with_pool(lambda pool, _: pool.train(probe.JOB, steps).weights[0])
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,9 @@ class Beside:
     steps: float
 
 
-def beside(session: Session, width: int) -> dict[str, Beside] | Unavailable:
+def beside(width: int) -> dict[str, Beside] | Unavailable:
     """Return what a save in each way does to the `COUNT` steps that follow, in the median of some rounds."""
-    return _with_pool(session, lambda pool, place: _beside(pool, place, probe.saved(width)))
+    return _with_pool(lambda pool, place: _beside(pool, place, probe.saved(width)))
 
 
 def _beside(pool: WorkerPool, place: Path, job: Job) -> dict[str, Beside]:
@@ -140,14 +139,12 @@ def _beside(pool: WorkerPool, place: Path, job: Job) -> dict[str, Beside]:
     return {way: Beside(*map(median, zip(*found, strict=True))) for way, found in rounds.items()}
 
 
-def _with_pool(session: Session, do: Callable[[WorkerPool, Path], T]) -> T | Unavailable:
-    """Return what is done with the session's worker pool and a folder, or why it could not be."""
-    ranks = probe.processes()
+def _with_pool(do: Callable[[WorkerPool, Path], T]) -> T | Unavailable:
+    """Return what is done with a worker pool and a folder, or why it could not be."""
     try:
-        with session.open(), probe.folder() as place:
-            return do(session.start(ranks, lambda: worker_pool(ranks)), place)
+        with kept_pool(probe.processes()) as pool, probe.folder() as place:
+            return do(pool, place)
     except WorkerFailed as trouble:
-        session.drop(ranks)
         return Unavailable(str(trouble))
     except OSError as trouble:
         return Unavailable(f"Checkpoints cannot be written: {trouble.strerror or trouble}.")

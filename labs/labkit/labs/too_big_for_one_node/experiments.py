@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labkit import effort
+from labkit import effort, session
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded
 from labkit.labs.too_big_for_one_node.measuring import PAIR, Runs, most_processes
@@ -108,13 +108,13 @@ def sharded(machine: Machine) -> Sharded:
     point = "a model {width} wide, cut by {way} among {processes} with {batch} each, activations {activations}"
     return Sharded(
         Experiment(title="What one process holds", quantity="Memory of one process", unit="B", axes=axes,
-                   predict=memory, measure=measure("peak"), session=runs.session,
+                   predict=memory, measure=measure("peak"), session=session.KEPT.open,
                    readout=f"Of {point}, each process holds {{value}} at the peak of a step."),
         Experiment(title="What one process sends", quantity="Sent in a step", unit="B", axes=axes, predict=traffic,
-                   measure=measure("sent"), session=runs.session,
+                   measure=measure("sent"), session=session.KEPT.open,
                    readout=f"Of {point}, each process sends {{value}} in a step."),
         Experiment(title="The exchanges of a step", quantity="Time of the exchanges", unit="s", axes=[way, width],
-                   predict=exchange, measure=measure_exchange, session=runs.session,
+                   predict=exchange, measure=measure_exchange, session=session.KEPT.open,
                    readout="Two processes that share a model {width} wide by {way} exchange for {value} in a step."),
         runs)
 

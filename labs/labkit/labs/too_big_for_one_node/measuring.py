@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 
 from labkit import effort
-from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.experiment import Outcome, Unavailable
-from labkit.labs.session import Session
 from labkit.measure.probes import exchanges as probe
 from labkit.predict.sharding import Exchange
 from labkit.progress import report
@@ -20,16 +18,10 @@ _BUDGET = 0.3  # seconds for the exchanges of a point, at usual effort
 
 
 class Runs:
-    """Trains models by some processes, each model once; the processes are kept while a session is open."""
+    """Trains models by some processes, each model once."""
 
     def __init__(self):
-        self._session = Session()
         self._found: dict[tuple[ShardedJob, int], list[dict] | Unavailable] = {}
-
-    @property
-    def session(self) -> Callable[[], AbstractContextManager]:
-        """Open it around several runs."""
-        return self._session.open
 
     def __call__(self, job: ShardedJob, processes: int) -> list[dict] | Unavailable:
         """Return what each rank held, sent and took (`labkit.distributed.sharding.run`), or why there is nothing.
@@ -59,12 +51,9 @@ class Runs:
 
     def _with(self, processes: int, ask: Callable[[WorkerPool], object]):
         try:
-            with self._session.open():
-                return ask(self._session.start(processes, lambda: worker_pool(
-                    processes, backend="loopback", crowded=True)))
+            with kept_pool(processes, crowded=True) as pool:
+                return ask(pool)
         except (WorkerFailed, MemoryError) as trouble:
-            if isinstance(trouble, WorkerFailed):
-                self._session.drop(processes)
             return Unavailable(str(trouble))
 
 

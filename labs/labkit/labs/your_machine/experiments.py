@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from labkit.display import TextTable
 from labkit.experiment import Axis, Experiment, Outcome, Point, Unavailable
 from labkit.labs.common import banded, measured, measured_rate, memory_bandwidth, nearest
-from labkit.labs.session import Session
 from labkit.machine import Machine
 from labkit.predict import links
 from labkit.predict.operators import interpolate
+from labkit.session import Session
 from labkit.specs.calibration import best_rate
 from labkit.units import quantity
 

@@ -59,7 +59,7 @@ def session() -> Iterator[Callable[[int], float]]:
     Raises:
         WorkerFailed: they did not find each other, or one of them failed.
     """
-    with pool.worker_pool(PROCESSES, backend="loopback") as workers:
+    with pool.kept_pool(PROCESSES) as workers:
         times: dict[int, int] = {}
         block = effort.pick(quick=0.4 * _BLOCK_S, usual=_BLOCK_S, long=_BLOCK_S)
 

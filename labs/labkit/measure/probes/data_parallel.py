@@ -19,7 +19,7 @@ import torch
 
 from labkit import effort
 from labkit.distributed.job import Job
-from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
@@ -80,7 +80,7 @@ def calibrate(device: torch.device) -> Calibration:
         return Calibration.unavailable(KEYS, "This PyTorch was built without torch.distributed.")
     room_for_two = room(PROCESSES)
     try:
-        with worker_pool(PROCESSES if room_for_two else 1) as pool:
+        with kept_pool(PROCESSES if room_for_two else 1) as pool:
             apart, both = (DriftCorrected(reference(pool, alone), budget=_BUDGET, seconds=SECONDS / 2)
                            for alone in (True, False))
             if not room_for_two:
@@ -252,7 +252,8 @@ def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
             continue
         report(0.8, f"Calibrating: all-reduce over {backend}")
         try:
-            with worker_pool(PROCESSES, link=LinkSpec(), backend=backend) as pair:
+            with kept_pool(PROCESSES, backend) as pair:
+                pair.set_link(LinkSpec())
                 found["sum", backend] = _sums(pair)
                 found["waiting", backend] = []
                 for trip in ROUND_TRIPS:

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.specs.sharding import KINDS, REDUCED
@@ -33,7 +33,7 @@ def calibrate(device: torch.device) -> Calibration:
     if not (there := room(PROCESSES)):
         return Calibration.unavailable(KEYS, there.reason)
     try:
-        with worker_pool(PROCESSES, backend="loopback") as pair:
+        with kept_pool(PROCESSES) as pair:
             timed, curves = DriftCorrected(sampler(pair, REDUCED, REFERENCE), budget=_BUDGET, seconds=SECONDS), {}
             for place, (kind,) in enumerate(KEYS):
                 report(place / len(KEYS), f"Calibrating: {kind} between two processes")

@@ -19,7 +19,7 @@ from labkit import cache
 from labkit import device as devices
 from labkit.distributed import elastic, saving
 from labkit.distributed.job import Job
-from labkit.distributed.pool import WorkerFailed, WorkerPool, room, worker_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
 from labkit.timing.drift import DriftCorrected, thinned
@@ -99,7 +99,7 @@ def calibrate(device: torch.device) -> Calibration:
             run = elastic.survive(JOB, _STEPS, place, every=_KILLED, processes=processes(),
                                   kills=[elastic.Kill(_KILLED, 0)])
             report(0.6, "Calibrating: saves")
-            with worker_pool(processes()) as pool:
+            with kept_pool(processes()) as pool:
                 timed = DriftCorrected(reference, budget=_BUDGET, seconds=3 * SECONDS)
                 curves = {("saving", way): timed.curve(
                     [size(width) for width in thinned(WIDTHS)],

@@ -6,14 +6,13 @@ it takes as long as one that has.
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from labkit.measure.instances import BATCHES, OWN, Device
-from labkit.measure.probes.instances import NETWORKS, PICTURES, reference
+from labkit.measure.probes.instances import NETWORKS, PICTURES, core_and_kernel
 from labkit.models.networks.cats import CatNet
 from labkit.models.sound import DIGITS
 from labkit.progress import report
@@ -49,7 +48,7 @@ def calibrate(device: torch.device) -> Calibration:
         take turns, one or more.
     """
     curves = {}
-    with tempfile.TemporaryDirectory() as folder, Device() as core, reference(folder) as kernel:
+    with core_and_kernel() as (core, kernel, folder):
         timed = DriftCorrected(kernel, seconds=SECONDS)
         for key, hears in ((NETWORK, False), (BATCHES, True)):
             report(0.2 + 0.4 * hears, "Calibrating: streams of speech")

@@ -17,6 +17,7 @@ from labkit.measure.instances import BATCHES, OWN, PROCESSES, SHARED, THREADS, D
 from labkit.measure.probes import sessions
 from labkit.processes import HelperFailed
 from labkit.progress import report
+from labkit.session import KEPT
 from labkit.specs.calibration import Calibration
 from labkit.timing.drift import DriftCorrected, thinned
 
@@ -41,7 +42,7 @@ def calibrate(device: torch.device) -> Calibration:
         work is how many of them share the core.
     """
     curves, missing = {}, {}
-    with tempfile.TemporaryDirectory() as folder, Device() as core, reference(folder) as kernel:
+    with core_and_kernel() as (core, kernel, folder):
         timed = DriftCorrected(kernel, seconds=SECONDS)
         for done, width in enumerate(WIDTHS):
             report(done / len(WIDTHS), f"Calibrating: many networks, {width} channels")
@@ -58,6 +59,15 @@ def calibrate(device: torch.device) -> Calibration:
             except HelperFailed as trouble:
                 missing[way,] = str(trouble)
         return timed.calibration(curves, missing)
+
+
+@contextmanager
+def core_and_kernel() -> Iterator[tuple[Device, Callable[[], float], str]]:
+    """Yield a device of one process, the sampler of `reference`, and a folder for networks; `KEPT` keeps them."""
+    with KEPT.open():
+        folder = KEPT.start("networks", tempfile.TemporaryDirectory)
+        with KEPT.held("core", Device) as core, KEPT.held("kernel", lambda: reference(folder)) as kernel:
+            yield core, kernel, folder
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from labkit import effort, host
+from labkit import effort, host, session
 from labkit.measure.noisy_neighbour import (
     DISK,
     LARGE,
@@ -49,7 +49,8 @@ def calibrate(device: torch.device) -> Calibration:
     most = max(1, min(int(usable) - 1, _MOST))
     curves, missing, rates = {}, {}, []
     try:
-        with Party() as party:
+        with session.KEPT.held("party", Party) as party:
+            party.prepare([Order(SMALL)] * 2)  # each imports the framework, both at once
             for work in RESOURCES + TRAININGS:
                 report(0, f"Calibrating: {work}, alone")
                 try:

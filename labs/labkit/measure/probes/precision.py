@@ -12,6 +12,7 @@ from itertools import product
 import torch
 
 from labkit import device as devices
+from labkit import effort
 from labkit.measure import step_time
 from labkit.measure.probes import operators
 from labkit.measure.probes.latency import all_threads
@@ -21,7 +22,7 @@ from labkit.specs.calibration import Calibration
 from labkit.specs.execution import ALL, GPU, ONE
 from labkit.specs.network import probed_channels
 from labkit.timing import clock
-from labkit.timing.drift import DriftCorrected, thinned, timed
+from labkit.timing.drift import DriftCorrected, timed
 
 REFERENCE = "reference"
 SECONDS = 22  # about how long it takes
@@ -81,7 +82,7 @@ def _absent(place, device) -> str:
 
 def _at(place, device) -> Calibration:
     sync, corrected = devices.sync(device), DriftCorrected(operators.reference(device), _BUDGET, SECONDS / 2)
-    curves, missing = {}, {}
+    curves, missing, batches = {}, {}, effort.pick(quick=(8, 128), usual=BATCHES, long=BATCHES)
     for dtype in autocast.DTYPES:
         with autocast.tf32_for(dtype, device):
             if why := refusal(dtype, device):
@@ -89,7 +90,7 @@ def _at(place, device) -> Calibration:
                 continue
             for layer in _LAYERS:
                 curves[place, dtype, layer[0], probed_channels(*layer[:3])] = corrected.curve(
-                    thinned(BATCHES), lambda batch, layer=layer, dtype=dtype: clock.sampler(
+                    batches, lambda batch, layer=layer, dtype=dtype: clock.sampler(
                         operators.learning(*layer, batch, device, dtype), sync))
             curves[place, dtype, "optimiser"] = [
                 [count, corrected(clock.sampler(operators.update(count, device, dtype), sync))] for count in PARAMETERS]

@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from labkit import effort
+from labkit import effort, session
 from labkit.measure import open_loop
 from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
@@ -73,7 +73,7 @@ def calibrate(device: torch.device) -> Calibration:
         what else a request takes, in the same way. `("per request",)`: the event loop's processor time for 1 request.
         `("per batch",)`: between the loop and the network, there and back, for 1 batch.
     """
-    with standing() as (service, generator):
+    with session.KEPT.held(("server", 0), standing) as (service, generator):
         generator.closed(service.port, 8, _REFERENCE_S)  # warm
         sizes, contention, references, spreads, spending = thinned(SIZES), Contention(), [], [], []
         ratios = {size: [] for size in sizes}

@@ -1,4 +1,7 @@
-"""What is dear to start, processes above all, kept between the measurements of a lab and always ended."""
+"""What is dear to start, processes above all, kept between the measurements of a lab and always ended.
+
+`KEPT` is open from a lab's first cell to its last: what calibrates a lab and what measures in it share its processes.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,19 @@ class Session:
             self._kept[key] = self._stack.enter_context(make())
         return self._kept[key]
 
+    @contextmanager
+    def held(self, key: Hashable, make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+        """Open the session for a block and yield what `start` returns; after an error it is not used again."""
+        with self.open():
+            try:
+                yield self.start(key, make)
+            except BaseException:
+                self.drop(key)
+                raise
+
     def drop(self, key: Hashable) -> None:
         """Let what failed not be used again: the next to ask for the key starts another."""
         self._kept.pop(key, None)
+
+
+KEPT = Session()
