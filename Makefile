@@ -13,6 +13,9 @@ UNIT_NEEDS := amaranth hypothesis jupyter-book==1.0.4.post1 latex2mathml onnxscr
 RESOLUTION ?= lowest-direct
 OTTER_NEEDS := "otter-grader[grading]==7.0.0" filelock numpy onnxruntime platformdirs psutil
 
+# Hundreds of Pythons start here, and the first compiles for all.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: book html test unit process labs browser nightly versions links bench record
 .PHONY: assignments grade slides handouts wheelhouse release lint clean
@@ -30,9 +33,9 @@ test: unit process labs browser
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/unit
 
-# First what bears a neighbour, three files at a time, since each mostly waits; then, alone, what compares times.
+# First what bears a neighbour, four files at a time, since each mostly waits; then, alone, what compares times.
 process: $(STAMP)
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not quiet_machine" tests/process
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not quiet_machine" tests/process
 	$(BIN)/python -m pytest -m quiet_machine tests/process
 
 # The tools that place circuits are 300 MB, and are compiled at their first use: for a minute or two.

@@ -1,4 +1,4 @@
-"""Tests of statements that hold on a quiet machine: `make process` runs them after the others, one at a time."""
+"""Tests of statements about times: those that hold on a quiet machine run after the others, one at a time."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 TRIES = 3
 
 
-def quiet_machine(test: Callable) -> Callable:
-    """Give a test that compares times some tries: it must hold once, since neighbours may disturb the others."""
+def with_tries(test: Callable) -> Callable:
+    """Give a test that compares times some tries: it must hold once, since neighbours may disturb the others.
 
-    @pytest.mark.quiet_machine
+    That is enough for what differs by much more than a neighbour takes away.
+    """
+
     @functools.wraps(test)
-    def tried(*arguments, **named):
+    def again(*arguments, **named):
         for left in reversed(range(TRIES)):
             try:
                 return test(*arguments, **named)
@@ -23,4 +25,9 @@ def quiet_machine(test: Callable) -> Callable:
                 if not left:
                     raise
 
-    return tried
+    return again
+
+
+def quiet_machine(test: Callable) -> Callable:
+    """Let a test that compares times run alone (`make process`), with some tries."""
+    return pytest.mark.quiet_machine(with_tries(test))

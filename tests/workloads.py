@@ -8,6 +8,7 @@ import random
 from labkit.plan import bill, checked, constants
 from labkit.plan.workload import SECTIONS, Kind, Precision, fields
 
+FIELDS = fields()
 CHOICES = {"kind": list(Kind), "precision": list(Precision), "accelerator": list(constants.accelerators()),
            "device": list(constants.devices())}
 
@@ -15,7 +16,7 @@ CHOICES = {"kind": list(Kind), "precision": list(Precision), "accelerator": list
 def drawn(rng: random.Random) -> dict:
     """Return a random workload as a page has it, from the whole range of every field."""
     found = {}
-    for field in fields():
+    for field in FIELDS:
         name, low, high = field["name"], field["low"], field["high"]
         if name in CHOICES:
             found[name] = rng.choice(CHOICES[name])
@@ -38,6 +39,6 @@ def drawn(rng: random.Random) -> dict:
 
 def workload(inputs: dict):
     """Return a page's inputs as a workload."""
-    sections = {section: {field["name"]: inputs[field["name"]] for field in fields() if field["section"] == section}
+    sections = {section: {field["name"]: inputs[field["name"]] for field in FIELDS if field["section"] == section}
                 for section in SECTIONS}
     return checked(sections)

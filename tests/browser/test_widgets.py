@@ -327,6 +327,21 @@ def test_the_chart_follows_the_width_of_its_column(page):
     page.wait_for_function("w => document.querySelector('svg.marks').clientWidth > w", arg=narrow + 100)
 
 
+def test_what_is_near_the_screen_lives_though_the_browser_is_never_idle(browser, everything):
+    """The rest waits for an idle browser, or for a reader who comes near."""
+    page = browser.new_page(viewport={"width": 800, "height": 300})
+    try:
+        page.add_init_script("window.requestIdleCallback = () => {}")
+        page.goto(everything[0])
+        page.locator(".labkit-guess").first.wait_for()
+        quiz = page.locator(".labkit-host[data-module=quiz]")
+        assert quiz.locator("> script").count() == 1
+        quiz.scroll_into_view_if_needed()
+        quiz.locator(".labkit-quiz").wait_for()
+    finally:
+        page.close()
+
+
 def test_without_scripts_the_picture_says_it(browser, everything):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -15,7 +15,6 @@ import math
 import os
 import platform
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from statistics import mean, median
 from time import perf_counter, sleep
 
 import torch
+from ports import free_port
 
 from labkit.measure import loadgen
 from labkit.measure.probes import loopback, memory, products, queries, serving, sessions, storage
@@ -259,9 +259,7 @@ def iperf3() -> Iterator[Comparison]:
 
 
 def _iperf3() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    place = ("-p", port)
+    place = ("-p", str(free_port()))
     with subprocess.Popen(["iperf3", "-s", "-1", "-B", "127.0.0.1", "--forceflush", *place],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from ports import free_port
 
 from labkit.distributed.pool import room, worker_pool
 from labkit.distributed.rendezvous import INTERFACE, interface_with
@@ -21,9 +21,7 @@ PLAIN = Path(__file__).parents[1] / "field" / "all_reduce.py"
 @contextmanager
 def plain_loop():
     """Yield a function that runs the plain loop in two processes and returns the seconds of one all-reduce."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    environment = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
                    INTERFACE: interface_with("127.0.0.1"), "OMP_NUM_THREADS": "1",
                    "USE_LIBUV": str(int(os.name != "nt"))}
     ranks = [subprocess.Popen([sys.executable, PLAIN], text=True, env={**environment, "RANK": str(rank)},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-
 import numpy as np
 import pytest
+from ports import free_port
 
 from labkit.measure.open_loop import OK, SHED
 from labkit.measure.probes import serving as probe
@@ -42,8 +41,7 @@ def test_the_same_app_runs_on_ray_serve(tmp_path):
     from ray import serve
 
     network = write(DenseCats(8), tmp_path / "net.onnx")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     ray.init(num_cpus=2, include_dashboard=False, configure_logging=False)
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": port})

@@ -46,7 +46,6 @@ def test_a_device_takes_one_core_where_the_system_lets_it(networks):
             assert len(process.cpu_affinity()) == 1
 
 
-@quiet_machine
 def test_further_instances_weigh_more(networks):
     with Device() as device:
         one, _ = device.open(networks[64])
@@ -86,6 +85,7 @@ def calibrated():
         yield Machine("A machine", "cpu", 8e9, calibrations={"instances": calibration})
 
 
+@quiet_machine
 def test_the_probe_holds_what_it_promises(calibrated):
     calibration = calibrated.calibration("instances")
     calibration.check(probe.KEYS)
@@ -110,7 +110,7 @@ def test_points_are_measured(calibrated, monkeypatch):
     assert few.value < 50 < many.value
 
 
-def test_memory_is_that_of_all_instances(calibrated):
-    memory = lab.memory(calibrated, instances.footprint())
+def test_memory_is_that_of_all_instances():
+    memory = lab.memory(fakes.machine(calibrations={"instances": fakes.instances()}), instances.footprint())
     one, more = (memory.measure(instances=count, way=OWN, width=64) for count in (1, 10))
     assert more.value - one.value > 9 * 1.5e6

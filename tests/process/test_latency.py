@@ -12,7 +12,7 @@ import psutil
 import pytest
 import torch
 from another_python import another_python
-from quiet_machine import quiet_machine
+from quiet_machine import quiet_machine, with_tries
 
 from labkit.labs.latency import experiments as lab
 from labkit.measure import cold_start, noisy_neighbour
@@ -105,7 +105,7 @@ def in_a_hurry(patch):
     patch.setattr(drift, "_LOOKS", 0)
 
 
-@quiet_machine
+@with_tries
 def test_the_instrument_measures_all_that_it_names(monkeypatch):
     in_a_hurry(monkeypatch)
     calibration = latency.calibrate(latency.CPU)
@@ -177,7 +177,7 @@ def test_a_fair_share_is_that_of_everybody(neighbours, processors, factor):
 
 
 @pytest.mark.parametrize("way", [EAGER, RUNTIME])
-@quiet_machine
+@with_tries
 def test_a_cold_start_has_its_phases_and_then_is_steady(way):
     found = cold_start.start(way, 4)
     assert tuple(found.phases) == cold_start.PHASES and min(found.phases.values()) >= 0

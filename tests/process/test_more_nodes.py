@@ -6,7 +6,7 @@ from statistics import mean
 
 import fakes
 import pytest
-from quiet_machine import quiet_machine
+from quiet_machine import with_tries
 
 from labkit.distributed.pool import room, worker_pool
 from labkit.labs.more_nodes import experiments as lab
@@ -25,7 +25,7 @@ def test_steps_are_measured_by_one_pool_in_a_session():
     assert 0 < two.low <= two.value <= two.high and set(two.speed) == {COMPUTING, EXPOSED, SLOWEST}
 
 
-@quiet_machine
+@with_tries
 def test_processes_exchange_compute_and_learn():
     with worker_pool(2) as pair:
         small, large = probe.exchanges(pair, [16, 2**24], budget=0.05)

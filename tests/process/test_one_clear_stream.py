@@ -19,6 +19,7 @@ def calibrated():
         yield Machine("A machine", "cpu", 8e9, calibrations={"hearing": hearing.calibrate(torch.device("cpu"))})
 
 
+@quiet_machine
 def test_the_probe_holds_what_it_promises(calibrated):
     calibration = calibrated.calibration("hearing")
     calibration.check(hearing.KEYS)

@@ -27,7 +27,7 @@ def test_training_fails_in_the_narrowest_formats_and_not_in_bf16_and_the_cures_c
     recipes = {"fp32": Recipe("fp32"), "bf16": Recipe(FORMATS["bf16"]), "no range": Recipe(Format(2, 10)),
             "scaled": Recipe(Format(2, 10), scaled=True), "one bit": Recipe(Format(8, 1), master=False),
             "master": Recipe(Format(8, 1))}
-    found = {name: mean(shares) for name, shares in sweep_seeds(recipes, 2, *pictures, epochs=4).items()}
+    found = {name: mean(shares) for name, shares in sweep_seeds(recipes, 1, *pictures, epochs=4).items()}
     chance = 0.4
     assert found["fp32"] > 0.65 and abs(found["bf16"] - found["fp32"]) < 0.06
     assert found["no range"] < chance < found["scaled"]

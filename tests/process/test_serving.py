@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from another_python import another_python
+from ports import free_port
 from quiet_machine import quiet_machine
 
 from labkit.experiment import compare
@@ -248,10 +249,8 @@ def test_a_wrong_answer_is_counted(tmp_path):
 
 
 def test_a_server_that_is_not_there_is_no_answer(small):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     with pytest.raises(HelperFailed):
-        small[1].open(port, 100, 0.5)
+        small[1].open(free_port(), 100, 0.5)
     load = small[1].open(small[0].port, 100, 0.5)  # and the generator goes on
     assert load.count(open_loop.OK) == 50
 

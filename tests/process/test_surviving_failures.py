@@ -11,6 +11,7 @@ import fakes
 import psutil
 import pytest
 import torch
+from ports import free_port
 
 from labkit import cache
 from labkit import device as devices
@@ -23,6 +24,7 @@ from labkit.labs.surviving_failures import measuring
 from labkit.measure.probes import failures as probe
 from labkit.netem import hosts
 from labkit.netem.emulator import BackendUnavailable
+from labkit.processes import ONE_THREAD
 
 SMALL = Job("cats", width=4, batch=16, pictures=512)
 STEPS, EVERY = 60, 10
@@ -98,10 +100,11 @@ def test_two_hosts_pass_over_a_broken_checkpoint_and_meet_again_after_a_kill(kil
 
 def one_rank(folder, *arguments, within=()):
     """Run the training by one process without a launcher; return its status and what it said."""
-    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     done = subprocess.run([*within, sys.executable, "-m", "labkit.distributed.train", "--width=4", "--batch=16",
                            "--pictures=512", f"--steps={STEPS}", f"--checkpoints={folder}", f"--save-every={EVERY}",
-                           *arguments], capture_output=True, text=True, timeout=90, env={**os.environ, **alone})
+                           *arguments], capture_output=True, text=True, timeout=90,
+                          env={**os.environ, **ONE_THREAD, **alone})
     return done.returncode, done.stdout + done.stderr
 
 

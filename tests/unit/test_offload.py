@@ -18,6 +18,7 @@ import fakes
 import numpy as np
 import pytest
 import torch
+from ports import free_port
 
 from labkit.checks import NOT_ATTEMPTED, WRONG
 from labkit.experiment import Unavailable
@@ -368,9 +369,7 @@ def test_a_late_answer_is_not_taken_for_the_next_one(small, large, pictures):
 
 
 def test_nobody_there_is_said(small, large, pictures):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with Device(small, large, dialling(port)) as device:
+    with Device(small, large, dialling(free_port())) as device:
         with pytest.raises(NoAnswer, match="cannot be reached"):
             device.split(pictures[0], 0, 0.5)
         assert device.hybrid(pictures[0], 1.1, 0.2).by == FALLBACK

@@ -130,13 +130,13 @@ def values(start: Mapping[str, float], missing: Mapping[str, str]) -> tuple[dict
     """
     found, absent = dict(start), dict(missing)
     for line in LINES.values():
-        why = next((absent[name] for name in line.needs if name in absent), None)
-        if why is None:
-            found[line.name] = line.formula(*(found[name] for name in line.needs))
-            why = next((said(rule.says, found) for rule in _stopping(line.name)
-                        if not rule.formula(*(found[name] for name in rule.needs))), None)
-        if why is not None:
-            absent[line.name] = why
+        if not absent.keys().isdisjoint(line.needs):
+            absent[line.name] = next(absent[name] for name in line.needs if name in absent)
+            continue
+        found[line.name] = line.formula(*map(found.__getitem__, line.needs))
+        for rule in _stopping(line.name):
+            if not rule.formula(*map(found.__getitem__, rule.needs)):
+                absent.setdefault(line.name, said(rule.says, found))
     return {name: value for name, value in found.items() if name not in absent}, absent
 
 
@@ -157,23 +157,24 @@ def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -
         BadWorkload: an accelerator or a device that is not known, or a figure that no line needs.
     """
     own = measured or {}
-    if unknown := set(own) - {need for line in LINES.values() for need in line.needs} | set(own) & set(LINES):
+    if unknown := set(own) - _figures():
         raise BadWorkload(f"No line of a plan takes {', '.join(sorted(unknown))} as a figure.")
     by_case = {}
     for case, end in zip(CASES, ("high", "value", "low"), strict=True):
         start, missing = environment(workload, case)
         by_case[case] = values(start | {name: getattr(outcome, end) for name, outcome in own.items()}, missing)
     found, absent = by_case["usual"]
+    unfavourable, failing = by_case["unfavourable"]
     entries = {}
     for name, line in LINES.items():
-        numbers = [by_case[case][0][name] for case in CASES if name in by_case[case][0]]
+        numbers = [there[name] for there, _ in by_case.values() if name in there]
         low, high = (min(numbers), max(numbers)) if name in found else (None, None)
-        risk = "" if name in absent else by_case["unfavourable"][1].get(name, "")
+        risk = "" if name in absent else failing.get(name, "")
         entries[name] = Entry(line, found.get(name), low, high, absent.get(name, ""),
                               MEASURED if ancestors(name) & set(own) else kind(name), binding(name, found), risk)
     demands = [rule for rule in RULES.values() if not rule.stops]
     broken = tuple(said(rule.says, found) for rule in demands if _holds(rule, found) is False)
-    kept = tuple(said(rule.checks, found) + ("" if _holds(rule, by_case["unfavourable"][0]) else f" {AT_RISK}")
+    kept = tuple(said(rule.checks, found) + ("" if _holds(rule, unfavourable) else f" {AT_RISK}")
                  for rule in demands if _holds(rule, found) and rule.checks and found.get(rule.when, 1))
     wanted = [entries[name] for name in needed(workload)]
     broken += tuple(entry.why for entry in wanted if entry.value is None)
@@ -270,6 +271,12 @@ def binding(name: str, found: Mapping[str, float]) -> str:
     if chosen is None or not all(each in found for each in chosen[1]):
         return ""
     return {"max": max, "min": min}[chosen[0]](chosen[1], key=lambda each: found[each])
+
+
+@cache
+def _figures() -> frozenset[str]:
+    """Return what the lines take that is no line itself."""
+    return frozenset(need for line in LINES.values() for need in line.needs) - LINES.keys()
 
 
 def _holds(rule: Rule, found: Mapping[str, float]) -> bool | None:

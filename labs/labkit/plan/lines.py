@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from labkit.predict import boards, checkpoints, decoding, erlang, fabric, input_pipeline, roofline, training_time
 from labkit.predict import streams as shared_device
@@ -38,7 +39,7 @@ class Rule:
     when: str
     formula: Callable[..., bool]
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """The names of what it is judged by."""
         return self.formula.__code__.co_varnames[:self.formula.__code__.co_argcount]
@@ -66,7 +67,7 @@ class Line:
     published: bool
     formula: Callable[..., float]
 
-    @property
+    @cached_property
     def needs(self) -> tuple[str, ...]:
         """The names of what it is computed from."""
         return self.formula.__code__.co_varnames[:self.formula.__code__.co_argcount]
