@@ -83,4 +83,4 @@ def _head(body: str) -> str:
 
 def alive(page) -> None:
     """Wait until every widget has taken the place of its picture or text."""
-    page.wait_for_function("!document.querySelector('.labkit-host > script')")
+    page.locator(".labkit-host > script").first.wait_for(state="detached")

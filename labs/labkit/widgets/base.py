@@ -128,7 +128,9 @@ class LabWidget(anywidget.AnyWidget):
         text = escape(self.text())
         if picture is None:
             return f"<p>{text}</p>"
-        return f'<img alt="{text}" style="max-width: 100%" src="data:image/svg+xml,{quote(picture)}">'
+        size = " ".join(re.findall(r'\b(?:width|height)="[\d.]+"', picture)[:2])  # keeps its place until it is drawn
+        source = f"data:image/svg+xml,{quote(picture)}"
+        return f'<img alt="{text}" {size} style="max-width: 100%; height: auto" src="{source}">'
 
     def _ipython_display_(self):
         """Show the widget; with a kernel, behind a still for whoever reads the notebook without: style.css hides it."""

@@ -48,7 +48,42 @@ async function mount(host, render) {
   }
 }
 
+// Widgets to come, by host. What is near the screen is mounted at once; the rest follows one by one while the browser has
+// nothing else to do, so that a page answers before its last widget lives.
+const waiting = new Map();
+// In a frame of another site the browser may never call itself idle; WebKit has no such call.
+function whenIdle(work) {
+  if (window.requestIdleCallback) requestIdleCallback(work, { timeout: 1000 });
+  else setTimeout(work, 50);
+}
+
+function wake(host) {
+  const render = waiting.get(host);
+  waiting.delete(host);
+  near.unobserve(host);
+  mount(host, render);
+}
+
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) if (isIntersecting && waiting.has(target)) wake(target);
+  },
+  { rootMargin: "50%" },
+);
+
+function wakeNext() {
+  const [host] = waiting.keys();
+  if (!host) return;
+  wake(host);
+  whenIdle(wakeNext);
+}
+
+window.addEventListener("load", () => whenIdle(() => whenIdle(wakeNext)));
+
 window.labkitMount = (kind, render) => {
-  for (const host of document.querySelectorAll(`.labkit-host[data-module="${kind}"]`)) mount(host, render);
+  for (const host of document.querySelectorAll(`.labkit-host[data-module="${kind}"]`)) {
+    waiting.set(host, render);
+    near.observe(host);
+  }
 };
 })();
