@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from importlib import import_module
 
 import pytest
 
-from labkit import machine
+from labkit import cache, machine
 from labkit.timing import clock
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """A cache folder for the tests alone: the reader's profile, guesses and data stay as they are."""
+    """A cache folder for the tests alone: the reader's profile, guesses and data stay as they are.
+
+    It begins with the widgets' scripts that were built before, each under a digest of what it was built from.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    with suppress(OSError):
+        shutil.copytree(cache.folder("widgets"), folder / "widgets")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CLUSTER_TO_EDGE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("CLUSTER_TO_EDGE_CACHE", str(folder))
         yield
 
 

@@ -26,6 +26,7 @@ from chromium import launch  # noqa: E402
 from speed import interactive_after, repaint_times  # noqa: E402
 from test_book import PAGES  # noqa: E402
 from weight import weigh  # noqa: E402
+from widget_pages import alive  # noqa: E402
 
 from labkit import device as devices  # noqa: E402
 from labkit import machine, validate  # noqa: E402
@@ -122,7 +123,11 @@ def pages() -> None:
         if browser is None:
             print("skipped: the pages' weight and the sliders' speed, for want of a Chromium or Chrome")
             return
-        weight = weigh(browser, address + LAB)
+        page, asked = browser.new_page(), set()
+        page.on("request", lambda request: asked.add(request.url))
+        page.goto(address + LAB)
+        alive(page)
+        weight = weigh(page, asked)
         line("lab page on the wire, without the widgets' bundle", f"{weight.page / 1e3:.0f} kB", "400 kB",
              weight.page <= 400e3)
         line("lab page on the wire, with it", f"{weight.total / 1e3:.0f} kB", "750 kB", weight.total <= 750e3)

@@ -11,6 +11,19 @@ from labkit.units import percent, quantity
 if TYPE_CHECKING:
     from labkit.experiment import Comparison, Outcome, PublishedComparison, PublishedRow, Row, Unavailable
 
+_GLUED = "application/papermill.record/"  # stands before the types of what is kept for pages: myst_nb's own
+
+
+def glue(key: str, value: object) -> None:
+    """Leave a value in a notebook's outputs, unseen, for the role `{glue:text}` of its page and for other pages.
+
+    As `myst_nb.glue` does it, which takes a second or two to import, in the kernel of every page.
+    """
+    from IPython.display import display  # not in what labkit takes to start
+
+    display({f"{_GLUED}text/plain": repr(value)}, raw=True,
+            metadata={"scrapbook": {"name": key, "mime_prefix": _GLUED}})
+
 
 class TextTable:
     """Rows of text that a notebook shows as a table, and that print in columns.

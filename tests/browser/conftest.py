@@ -13,7 +13,7 @@ from widget_pages import alive
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Run the tests of a page of the book, of the one notebook or of the one Firefox in one process, which has it open.
+    """Run the tests of a page of the book, of the notebook, Firefox or slides in one process, which has them open.
 
     The groups of xdist 3.8 have no effect under pytest 9.2, which no longer lets a test be renamed.
     """
@@ -22,10 +22,10 @@ def pytest_xdist_make_scheduler(config, log):
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             module, test = nodeid.split("::", 1)
-            page = re.search(r"\[(.+?)(-(light|dark)-\d+)?\]$", test)
+            page = re.search(r"\[(.+)\]$", test)
             if module.endswith("test_book.py") and page:
                 return page[1]
-            return module if module.endswith(("test_live.py", "test_reading.py")) else nodeid
+            return module if module.endswith(("test_live.py", "test_reading.py", "test_slides.py")) else nodeid
 
     return Together(config, log)
 

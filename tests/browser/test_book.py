@@ -1,7 +1,8 @@
 """The built book as a reader meets it: every page, light and dark, on a phone and on a desk, with no kernel.
 
 Run `make html` first. The `browser` fixture (conftest.py) skips these tests where there is no Chromium, except in CI.
-The tests of a page run one after the other in one process, and look at the same open page.
+The tests of a page run one after the other in one process, and look at the same open page: first on a desk, and last,
+opened again, on a phone in the dark.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ SETTLED = """document.fonts.ready.then(
 class Reader:
     """Somebody with a browser who has one page of the book open, and notes whatever goes wrong in it."""
 
-    def __init__(self, browser, book: str, mode: str, width: int):
-        self.book, self.name, self.trouble = book, None, []
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=mode)
+    def __init__(self, browser, book: str):
+        self.book, self.shown, self.trouble, self.asked = book, None, [], set()
+        self.context = browser.new_context()
         self.context.on("request", self._asked)
         self.context.on("requestfailed", lambda r: self.trouble.append(f"failed: {r.url}"))
         self.context.on("response", lambda r: r.status < 400 or self.trouble.append(f"{r.status}: {r.url}"))
@@ -74,47 +75,42 @@ class Reader:
 
     def _asked(self, request) -> None:
         url = urlsplit(request.url)
-        if url.scheme not in ("data", "blob") and f"{url.scheme}://{url.netloc}/" != self.book:
+        if url.scheme in ("data", "blob"):
+            return
+        self.asked.add(request.url)
+        if f"{url.scheme}://{url.netloc}/" != self.book:
             self.trouble.append(f"asked another host: {request.url}")
 
-    def open(self, name: str):
-        """Open a page, unless it is the one that is open."""
-        if name != self.name:
+    def open(self, name: str, mode: str, width: int):
+        """Open a page in a colour scheme and a width of the window, unless it is what is open."""
+        if self.shown != (name, mode, width):
+            self.asked.clear()
+            self.page.emulate_media(color_scheme=mode)
+            self.page.set_viewport_size({"width": width, "height": 900})
             self.page.goto(f"{self.book}{name}.html")
             alive(self.page)
             self.page.evaluate(SETTLED)
-            self.name = name
+            self.shown = name, mode, width
         return self.page
 
 
 @pytest.fixture(scope="session")
-def readers(browser, book):
-    """A function that returns the reader with a colour scheme and a width of the window."""
-    readers = {}
-
-    def reader(mode: str, width: int) -> Reader:
-        if (mode, width) not in readers:
-            readers[mode, width] = Reader(browser, book, mode, width)
-        return readers[mode, width]
-
+def reader(browser, book):
+    reader = Reader(browser, book)
     yield reader
-    for reader in readers.values():
-        reader.context.close()
+    reader.context.close()
 
 
 @pytest.fixture
-def visit(readers):
-    """Open a page of the book; at the end, hold it to what every visit must keep."""
-    seen = []
+def visit(reader):
+    """Open a page of the book, on a desk in the light; at the end, hold it to what every visit must keep."""
 
     def open_page(name: str, *, mode: str = "light", width: int = 1280):
-        seen.append(readers(mode, width))
-        return seen[-1].open(name)
+        return reader.open(name, mode, width)
 
     yield open_page
-    trouble = [what for reader in seen for what in reader.trouble]
-    for reader in seen:
-        reader.trouble.clear()
+    trouble = reader.trouble.copy()
+    reader.trouble.clear()
     assert not trouble
 
 
@@ -128,14 +124,17 @@ CUT_OFF = """() => {
 }"""
 
 
-@pytest.mark.parametrize(("mode", "width"), [("light", 1280), ("dark", 320)])
-@on_each(PAGES)
-def test_page_is_readable(visit, name, mode, width):
-    page = visit(name, mode=mode, width=width)
+def hold_readable(page, mode: str, width: int) -> None:
+    """Hold a page to its colours, to the window's width, and to what axe knows of readers with a disability."""
     assert page.evaluate("document.documentElement.dataset.theme") == mode
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(CUT_OFF) == []
     assert grave_findings(page) == []
+
+
+@on_each(PAGES)
+def test_page_is_readable_on_a_desk(visit, name):
+    hold_readable(visit(name), "light", 1280)
 
 
 # A4 with the margins that browsers leave, at 96 pixels an inch.
@@ -197,9 +196,12 @@ def test_lab_has_a_living_widget(visit, name):
     assert hosts.count() == page.locator(".labkit-host .labkit").count()
 
 
-# What a slider of an explorer shows: its value and the highest, its words, the sentence; and its name.
-SHOWN = """(slider) => [slider.value, slider.max, slider.getAttribute("aria-valuetext"),
-    slider.closest(".labkit-host").querySelector(".labkit-sentence").innerText, slider.id]"""
+# What the control under the reader's hand shows: its value and the highest, its words and its name; and the sentence.
+SHOWN = """() => {
+    const hand = document.activeElement;
+    const sentence = hand.closest(".labkit-host").querySelector(".labkit-sentence").innerText;
+    return [hand.value, hand.max, hand.getAttribute("aria-valuetext"), hand.id, sentence];
+}"""
 
 
 @on_each(pages_with("explorer"))
@@ -207,29 +209,28 @@ def test_every_control_changes_what_its_widget_says(visit, name):
     """Every slider, list and number field, moved as a hand would from where the widget starts, changes the sentence."""
     page = visit(name)
     for host in page.locator(".labkit-host[data-module=explorer]").all():
-        host.locator(".labkit-sentence").wait_for()
-        said = lambda host=host: host.locator(".labkit-sentence").inner_text()  # noqa: E731
-        start = said()
-        for slider in host.locator("input[type=range]").all():
-            value, most, *_ = slider.evaluate(SHOWN)
-            there, back = ("ArrowRight", "ArrowLeft")[:: 1 if value != most else -1]
-            slider.press(there)
-            now, _, spoken, sentence, which = slider.evaluate(SHOWN)
+        sentence = host.locator(".labkit-sentence")
+        sentence.wait_for()
+        start = sentence.inner_text()
+        sliders, fields = (host.locator(f"input[type={kind}]").element_handles() for kind in ("range", "number"))
+        for slider, field in zip(sliders, fields, strict=True):
+            number, least, highest, label = field.evaluate("(e) => [e.value, e.min, e.max, e.ariaLabel]")
+            slider.focus()
+            value, most, *_ = page.evaluate(SHOWN)
+            page.keyboard.press("ArrowRight" if value != most else "ArrowLeft")
+            now, _, spoken, which, said = page.evaluate(SHOWN)
             assert now != value and spoken
-            assert sentence != start, f"the slider {which} of {name} is dead"
-            slider.press(back)
-        for choice in host.locator("select").all():
-            value = choice.input_value()
-            other = next(o for o in choice.locator("option").all() if o.get_attribute("value") != value)
-            choice.select_option(other.get_attribute("value"))
-            assert said() != start, f"the list {choice.get_attribute('id')} of {name} is dead"
+            assert said != start, f"the slider {which} of {name} is dead"
+            for typed in (highest if number != highest else least, number):
+                field.fill(typed)
+                page.keyboard.press("Enter")
+                *_, said = page.evaluate(SHOWN)
+                assert (said != start) == (typed != number), f"{label} of {name} is dead"
+        for choice in host.locator("select").element_handles():
+            value, other = choice.evaluate("(e) => [e.value, [...e.options].find((o) => o.value !== e.value).value]")
+            choice.select_option(other)
+            assert sentence.inner_text() != start, f"the list {choice.get_attribute('id')} of {name} is dead"
             choice.select_option(value)
-        for field in host.locator("input[type=number]").all():
-            value = field.input_value()
-            for number in (field.get_attribute("max" if value != field.get_attribute("max") else "min"), value):
-                field.fill(number)
-                field.press("Enter")
-                assert (said() != start) == (number != value), f"{field.get_attribute('aria-label')} of {name} is dead"
 
 
 @on_each(pages_with("quiz"))
@@ -256,10 +257,11 @@ def test_every_table_sorts_and_filters(visit, name):
     for host in page.locator(".labkit-host[data-module=table]").all():
         shown, said = host.locator("tbody tr:not([hidden])"), host.get_by_role("status")
         for heading in host.locator("thead th").all():
+            heading.locator("button").focus()
             orders = set()
             for _ in range(2):
-                heading.locator("button").press("Enter")
-                orders.add(heading.get_attribute("aria-sort"))
+                page.keyboard.press("Enter")
+                orders.add(page.evaluate("document.activeElement.closest('th').ariaSort"))
             assert orders == {"ascending", "descending"}, f"{heading.inner_text()!r} of {name} does not sort"
         every, before = shown.count(), said.inner_text()
         choice = host.locator("select")
@@ -276,24 +278,6 @@ def test_every_table_sorts_and_filters(visit, name):
             assert shown.count() == every + 1, f"a row of a table of {name} does not open"
 
 
-@on_each(pages_with("guess"))
-def test_guess_is_kept(visit, name):
-    page = visit(name)
-    guesses = page.locator(".labkit-host[data-module=guess]").all()
-    for guess in guesses:
-        slider = guess.locator("input[type=range]")
-        value, spoken = slider.input_value(), slider.get_attribute("aria-valuetext")
-        slider.press("ArrowRight")
-        assert slider.input_value() != value
-        assert slider.get_attribute("aria-valuetext") != spoken
-        guess.locator("input[type=number]").press("Enter")
-    said = [guess.locator("[role=status]").inner_text() for guess in guesses]
-    assert all(said)
-    page.reload()
-    alive(page)
-    assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
-
-
 def test_clips_of_sound_are_played_from_the_page_itself(visit):
     page = visit("labs/3-inference/5-one-clear-stream")
     lengths = page.evaluate("""() => Promise.all([...document.querySelectorAll("audio")].map((clip) => new Promise(
@@ -307,8 +291,33 @@ def test_clips_of_sound_are_played_from_the_page_itself(visit):
 
 
 @on_each(LABS)
-def test_lab_is_light(browser, book, name):
+def test_lab_is_light(visit, reader, name):
     """The bars of the course: 400 kB without the widgets' shared bundle and 750 kB with it, compressed."""
-    weight = weigh(browser, f"{book}{name}.html")
+    visit(name)
+    weight = weigh(reader.page, reader.asked)
     assert weight.page <= 400_000
     assert weight.total <= 750_000
+
+
+@on_each(pages_with("guess"))
+def test_guess_is_kept(visit, name):
+    page = visit(name)
+    guesses = page.locator(".labkit-host[data-module=guess]").all()
+    for guess in guesses:
+        slider = guess.locator("input[type=range]")
+        value, spoken = slider.input_value(), slider.get_attribute("aria-valuetext")
+        slider.press("ArrowRight")
+        assert slider.input_value() != value
+        assert slider.get_attribute("aria-valuetext") != spoken
+        guess.locator("input[type=number]").press("Enter")
+    said = [guess.locator("[role=status]").inner_text() for guess in guesses]
+    assert all(said)
+    page = visit(name, mode="dark", width=320)
+    assert [guess.locator("[role=status]").inner_text() for guess in guesses] == said
+    for guess in guesses:
+        guess.get_by_role("button", name="Guess again").click()
+
+
+@on_each(PAGES)
+def test_page_is_readable_on_a_phone_in_the_dark(visit, name):
+    hold_readable(visit(name, mode="dark", width=320), "dark", 320)

@@ -6,6 +6,7 @@ Each is tried on one page for every kind of widget. Run `make html` first, as fo
 from __future__ import annotations
 
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from labkit.widgets.base import kinds
 HTML = Path(__file__).parents[2] / "_build" / "html"
 
 
+@cache
 def page_with(kind: str) -> Path:
     """Return the first page of the built book with a widget of this kind."""
     pages = sorted(HTML.glob("*/**/*.html"))

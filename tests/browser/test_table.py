@@ -124,10 +124,10 @@ def test_kinds_narrow_the_rows_and_stay_when_sorted(page):
     assert page.get_by_role("status").inner_text() == "2 of 4 machines. Sorted by Peak, largest first."
 
 
-@pytest.mark.parametrize("typed", ["(", "\\", "<b>", "*", ".", "]["])
-def test_signs_are_only_letters_to_the_filter(page, typed):
-    page.get_by_label("Filter").fill(typed)
-    assert set(names(page)) <= {row["name"] for row in ROWS}
+def test_signs_are_only_letters_to_the_filter(page):
+    for typed in ("(", "\\", "<b>", "*", ".", "]["):
+        page.get_by_label("Filter").fill(typed)
+        assert set(names(page)) <= {row["name"] for row in ROWS}, typed
 
 
 # A row that opens

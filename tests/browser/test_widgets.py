@@ -11,6 +11,7 @@ import toy
 from accessibility import grave_findings
 from widget_pages import alive, in_the_book, widget_pages
 
+from labkit import recorded
 from labkit.experiment import Axis, Outcome, Published, Unavailable, compare
 from labkit.units import quantity
 from labkit.widgets.base import LabWidget
@@ -161,31 +162,28 @@ def test_every_control_has_a_name_and_the_slider_speaks_in_units(page):
     assert explorer.locator("[aria-live=polite]").inner_text().startswith("With 4 nodes")
 
 
-@pytest.mark.parametrize(
-    ("typed", "value", "words"),
-    [
+def test_a_typed_value_is_taken_or_explained(page):
+    explorer = explorers(page).first
+    field = explorer.get_by_label("Global batch, in pictures: type a value")
+    message = explorer.locator("[role=status]").first
+    slider = explorer.get_by_label("Global batch", exact=True)
+    for typed, value, words in [
+        ("", "256", "type a number"),
         ("64", "64", None),
         ("100", "128", "not on the slider"),
         ("0", "1", "below"),
-        ("-1", "1", "below"),
         ("99999", "2048", "above"),
-        ("", "256", "type a number"),
+        ("-1", "1", "below"),
         ("2.5", "2", "not on the slider"),
-    ],
-)
-def test_a_typed_value_is_taken_or_explained(page, typed, value, words):
-    explorer = explorers(page).first
-    field = explorer.get_by_label("Global batch, in pictures: type a value")
-    field.evaluate("(field, text) => { field.value = text; field.dispatchEvent(new Event('change')); }", typed)
-    message = explorer.locator("[role=status]").first
-    assert field.input_value() == value
-    slider = explorer.get_by_label("Global batch", exact=True)
-    assert slider.get_attribute("aria-valuetext").startswith(f"{int(value):,} ")
-    if words:
-        assert words in message.inner_text()
-        assert message.is_visible()
-        explorer.locator("input[type=range]").first.press("ArrowRight")
-    assert not message.is_visible()
+    ]:
+        field.evaluate("(field, text) => { field.value = text; field.dispatchEvent(new Event('change')); }", typed)
+        assert field.input_value() == value
+        assert slider.get_attribute("aria-valuetext").startswith(f"{int(value):,} ")
+        if words:
+            assert words in message.inner_text()
+            assert message.is_visible()
+            explorer.locator("input[type=range]").first.press("ArrowRight")
+        assert not message.is_visible()
 
 
 def test_letters_in_a_number_field_are_explained(page):
@@ -265,6 +263,23 @@ def test_what_one_source_says_of_a_curve_is_one_line(visit, site):
         body = Explorer(toy.step_time(published=figures), x="nodes").html()
     assert visit(site("cited", body)).locator(".labkit-sources li").all_inner_texts() == [
         "published: a rack, 2 points, 10 ms to 20 ms. Source: A record", "published: a hall, 5 ms. Source: A record"]
+
+
+@pytest.mark.parametrize("kernel", [False, True])
+def test_what_another_machine_measured_is_measured_there_and_not_published(visit, site, live, monkeypatch, kernel):
+    there = Published({"nodes": 4, "batch": 256, "link": 10}, 0.02, "measured on A box", "labkit record, 2026-11-30")
+    monkeypatch.setattr(recorded, "figures", lambda experiment: [there])
+    if kernel:
+        page = live(Explorer(toy.step_time(), x="nodes"))
+    else:
+        with in_the_book():
+            page = visit(site("elsewhere", Explorer(toy.step_time(), x="nodes").html()))
+    first, *others = page.locator(".labkit-sources li").all_inner_texts()
+    assert first == "measured on A box, 20 ms. Source: labkit record, 2026-11-30"
+    assert others and all(other.startswith("published: ") for other in others)
+    marks = page.locator(".mark-symbol path").count()
+    page.get_by_label("Link", exact=True).press("ArrowRight")
+    assert page.locator(".mark-symbol path").count() == marks - 2
 
 
 def test_without_a_kernel_a_link_leads_to_the_lab(page, visit, site, everything):
@@ -473,13 +488,13 @@ def test_a_guess_over_orders_of_magnitude_moves_by_factors(page):
     assert slider.get_attribute("aria-valuetext") == quantity(value, "s")
 
 
-@pytest.mark.parametrize("broken", ["not json", "[]", "{}", '[{"value": "x", "at": 1}]', "null", "[null]"])
-def test_a_broken_memory_of_the_browser_does_no_harm(page, broken):
-    page.evaluate("text => localStorage.setItem('labkit-guess:cats', text)", broken)
-    page.reload()
-    alive(page)
-    assert page.locator("#guess-cats").get_by_role("button", name="Commit").is_visible()
-    assert "no guess yet" in page.locator(".labkit-beside tbody tr").first.inner_text()
+def test_a_broken_memory_of_the_browser_does_no_harm(page):
+    for broken in ("not json", "[]", "{}", '[{"value": "x", "at": 1}]', "null", "[null]"):
+        page.evaluate("text => localStorage.setItem('labkit-guess:cats', text)", broken)
+        page.reload()
+        alive(page)
+        assert page.locator("#guess-cats").get_by_role("button", name="Commit").is_visible()
+        assert "no guess yet" in page.locator(".labkit-beside tbody tr").first.inner_text()
 
 
 def test_with_a_kernel_a_guess_goes_to_python(live):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Collection
 from dataclasses import dataclass
 
 # Already compressed: a server sends these as they are.
@@ -22,20 +23,17 @@ class Weight:
         return self.page + self.bundle
 
 
-def weigh(browser, address: str) -> Weight:
-    """Open `address` in a Playwright browser with an empty cache, scroll through it, and add up what it fetched."""
-    context = browser.new_context()
-    try:
-        page = context.new_page()
-        responses = []
-        page.on("response", lambda response: responses.append(response))
-        page.goto(address)
-        page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_load_state("networkidle")
-        sizes = {r.url: _wire(r) for r in responses if r.ok and not r.url.startswith("data:")}
-    finally:
-        context.close()
-    bundle = sum(size for url, size in sizes.items() if WIDGETS in url)
+def weigh(page, addresses: Collection[str]) -> Weight:
+    """Scroll through an open Playwright page, and add up what it asked for.
+
+    Args:
+        page: the page.
+        addresses: what it has asked its host for, and what it asks for while it is scrolled, is in here.
+    """
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    page.wait_for_function("[...document.images].every((image) => image.complete)")
+    sizes = {address: _wire(page.request.get(address)) for address in sorted(addresses) if address.startswith("http")}
+    bundle = sum(size for address, size in sizes.items() if WIDGETS in address)
     return Weight(page=sum(sizes.values()) - bundle, bundle=bundle)
 
 

@@ -68,7 +68,10 @@ def test_several_machines_are_rows_dots_and_presets(one_lab, tmp_path, monkeypat
     recorded.machines.cache_clear()
     assert {row[0] for row in recorded.rows(recorded.machines())} == set(names)
     widget = Explorer(experiment(), x="batch")
-    dots, presets = widget.config["published"], widget.config["presets"]
+    dots, presets = widget.config["elsewhere"], widget.config["presets"]
+    assert not widget.config["published"]
+    still = widget.picture()
+    assert "measured on another machine" in still and "published" not in still
     assert len(dots) == 2 * len(names) and {dot["label"] for dot in dots} == {f"measured on {name}" for name in names}
     assert sorted(dot["value"] for dot in dots if tuple(dot["index"]) == (1,)) == [6, 6, 6]
     assert {preset["label"]: list(preset["index"]) for preset in presets} == {name: [0] for name in names}

@@ -149,7 +149,7 @@ def test_what_a_run_tells_is_found_where_myst_nb_looks(monkeypatch):
     from nbformat import v4
 
     outputs = []
-    monkeypatch.setattr(verdict, "display", lambda data, raw, metadata: outputs.append(
+    monkeypatch.setattr("IPython.display.display", lambda data, raw, metadata: outputs.append(
         v4.new_output("display_data", data, metadata=metadata)))
     verdict.tell({"six": "69 %"})
     assert not outputs, "nobody builds a book"

@@ -19,7 +19,7 @@ import psutil
 from labkit.distributed.job import Job
 from labkit.distributed.rendezvous import INTERFACE, PORT, interface_with
 from labkit.netem import hosts
-from labkit.processes import Helper, HelperFailed, end_with_parent
+from labkit.processes import Helper, HelperFailed, collect_seldom, end_with_parent
 
 MONITOR_S = 0.05  # seconds between two looks of the launcher at its processes
 SILENCE_S = 90.0  # seconds for which a training may say nothing: several starts of the framework on a slow machine
@@ -201,6 +201,7 @@ class _Watch:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     end_with_parent()
     from torch.distributed.run import main
 

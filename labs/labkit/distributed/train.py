@@ -29,7 +29,7 @@ from time import monotonic, sleep
 
 from labkit.distributed.job import NETWORKS, History, Job
 from labkit.inputs import above_zero, whole
-from labkit.processes import end_with_parent, say
+from labkit.processes import collect_seldom, end_with_parent, say
 
 ORDERS = "--orders"
 LAUNCHED = "TORCHELASTIC_RUN_ID"  # torchrun sets it for the processes that it starts, and ends
@@ -217,6 +217,7 @@ def _done(worker, order: dict, say) -> object:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     if sys.argv[1:2] == [ORDERS]:
         obey(**json.loads(sys.argv[2]))
     else:

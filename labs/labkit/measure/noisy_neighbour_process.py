@@ -11,7 +11,7 @@ from time import perf_counter, process_time, sleep
 import numpy as np
 
 from labkit.measure.noisy_neighbour import DISK, LARGE, MEMORY, NETWORK, PROCESSOR, READING, SETTLE_S, SMALL, processors
-from labkit.processes import end_with_parent, say, serve
+from labkit.processes import collect_seldom, end_with_parent, say, serve
 
 SIDE = 256  # of the matrices that the processor multiplies
 STREAM, CHUNK = 2**27, 2**21  # bytes that are read and written in turn, far beyond the caches, and in one unit
@@ -141,6 +141,7 @@ def _bind(cores: list[int]) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     orders = end_with_parent(lambda: [file.unlink(missing_ok=True) for file in _files])
     say("ready")
     serve(obey, orders)

@@ -6,14 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from IPython.display import display
-
 from labkit import expectation
+from labkit.display import glue
 from labkit.labs.lab import Lab, labs
 
 HOLDS, HOLDS_WHEN, DOES_NOT_HOLD, OPEN = "holds", "holds when …", "does not hold", "open"
 FORMS = (HOLDS, HOLDS_WHEN, DOES_NOT_HOLD, OPEN)
-_GLUED = "application/papermill.record/"  # stands before the types of what is kept for other pages: myst_nb's own
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,7 @@ class Shown:
 
 
 def tell(texts: Mapping[str, str]) -> None:
-    """Leave texts of this run in the notebook's outputs, by key, for pages of the book; elsewhere do nothing.
-
-    As `myst_nb.glue` does it, which takes a second or two to import.
-    """
-    if not os.environ.get("CLUSTER_TO_EDGE_BOOK"):
-        return
-    for key, text in texts.items():
-        display({f"{_GLUED}text/plain": repr(text)}, raw=True,
-                metadata={"scrapbook": {"name": key, "mime_prefix": _GLUED}})
+    """Leave texts of this run in the notebook's outputs, by key, for pages of the book; elsewhere do nothing."""
+    if os.environ.get("CLUSTER_TO_EDGE_BOOK"):
+        for key, text in texts.items():
+            glue(key, text)

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ import vl_convert
 from traitlets import Dict, List, validate
 
 from labkit import cache, recorded
-from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Row
+from labkit.experiment import Axis, Comparison, Experiment, Outcome, Point, Published, Row
 from labkit.palette import COLOURS
 from labkit.progress import Cancelled, watch
 from labkit.widgets.base import LabWidget
@@ -49,7 +49,7 @@ def _digest(module: bytes) -> bytes:
 class Explorer(LabWidget):
     """Shows an experiment: every prediction on sliders, with measured and published points on top.
 
-    What recorded machines measured is among the published points, and each of them is a preset.
+    What recorded machines measured is shown as measured there, and each of them is a preset.
 
     Args:
         experiment: what to show; its predictions are evaluated once, over the whole grid.
@@ -89,10 +89,9 @@ class Explorer(LabWidget):
         if self._colour and (not self._colour.categorical or self._colour is self._x):
             raise ValueError(f"'{colour}' cannot be drawn as colours: name a categorical axis other than '{x}'.")
         self._grid = Grid(experiment)
-        elsewhere = recorded.figures(experiment)
-        self._figures = [*experiment.published, *elsewhere]
+        self._elsewhere = recorded.figures(experiment)
         machines = {}
-        for figure in elsewhere:
+        for figure in self._elsewhere:
             machines.setdefault(figure.label.removeprefix("measured on "), figure.point)
         self._measured = [row for row in (comparison.rows if comparison else ()) if row.measured]
         self.error: BaseException | None = None
@@ -172,15 +171,17 @@ class Explorer(LabWidget):
                 {"label": label, "index": [a.index(point[a.name]) if a.name in point else None for a in axes]}
                 for label, point in presets.items()
             ],
-            "published": [
-                {"index": self._grid.index(p.point), "value": p.value, "label": p.label, "source": p.source}
-                for p in self._figures
-            ],
+            "elsewhere": self._told(self._elsewhere),
+            "published": self._told(experiment.published),
             "measurable": experiment.measurable,
             "run_url": run_url,
             "colours": COLOURS,
             "dashes": chart.DASHES,
         }
+
+    def _told(self, figures: Iterable[Published]) -> list[dict]:
+        return [{"index": self._grid.index(figure.point), "value": figure.value, "label": figure.label,
+                 "source": figure.source} for figure in figures]
 
     @property
     def _frames(self) -> list[Axis]:
@@ -196,7 +197,8 @@ class Explorer(LabWidget):
         def there(point: Point) -> bool:
             return all(point[name] == value for name, value in fixed.items())
 
-        numbers = [*self._grid.numbers(fixed), *(f.value for f in self._figures if there(f.point))]
+        numbers = [*self._grid.numbers(fixed)]
+        numbers += [f.value for f in (*self._experiment.published, *self._elsewhere) if there(f.point)]
         for row in filter(lambda row: there(row.point), self._measured):
             numbers += [row.measured.low, row.measured.high]
         return chart.specification(self._x, self._series, numbers, self._experiment.unit, self._height)
@@ -281,7 +283,8 @@ class Explorer(LabWidget):
 
     def picture(self) -> str:
         """Return the chart at the chosen point as an SVG."""
-        marks = [("◆ measured", self._measured), ("□ published", self._figures)]
+        marks = [("◆ measured", self._measured), ("◇ measured on another machine", self._elsewhere),
+                 ("□ published", self._experiment.published)]
         heading = chart.heading(self._experiment.quantity, self._experiment.unit)
         title = "    ".join([heading, *(sign for sign, there in marks if there)])
         spec = {
@@ -302,6 +305,10 @@ class Explorer(LabWidget):
         def beside(point: Point) -> bool:
             return all(point[name] == here[name] for name in here if name not in free)
 
+        def told(figures: Iterable[Published]) -> list[dict]:
+            return [{"x": figure.point[self._x.name], "y": figure.value, "label": figure.label}
+                    for figure in figures if beside(figure.point)]
+
         curve, band = [], []
         for point in filter(beside, self._experiment.points()):
             cell = self._grid[point]
@@ -320,9 +327,6 @@ class Explorer(LabWidget):
                 for row in self._measured
                 if beside(row.point)
             ],
-            "published": [
-                {"x": figure.point[self._x.name], "y": figure.value, "label": figure.label}
-                for figure in self._figures
-                if beside(figure.point)
-            ],
+            "elsewhere": told(self._elsewhere),
+            "published": told(self._experiment.published),
         }

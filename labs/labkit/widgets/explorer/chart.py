@@ -15,7 +15,7 @@ MEASURED, PUBLISHED = COLOURS[1], COLOURS[2]
 
 _LOG_SPAN = 20  # values further apart than this need a logarithmic axis to be told apart
 _LEAST_SPAN = 0.05  # differences below this share of the value should look as small as they are
-_DATA = ("band", "curve", "point", "measured", "published")
+_DATA = ("band", "curve", "point", "measured", "elsewhere", "published")
 
 
 def _steps(low: float, high: float, unit: str) -> list[float]:
@@ -97,7 +97,7 @@ def specification(x: Axis, series: Sequence[str], numbers: Sequence[float], unit
         height: of the chart, in CSS pixels.
 
     The data sets are `curve` (x, y, series, chosen), `band` (x, low, high, series), `point` (x, y, series),
-    `measured` (x, y, low, high, series, label) and `published` (x, y, label).
+    `measured` (x, y, low, high, series, label), and `elsewhere` and `published` (x, y, label).
     """
     title = heading(x.label, x.unit)
     horizontal = {"field": "x", "axis": {}, **_horizontal(x), "title": title}
@@ -118,6 +118,10 @@ def specification(x: Axis, series: Sequence[str], numbers: Sequence[float], unit
 
     def y(field: str) -> dict:
         return {"field": field, **vertical}
+
+    def others(data: str, shape: str, colour: str) -> dict:
+        mark = {"type": "point", "shape": shape, "filled": False, "size": 90, "strokeWidth": 2, "color": colour}
+        return layer(data, mark, y=y("y"), tooltip={"field": "label"})
 
     chosen = {"condition": {"test": "datum.chosen", "value": 2.5}, "value": 1.25}
     faint = {"condition": {"test": "datum.chosen", "value": 1}, "value": 0.75}
@@ -143,12 +147,8 @@ def specification(x: Axis, series: Sequence[str], numbers: Sequence[float], unit
             color=own,
             tooltip={"field": "label"},
         ),
-        layer(
-            "published",
-            {"type": "point", "shape": "square", "filled": False, "size": 90, "strokeWidth": 2, "color": PUBLISHED},
-            y=y("y"),
-            tooltip={"field": "label"},
-        ),
+        others("elsewhere", "diamond", MEASURED),
+        others("published", "square", PUBLISHED),
     ]
     return {
         "width": 640,

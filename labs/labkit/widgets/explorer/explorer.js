@@ -141,6 +141,7 @@ async function render({ model, el }) {
     });
     const place = (at) => ({ x: x[at[config.x]], series: seriesOf(at) });
     const near = (points) => points.filter((point) => beside(point.index, index));
+    const told = ({ index: at, value: y, label }) => ({ ...place(at), y, label: `${label}: ${quantity(y, unit)}` });
     return {
       curve,
       band: grid.low ? band : [],
@@ -148,9 +149,8 @@ async function render({ model, el }) {
       measured: near(model.get("dots")).map(({ index: at, value: y, low, high }) => {
         return { ...place(at), y, low, high, label: `measured: ${quantity(y, unit)}` };
       }),
-      published: near(config.published).map(({ index: at, value: y, label }) => {
-        return { ...place(at), y, label: `${label}: ${quantity(y, unit)}` };
-      }),
+      elsewhere: near(config.elsewhere).map(told),
+      published: near(config.published).map(told),
     };
   }
 
@@ -165,7 +165,7 @@ async function render({ model, el }) {
     const target = h("div", { "aria-hidden": "true" }); // the label of the drawing says what it shows
     drawing.replaceChildren(target);
     shown = frame(model.get("index"));
-    const spec = { ...model.get("specs")[shown], datasets: rows(model.get("index")) };
+    const spec = { ...model.get("specs")[shown] }; // without its data, which `draw` brings
     if (width) spec.width = width;
     embedded?.finalize();
     embedded = undefined;
@@ -207,8 +207,9 @@ async function render({ model, el }) {
   });
   const range = key({ d: "M1 1H23V11H1Z", fill: "currentColor", opacity: 0.25 }, "none", "its range");
   const machine = model.get("live") ? "this machine" : "the machine that built this page";
-  const diamond = { d: "M12 1L17 6L12 11L7 6Z", fill: config.colour === null ? MEASURED : "currentColor" };
-  const measured = key(diamond, "none", `measured on ${machine}`);
+  const diamond = { d: "M12 1L17 6L12 11L7 6Z" };
+  const fill = config.colour === null ? MEASURED : "currentColor";
+  const measured = key({ ...diamond, fill }, "none", `measured on ${machine}`);
   const legend = h("ul", { class: "labkit-legend" }, ...lines, ...(grid.low ? [range] : []), measured);
 
   const sources = h("ul", { class: "labkit-sources" });
@@ -265,23 +266,26 @@ async function render({ model, el }) {
     return `Predicted ${quantity(value, unit)}, ${found}${off}.${aside}`;
   }
 
-  function cite(index) {
-    const near = config.published.filter((point) => beside(point.index, index));
+  function cited(figures, index, sign, colour, before) {
+    const near = figures.filter((point) => beside(point.index, index));
     const together = {}; // what one source says of a curve, in one line
     for (const point of near) (together[`${point.label} ${point.source}`] ??= []).push(point);
-    sources.replaceChildren(
-      ...Object.values(together).map((points) => {
-        const { label, source } = points[0];
-        const values = points.map(({ value }) => value);
-        const link = /^https?:\/\//.test(source);
-        const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
-        const range = [Math.min(...values), Math.max(...values)].map((value) => quantity(value, unit));
-        const said = points.length === 1 ? range[0] : `${points.length} points, ${range[0]} to ${range[1]}`;
-        const words = `published: ${label}, ${said}. Source: `;
-        return key({ d: "M7.5 1.5H16.5V10.5H7.5Z" }, PUBLISHED, words, origin);
-      }),
-    );
-    sources.hidden = !near.length;
+    return Object.values(together).map((points) => {
+      const { label, source } = points[0];
+      const values = points.map(({ value }) => value);
+      const link = /^https?:\/\//.test(source);
+      const origin = link ? h("a", { href: source, rel: "noopener" }, source) : source;
+      const range = [Math.min(...values), Math.max(...values)].map((value) => quantity(value, unit));
+      const said = points.length === 1 ? range[0] : `${points.length} points, ${range[0]} to ${range[1]}`;
+      return key(sign, colour, `${before}${label}, ${said}. Source: `, origin);
+    });
+  }
+
+  function cite(index) {
+    const square = { d: "M7.5 1.5H16.5V10.5H7.5Z" };
+    const elsewhere = cited(config.elsewhere, index, diamond, MEASURED, "");
+    sources.replaceChildren(...elsewhere, ...cited(config.published, index, square, PUBLISHED, "published: "));
+    sources.hidden = !sources.children.length;
   }
 
   // Measuring, where there is a kernel; a link to one, where there is none.
@@ -350,12 +354,16 @@ async function render({ model, el }) {
   );
   el.replaceChildren(root);
 
-  function show() {
+  function tell() {
     const index = model.get("index");
     controls.forEach((each, k) => each.show(index[k]));
     presets.forEach((each) => each.show(index));
     describe(index);
     cite(index);
+  }
+
+  function show() {
+    tell();
     draw();
   }
 
@@ -364,7 +372,7 @@ async function render({ model, el }) {
   for (const [event, listener] of Object.entries(listeners)) model.on(event, listener);
 
   width = Math.floor(drawing.clientWidth);
-  show();
+  tell();
   await embed();
   resized.observe(drawing);
   return () => {
