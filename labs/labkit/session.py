@@ -43,8 +43,9 @@ class Session:
         if not self._depth:
             raise RuntimeError("Nothing can be started here: open the session first.")
         if key not in self._kept:
-            self._kept[key] = self._stack.enter_context(make())
-        return self._kept[key]
+            own = self._stack.enter_context(ExitStack())
+            self._kept[key] = own.enter_context(make()), own
+        return self._kept[key][0]
 
     @contextmanager
     def held(self, key: Hashable, make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
@@ -55,6 +56,11 @@ class Session:
             except BaseException:
                 self.drop(key)
                 raise
+
+    def end(self, key: Hashable) -> None:
+        """End what is kept under a key, if anything is: what comes next needs its memory."""
+        if key in self._kept:
+            self._kept.pop(key)[1].close()
 
     def drop(self, key: Hashable) -> None:
         """Let what failed not be used again: the next to ask for the key starts another."""

@@ -196,11 +196,11 @@ def test_lab_has_a_living_widget(visit, name):
     assert hosts.count() == page.locator(".labkit-host .labkit").count()
 
 
-# What the slider under the reader's hand shows: its value and the highest, its words and its name; and the sentence.
+# What the control under the reader's hand shows: its value and the highest, its words and its name; and the sentence.
 SHOWN = """() => {
-    const slider = document.activeElement;
-    const sentence = slider.closest(".labkit-host").querySelector(".labkit-sentence").innerText;
-    return [slider.value, slider.max, slider.getAttribute("aria-valuetext"), slider.id, sentence];
+    const hand = document.activeElement;
+    const sentence = hand.closest(".labkit-host").querySelector(".labkit-sentence").innerText;
+    return [hand.value, hand.max, hand.getAttribute("aria-valuetext"), hand.id, sentence];
 }"""
 
 
@@ -212,27 +212,25 @@ def test_every_control_changes_what_its_widget_says(visit, name):
         sentence = host.locator(".labkit-sentence")
         sentence.wait_for()
         start = sentence.inner_text()
-        for slider in host.locator("input[type=range]").all():
+        sliders, fields = (host.locator(f"input[type={kind}]").element_handles() for kind in ("range", "number"))
+        for slider, field in zip(sliders, fields, strict=True):
+            number, least, highest, label = field.evaluate("(e) => [e.value, e.min, e.max, e.ariaLabel]")
             slider.focus()
             value, most, *_ = page.evaluate(SHOWN)
-            there, back = ("ArrowRight", "ArrowLeft")[:: 1 if value != most else -1]
-            page.keyboard.press(there)
+            page.keyboard.press("ArrowRight" if value != most else "ArrowLeft")
             now, _, spoken, which, said = page.evaluate(SHOWN)
             assert now != value and spoken
             assert said != start, f"the slider {which} of {name} is dead"
-            page.keyboard.press(back)
-        for choice in host.locator("select").all():
+            for typed in (highest if number != highest else least, number):
+                field.fill(typed)
+                page.keyboard.press("Enter")
+                *_, said = page.evaluate(SHOWN)
+                assert (said != start) == (typed != number), f"{label} of {name} is dead"
+        for choice in host.locator("select").element_handles():
             value, other = choice.evaluate("(e) => [e.value, [...e.options].find((o) => o.value !== e.value).value]")
             choice.select_option(other)
             assert sentence.inner_text() != start, f"the list {choice.get_attribute('id')} of {name} is dead"
             choice.select_option(value)
-        for field in host.locator("input[type=number]").all():
-            value, least, most, label = field.evaluate("(e) => [e.value, e.min, e.max, e.ariaLabel]")
-            for number in (most if value != most else least, value):
-                field.fill(number)
-                page.keyboard.press("Enter")
-                *_, said = page.evaluate(SHOWN)
-                assert (said != start) == (number != value), f"{label} of {name} is dead"
 
 
 @on_each(pages_with("quiz"))

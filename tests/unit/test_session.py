@@ -85,3 +85,15 @@ def test_what_is_held_in_a_block_that_fails_is_not_used_again(log):
         with session.held("key", process(log, "another")) as then:
             assert then == "another"
     assert log == ["it starts", "another starts", "another ends", "it ends"]
+
+
+def test_what_is_ended_before_the_block_ends_once_and_starts_again(log):
+    session = Session()
+    with session.open():
+        session.start("cable", process(log, "cable"))
+        session.start("server", process(log, "server"))
+        session.end("cable")
+        session.end("cable")
+        assert log == ["cable starts", "server starts", "cable ends"]
+        session.start("cable", process(log, "cable"))
+    assert log[3:] == ["cable starts", "cable ends", "server ends"]

@@ -326,17 +326,27 @@ def worker_pool(processes: int, *, link: LinkSpec | None = None, backend: str | 
 def kept_pool(processes: int, backend: str = "loopback", crowded: bool = False) -> Iterator[WorkerPool]:
     """Yield a worker pool that `labkit.session.KEPT` keeps: started now, unless one is there that has not ended.
 
-    The arguments, and what is raised, are those of `worker_pool`.
+    Beside the pool on the loopback, one with an emulated link is kept, for each process holds its libraries. The
+    arguments, and what is raised, are those of `worker_pool`.
     """
+    key = "pool", processes, backend
+
     def start() -> WorkerPool:
         return session.KEPT.start(key, lambda: worker_pool(processes, backend=backend, crowded=crowded))
 
-    key = "pool", processes, backend
+    for other in BACKENDS:
+        if backend != "loopback" and other not in ("loopback", backend):
+            end_kept_pool(processes, other)
     with session.KEPT.open():
         if (pool := start()).ended:
             session.KEPT.drop(key)
             pool = start()
         yield pool
+
+
+def end_kept_pool(processes: int, backend: str = "loopback") -> None:
+    """End a pool that `kept_pool` keeps, if one is there: what comes next needs its memory."""
+    session.KEPT.end(("pool", processes, backend))
 
 
 def room(processes: int, threads: int = 1) -> int | Unavailable:

@@ -324,7 +324,7 @@ def read_seconds(operations, read, accelerators_together, serving_peak, serving_
 def token_seconds(conversations, replica_stages, operations, weights_bytes, conversation_bytes, accelerators_together,
                   serving_peak, serving_share, memory_bandwidth, bandwidth_share):
     """The longer of arithmetic and of reading weights and conversations, of those that are in one stage at once."""
-    here = conversations / replica_stages
+    here = max(conversations, 1) / replica_stages
     return roofline.seconds(here * operations, weights_bytes + here * conversation_bytes,
                             accelerators_together * serving_peak * serving_share,
                             accelerators_together * memory_bandwidth * bandwidth_share)

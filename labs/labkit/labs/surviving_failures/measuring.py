@@ -14,7 +14,7 @@ from labkit import effort
 from labkit.distributed import elastic
 from labkit.distributed.elastic import Kill, Survived
 from labkit.distributed.job import Job
-from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool
+from labkit.distributed.pool import WorkerFailed, WorkerPool, end_kept_pool, kept_pool
 from labkit.distributed.saving import WAYS
 from labkit.experiment import Outcome, Unavailable
 from labkit.labs.common import drifted, measured
@@ -82,6 +82,7 @@ class Trainer:
 
     def _train(self, two_hosts, kills, every, steps, ranks) -> Training | Unavailable:
         report(0, f"Training, {len(kills)} kills" if kills else "Training, unbroken")
+        end_kept_pool(ranks)
         looks = [probe.reference() for _ in range(_LOOKS)]
         try:
             with ExitStack() as stack:
