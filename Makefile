@@ -61,7 +61,7 @@ labs: $(STAMP)
 	$(BIN)/python -m pytest -p no:cacheprovider tests/labs
 
 browser: html
-	$(BIN)/python -m pytest -n 2 tests/browser
+	$(BIN)/python -m pytest -n 3 tests/browser
 
 bench: html
 	$(BIN)/python tools/bench.py

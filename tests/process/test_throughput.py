@@ -9,7 +9,7 @@ import fakes
 import numpy as np
 import pytest
 import torch
-from quiet_machine import quiet_machine
+from quiet_machine import quiet_machine, with_tries
 
 from labkit.experiment import Outcome, compare
 from labkit.labs.throughput import experiments as asked
@@ -208,7 +208,7 @@ def test_a_run_whose_log_is_cut_off_fails_with_words(file, monkeypatch):
 
 @needs_loadgen
 @pytest.mark.slow
-@quiet_machine
+@with_tries
 def test_points_are_measured_at_the_calibrated_pace(here):
     point = {**asked.rates(here).start, "scenario": OFFLINE, "width": 16}
     for outcome in (asked.rates(here, seconds=0.2).measure(**point),
