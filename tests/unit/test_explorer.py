@@ -383,7 +383,7 @@ def execute(source, monkeypatch):
     return client
 
 
-@pytest.mark.skipif(ipywidgets.version_info[0] < 8, reason="the book is built with ipywidgets 8")
+@pytest.mark.skipif(int(ipywidgets.__version__.split(".")[0]) < 8, reason="the book is built with ipywidgets 8")
 def test_a_page_of_the_book_carries_no_widget_state(book, monkeypatch):
     notebook = execute(_NOTEBOOK, monkeypatch).nb
     assert not notebook.metadata.get("widgets")
