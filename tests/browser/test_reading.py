@@ -92,8 +92,10 @@ def test_a_frame_without_scripts_says_where_the_live_page_is(context, elsewhere,
     page.set_content(f'<iframe sandbox="allow-popups" width="1000" height="800" src="{address}"></iframe>')
     host = page.frame_locator("iframe").locator(f'.labkit-host[data-module="{kind}"]').first
     link = host.get_by_role("link", name="Open this page in a tab of its own")
+    link.scroll_into_view_if_needed()  # long tables are laid out when they come near the screen
     assert link.is_visible()
-    assert len(host.locator("img").get_attribute("alt") if host.locator("img").count() else host.inner_text()) > 20
+    said = host.locator("img").get_attribute("alt") if host.locator("img").count() else host.inner_text()
+    assert len(said.replace(link.inner_text(), "")) > 20
 
 
 def test_search_answers_from_a_disk(context):
