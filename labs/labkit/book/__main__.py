@@ -29,6 +29,9 @@ ROOT = package_folder().parents[1]
 BUILD = ROOT / "_build"
 HTML, DOCTREES, KEPT = BUILD / "html", BUILD / ".doctrees", BUILD / RUNS
 _SOUND = DOCTREES / "sound"  # is there after a build without a fault: kept doctrees would hide it from the next one
+_LOG = BUILD / "kernels.log"
+_PORT_TAKEN = "Address already in use"  # in the log: another program took a port that a kernel was about to open
+_TRIES = 3
 _JOBS = min(os.cpu_count() or 1, 4)  # prose pages that are read at a time; each runs its code in a kernel
 
 
@@ -119,10 +122,15 @@ def build(jobs: int = 1, every: bool = False) -> bool:
     sound = _SOUND.exists() or not DOCTREES.exists()
     _SOUND.unlink(missing_ok=True)
     options = {"external_toc_path": (ROOT / "_toc.yml").as_posix(), "latex_individualpages": False, "nitpicky": True}
-    with _own_errors():
-        status = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=options,
-                              doctreedir=DOCTREES, quiet=True, force_all=every, warningiserror=True, keep_going=True,
-                              jobs=jobs)
+    for _ in range(_TRIES):
+        with _own_errors():
+            status = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=options,
+                                  doctreedir=DOCTREES, quiet=True, force_all=every, warningiserror=True,
+                                  keep_going=True, jobs=jobs)
+        if not isinstance(status, Exception) or _PORT_TAKEN not in _LOG.read_text("utf-8", "replace"):
+            break
+        print("Another program took the port of a page's kernel as it started: the pages are read again.",
+              file=sys.stderr)
     if isinstance(status, KeyboardInterrupt):
         raise status
     if sound and status == 0:
@@ -135,7 +143,7 @@ def _own_errors() -> Iterator[None]:
     """Keep what the kernels of prose pages write to standard error out of the terminal: it goes to a file."""
     terminal, before = os.dup(2), sys.stderr
     with open(terminal, "w", encoding="utf-8", errors="replace", buffering=1) as own:
-        with (BUILD / "kernels.log").open("w") as log:
+        with _LOG.open("w") as log:
             os.dup2(log.fileno(), 2)
         sys.stderr = own
         try:

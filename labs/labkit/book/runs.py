@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
@@ -25,6 +26,7 @@ from labkit import cache, effort, expectation
 from labkit.data import data_folder, package_folder
 from labkit.labs.lab import RUN_MIME, Lab
 
+_STARTS = 3  # of a kernel: another program may take its port as it starts
 CELL_S = 600  # seconds after which a cell is taken to hang: a whole lab takes 30 at quick effort, 270 at long
 # Rooms of labkit that no lab needs.
 _ABOVE = {"book", "book_glossary", "book_verdicts", "pages", "plan", "validate", "doctor", "__main__"}
@@ -160,12 +162,21 @@ def execute(lab: Lab, root: Path, level: str, tell: Callable[[int, int], None] =
     notebook, standing = source(lab, root), key(lab, root)
     code = _code(notebook)
     where = {"metadata": {"path": str((root / lab.notebook).parent)}}
-    client = NotebookClient(notebook, timeout=CELL_S, kernel_name="python3", resources=where,
-                            kernel_manager_class=KernelManager)
     environment = {**os.environ, "CLUSTER_TO_EDGE_BOOK": "1", effort.VARIABLE: level}
     begin, number, broken = monotonic(), 0, None
-    client.reset_execution_trackers()
-    with client.setup_kernel(env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+    with ExitStack() as stack:
+        for left in reversed(range(_STARTS)):
+            client = NotebookClient(notebook, timeout=CELL_S, kernel_name="python3", resources=where,
+                                    kernel_manager_class=KernelManager)
+            client.reset_execution_trackers()
+            try:
+                stack.enter_context(client.setup_kernel(env=environment, stdout=subprocess.DEVNULL,
+                                                        stderr=subprocess.DEVNULL))
+                break
+            except RuntimeError:  # it died before it answered
+                if not left:
+                    return Run(notebook, standing, level, monotonic() - begin,
+                               Breakage(1, "its process did not start"))
         try:
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
