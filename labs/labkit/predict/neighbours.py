@@ -89,8 +89,8 @@ def slowdown(job: Load, neighbour: Load, count: int, cores: float, stretch: Stre
         stretch: returns how many times as long a process takes on one resource beside so many on another.
     """
     whole(count=count)
-    others = _demands([job], neighbour, count, cores, stretch)
-    there = _settled([job], neighbour, count, cores, stretch)[1]
+    longer, there = _settled([job], neighbour, count, cores, stretch)
+    others = _demands([job], neighbour, count, cores, longer)
     _, *given = fair_shares([job.cores, *others], cores)
     computing, waiting = 0.0, job.delay * _busy(sum(others), cores)
     for part, share in job.parts.items():
@@ -108,8 +108,9 @@ def slowdown(job: Load, neighbour: Load, count: int, cores: float, stretch: Stre
 
 def others_kept(job: Load, neighbour: Load, count: int, cores: float, stretch: Stretch) -> float:
     """Return the share of their speed that the neighbours keep beside the job, all together; as for `slowdown`."""
-    alone = sum(fair_shares(_demands([], neighbour, count, cores, stretch), cores))
-    others = _demands([job], neighbour, count, cores, stretch)
+    apart, beside = (_settled(jobs, neighbour, count, cores, stretch)[0] for jobs in ([], [job]))
+    alone = sum(fair_shares(_demands([], neighbour, count, cores, apart), cores))
+    others = _demands([job], neighbour, count, cores, beside)
     own, *given = fair_shares([job.cores, *others], cores)
     before, room, longer = (count - 1) * neighbour.share, max(cores - 1, 0.0), sum(neighbour.waits.values())
     there, more = min(before, room), min(before + own / job.cores, room)
@@ -140,9 +141,11 @@ def _settled(jobs: Sequence[Load], neighbour: Load, count: int, cores: float,
     return longer, there
 
 
-def _demands(jobs: Sequence[Load], neighbour: Load, count: int, cores: float, stretch: Stretch) -> list[float]:
-    """Return the processor's seconds a second that each of the neighbours' threads asks for beside some jobs."""
-    full = count * neighbour.share / _settled(jobs, neighbour, count, cores, stretch)[0]
+def _demands(jobs: Sequence[Load], neighbour: Load, count: int, cores: float, longer: float) -> list[float]:
+    """Return the processor's seconds a second that each of the neighbours' threads asks for beside some jobs, where
+    each neighbour takes so many times as long.
+    """
+    full = count * neighbour.share / longer
     crowded = sum(job.cores for job in jobs) + full * neighbour.cores > cores
     each = min(neighbour.cores, 1.0) if crowded else neighbour.cores
     threads = count * neighbour.threads
