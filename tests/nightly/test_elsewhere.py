@@ -13,8 +13,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from release_server import ADDRESS, ROOT, serving_release
@@ -72,20 +70,20 @@ def calls(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def kernel(there, calls, tmp_path_factory):
-    """A function that returns a kernel of that Python, for which the course's address leads to the working tree."""
-    specs = tmp_path_factory.mktemp("kernels")
-    (specs / "there").mkdir()
+    """A kernel of that Python, named `there`, for which the course's address leads to the working tree."""
+    known = tmp_path_factory.mktemp("jupyter")
+    (known / "kernels" / "there").mkdir(parents=True)
     command = [str(there), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    with serving_release(tmp_path_factory.mktemp("release")) as address:
+    with serving_release(tmp_path_factory.mktemp("release")) as address, pytest.MonkeyPatch.context() as patch:
         spec = {"argv": command, "display_name": "there", "language": "python", "env": {
             "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{address}.insteadOf", "GIT_CONFIG_VALUE_0": ADDRESS,
             "PYTHONPATH": str(calls.parent), effort.VARIABLE: effort.QUICK,
             "CLUSTER_TO_EDGE_CACHE": str(tmp_path_factory.mktemp("cache"))}}
-        (specs / "there" / "kernel.json").write_text(json.dumps(spec), "utf-8")
-        manager = KernelSpecManager(kernel_dirs=[str(specs)])
-        yield lambda: KernelManager(kernel_name="there", kernel_spec_manager=manager)
+        (known / "kernels" / "there" / "kernel.json").write_text(json.dumps(spec), "utf-8")
+        patch.setenv("JUPYTER_PATH", str(known))
+        yield
 
 
 def packages_of(python: Path) -> set[str]:
@@ -94,10 +92,11 @@ def packages_of(python: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("lab", labs(), ids=lambda lab: lab.slug)
-def test_a_lab_replaces_nothing_and_calls_nobody_outside(lab, there, kernel, calls, tmp_path):
+def test_a_lab_replaces_nothing_and_calls_nobody_outside(lab, there, calls, tmp_path):
     before = packages_of(there)
     notebook = nbformat.read(ROOT / f"{lab.notebook}.ipynb", 4)
-    NotebookClient(notebook, km=kernel(), timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    place = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, kernel_name="there", timeout=600, resources=place).execute()
     after = packages_of(there)
     assert before <= after
     assert any(line.startswith("cluster-to-edge==") for line in after)
