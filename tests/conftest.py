@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from contextlib import suppress
@@ -11,6 +12,17 @@ import pytest
 
 from labkit import cache, machine
 from labkit.timing import clock
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for no rubbish in what the tests import, neither now nor later: it all stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

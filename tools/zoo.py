@@ -15,6 +15,7 @@ import io
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -310,6 +311,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--inside"]:
         _inside(sys.argv[2], Path(sys.argv[3]))
         return 0
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # which ends the lab and its group
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="; ".join(
         f"{name}: {make.__doc__.rstrip('.')}" for name, make in VARIANTS.items()))
     parser.add_argument("variant", choices=[*VARIANTS, "all"])

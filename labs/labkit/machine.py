@@ -31,7 +31,7 @@ from labkit.timing.clock import Contention
 from labkit.timing.drift import share
 from labkit.units import quantity
 
-PROFILE_VERSION = 9  # raise it when a probe changes: older profiles are then measured again
+PROFILE_VERSION = 10  # raise it when a probe changes: older profiles are then measured again
 FRESH_DAYS = 30
 COURSE = data_folder() / "measured" / "machine.json"  # the profile of the machine of `data/measured`
 _LOOK_S = 0.3  # seconds in which it is seen whether the machine is quiet

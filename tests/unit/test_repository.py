@@ -209,6 +209,12 @@ def test_every_notebook_begins_alike_with_an_install_that_replaces_nothing_and_k
 
 
 @notebooks
+def test_a_lab_ends_in_its_last_cell_so_that_its_exercises_are_part_of_it(path):
+    ends = [cell for cell in cells(path, "code") if "LAB.end()" in source(cell)]
+    assert ends == cells(path, "code")[-1:] and source(ends[0]).splitlines()[-1] == "LAB.end()"
+
+
+@notebooks
 def test_figures_have_alternative_text(path):
     for cell in cells(path, "code"):
         if re.search(r"\bplt\.(show|subplots|figure)\(|\bfigures\.|\.savefig\(", source(cell)):

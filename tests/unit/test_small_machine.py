@@ -96,6 +96,25 @@ def test_another_network_is_refused(tmp_path):
         onnx_session.Network(tmp_path / "other.onnx")
 
 
+def test_where_time_goes_is_the_mean_of_the_runs_after_the_first(monkeypatch):
+    class Recorded:
+        """A network whose first run takes a hundred times as long."""
+
+        def __init__(self, path, profile):
+            self.record = []
+
+        def __call__(self, pictures):
+            entry = {"cat": "Node", "name": "1_kernel_time", "args": {"op_name": "Conv"}}
+            self.record.append(entry | {"dur": 1_000 if self.record else 100_000})
+
+        def end_record(self):
+            return self.record
+
+    monkeypatch.setattr(onnx_session, "Network", Recorded)
+    for runs in (1, 4):
+        assert onnx_session.where_time_goes("any", runs=runs) == pytest.approx({"Conv": 1e-3})
+
+
 @pytest.mark.parametrize("layer", [nn.MaxPool2d(2), nn.Dropout(), nn.Sigmoid(), nn.LSTM(3, 3),
                                    nn.Conv2d(4, 4, 3, bias=False)])
 def test_a_layer_that_cannot_be_written_is_named(layer, tmp_path):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from time import perf_counter
 
+from labkit import effort
 from labkit.inputs import above_zero, whole
 from labkit.processes import ONE_THREAD, Helper, HelperFailed
 from labkit.stats import SURE, student
@@ -23,8 +24,7 @@ LIFETIME_S = 120  # seconds after which a neighbour of `busy` leaves by itself, 
 PROCESSOR, MEMORY, DISK, NETWORK = RESOURCES = ("the processor", "memory", "the disk", "the network")
 SMALL, LARGE, READING = TRAININGS = ("a small network", "a large network", "a small network that reads its input")
 ON_DISK = (DISK, READING)
-SETTLE_S = 0.01  # seconds before and after each block in which everybody works and nothing counts
-_AHEAD_S = 0.01  # from the order to the moment at which all begin
+_AHEAD_S = 0.01  # seconds from the order to the moment at which all begin
 _STARTING_S, _ANSWER_S = 60, 30  # for a process to get ready, and to answer after its work is over
 _MODULE = "labkit.measure.noisy_neighbour_process"
 
@@ -115,7 +115,7 @@ class Party:
         begin = perf_counter() + _AHEAD_S
         for helper, order in zip(self._helpers, orders, strict=False):
             if order:
-                helper.tell({**vars(order), "begin": begin, "seconds": seconds})
+                helper.tell({**vars(order), "begin": begin, "seconds": seconds, "settle": _settle()})
 
     def _scratch(self) -> str:
         from labkit.measure.probes import storage
@@ -165,6 +165,20 @@ class Beside:
         around = math.hypot(kept[2] - kept[0], others[2] - others[0])
         value = kept[0] + others[0]
         return value, max(value - around, 0.0), value + around
+
+
+def looks() -> tuple[int, float]:
+    """Return the rounds of `beside`, and the seconds of each of their parts, at the effort that holds now."""
+    return effort.pick(quick=(3, 0.06), usual=(4, 0.25), long=(16, 0.25))
+
+
+def _settle() -> float:
+    """Return the seconds before each part in which everybody works and nothing counts.
+
+    A system puts processes that wake up together on their cores in its own time: before that, four on two cores were
+    seen to leave a job three fifths of a core in place of half of one.
+    """
+    return effort.pick(quick=0.02, usual=0.1, long=0.1)
 
 
 def beside(party: Party, order: Order, others: Sequence[Order], rounds: int, seconds: float,

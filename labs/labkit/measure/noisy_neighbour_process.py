@@ -10,7 +10,7 @@ from time import perf_counter, process_time, sleep
 
 import numpy as np
 
-from labkit.measure.noisy_neighbour import DISK, LARGE, MEMORY, NETWORK, PROCESSOR, READING, SETTLE_S, SMALL, processors
+from labkit.measure.noisy_neighbour import DISK, LARGE, MEMORY, NETWORK, PROCESSOR, READING, SMALL, processors
 from labkit.processes import collect_seldom, end_with_parent, say, serve
 
 SIDE = 256  # of the matrices that the processor multiplies
@@ -20,6 +20,7 @@ MESSAGE = 2**20  # bytes that one message sends
 SMALL_JOB = dict(network="cats", width=32, batch=32)  # what it touches fits the caches
 LARGE_JOB = dict(network="dense", width=2048, depth=1, batch=4)  # weights, gradients and moments of 64 MiB
 INPUT = 2**23  # bytes that a step of the reading job takes from the disk
+_LONGER_S = 0.02  # seconds for which everybody goes on after a block, whose ends are not at one moment
 _BURST_S = 5e-3  # seconds by which a process that is to rest may be ahead of its share
 _stack, _files = ExitStack(), []
 _everywhere = processors()
@@ -114,12 +115,13 @@ def obey(order: dict) -> dict:
     _bind(order["cores"])
     unit = _works[order["work"]]
     clock = perf_counter if order["work"] == DISK else process_time  # a disk that reads leaves the processor alone
-    return _run(unit, order["share"], clock, order["begin"], order["seconds"])
+    return _run(unit, order["share"], clock, order["begin"], order["seconds"], order["settle"])
 
 
-def _run(unit: Callable[[], object], share: float, clock: Callable[[], float], begin: float, seconds: float) -> dict:
+def _run(unit: Callable[[], object], share: float, clock: Callable[[], float], begin: float, seconds: float,
+         settle: float) -> dict:
     sleep(max(begin - perf_counter(), 0.0))
-    start, stop, end = (begin + more for more in (SETTLE_S, SETTLE_S + seconds, 2 * SETTLE_S + seconds))
+    start, stop, end = (begin + more for more in (settle, settle + seconds, settle + seconds + _LONGER_S))
     units, marks, used = 0, [], clock()
     while (now := perf_counter()) < end or len(marks) < 2:
         if len(marks) < 2 and now >= (start, stop)[len(marks)]:

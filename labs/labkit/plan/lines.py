@@ -688,9 +688,10 @@ def batch_is_stated(batch_hours, mean_rate, peak_rate):
     return batch_hours == 0 or mean_rate > 0 or peak_rate == 0
 
 
-@_rule("A failure comes every {hours_between_failures} h, and {lost_percent} % of the time is lost to it: more than a "
+@_rule("A failure comes every {hours_between_failures} h, and {lost_percent:%} of the time is lost to it: more than a "
        "tenth. Write checkpoints faster, or train on fewer accelerators for longer.",
-       checks="Failures: one in {hours_between_failures} h; {lost_percent} % of the time is lost to them, at most 10.",
+       checks="Failures: one in {hours_between_failures} h; {lost_percent:%} of the time is lost to them, "
+              "at most 10 %.",
        when="runs")
 def failures_are_rare(lost_percent, runs):
     """Whether a training gets on between failures."""

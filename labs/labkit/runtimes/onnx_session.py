@@ -111,7 +111,7 @@ def where_time_goes(path: str | Path, batch: int = 16, runs: int = 50) -> dict[s
     """
     with tempfile.TemporaryDirectory() as folder:
         network, pictures = Network(path, profile=Path(folder)), noise(batch)
-        for _ in range(runs):
+        for _ in range(1 + runs):
             network(pictures)
         record = network.end_record()
     spent, counted = Counter(), Counter()

@@ -48,7 +48,7 @@ class Size:
 
 def size() -> Size:
     """Return how much is trained at the effort that holds now."""
-    return effort.pick(quick=Size(2_000, 1_000, 2, 1, 8.0, 5.5), usual=Size(2_000, 2_000, 5, 2, 26.0, 13.0),
+    return effort.pick(quick=Size(1_500, 1_000, 2, 1, 6.0, 4.0), usual=Size(2_000, 2_000, 5, 2, 26.0, 13.0),
                        long=Size(4_000, 2_000, 12, 6, 90.0, 45.0))
 
 

@@ -88,7 +88,7 @@ def time(machine: Machine, budget: float | None = None) -> Experiment:
 
 def seconds() -> float:
     """Return the seconds for all measurements of a cell, by the effort that holds now."""
-    return effort.pick(quick=4.0, usual=15.0, long=45.0)
+    return effort.pick(quick=3.0, usual=15.0, long=45.0)
 
 
 def epochs(comparison: Comparison, usual: Point) -> dict[str, Outcome | Unavailable]:

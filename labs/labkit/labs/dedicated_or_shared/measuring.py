@@ -14,7 +14,7 @@ import torch
 from labkit import device as devices
 from labkit import effort, host, session
 from labkit.experiment import Unavailable
-from labkit.measure.noisy_neighbour import TRAININGS, Beside, Order, Party, beside, busy, processors
+from labkit.measure.noisy_neighbour import TRAININGS, Beside, Order, Party, beside, busy, looks, processors
 from labkit.models import training
 from labkit.models.datasets import cats
 from labkit.models.evaluation import evaluate
@@ -61,7 +61,7 @@ class Shared:
         if reason := too_many(neighbour, count):
             return Unavailable(reason)
         cores = there[-1:] if one_core else there
-        rounds, seconds = effort.pick(quick=(3, 0.06), usual=(8, 0.1), long=(40, 0.1))
+        rounds, seconds = looks()
         if host.cores() < 1:
             seconds *= 3  # a quota is given out ten times a second
         try:

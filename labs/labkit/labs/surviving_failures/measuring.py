@@ -99,7 +99,7 @@ class Trainer:
 
 def save(way: str, width: int, reference_seconds: float) -> Outcome | Unavailable:
     """Measure for how long a save keeps all ranks waiting, in turn with the reference kernel."""
-    budget = effort.pick(quick=0.3, usual=1.0, long=3.0)
+    budget = effort.pick(quick=0.2, usual=1.0, long=3.0)
     return _with_pool(lambda pool, place: measured(*timed(
         probe.saver(pool, way, width, place), probe.reference, reference_seconds, budget)))
 

@@ -14,7 +14,7 @@ from labkit.specs.sharding import PIPELINE, ShardedJob
 from labkit.timing import clock
 
 PAIR = 2  # processes, between which exchanges were calibrated
-_BUDGET = 0.3  # seconds for the exchanges of a point, at usual effort
+_BUDGET = 0.9  # seconds for the exchanges of a point, at usual effort
 
 
 class Runs:
@@ -34,17 +34,19 @@ class Runs:
         return self._found[job, processes]
 
     def exchange(self, exchanges: Sequence[Exchange]) -> Outcome | Unavailable:
-        """Time the exchanges of a step back to back, between two processes.
+        """Time the exchanges of a step between two processes, in turn with the reference exchange, as calibrated.
 
-        It is not carried to another speed: the system's part in a message does not keep the processor's.
+        What is left to rest wakes up later, so without it short messages would take other times. They are not carried
+        to another speed: messages of one size do not keep that of another.
         """
         if not (there := room(PAIR)):
             return there
 
         def timed_by(pool: WorkerPool) -> Outcome:
             samples = [(one.times, probe.sampler(pool, one.kind, int(one.size))) for one in exchanges]
-            timing = clock.rounds({"step": lambda: sum(times * sample() for times, sample in samples)},
-                                  budget=effort.pick(quick=_BUDGET / 3, usual=_BUDGET, long=4 * _BUDGET))["step"]
+            timing = clock.rounds({"step": lambda: sum(times * sample() for times, sample in samples),
+                                   "reference": probe.reference(pool)},
+                                  budget=effort.pick(quick=_BUDGET / 6, usual=_BUDGET, long=4 * _BUDGET))["step"]
             return Outcome(timing.median, "s", low=timing.low, high=timing.high, note=timing.note)
 
         return self._with(PAIR, timed_by)

@@ -10,16 +10,16 @@ import torch
 from labkit.distributed.pool import WorkerFailed, WorkerPool, kept_pool, room
 from labkit.progress import report
 from labkit.specs.calibration import Calibration
-from labkit.specs.sharding import KINDS, REDUCED
+from labkit.specs.sharding import KINDS
 from labkit.timing.drift import DriftCorrected, thinned
 
-SECONDS = 15  # about how long it takes
+SECONDS = 24  # about how long it takes
 PROCESSES = 2
 KEYS = tuple((kind,) for kind in KINDS)
 SIZES = tuple(4**k for k in range(6, 13))  # bytes: 4 KiB to 16 MiB
-REFERENCE = 4**9  # bytes of the all-reduce that tells how fast the machine runs at the moment
-_BUDGET = 0.25
-_BLOCK_S, _FEWEST, _MOST = 0.06, 4, 200  # seconds and messages of a block, of which the fastest counts
+_REFERENCE = 4**9  # bytes of each message that tells how fast two processes exchange at the moment
+_BUDGET = 0.4
+_BLOCK_S, _FEWEST, _MOST = 0.02, 4, 200  # seconds and messages of a block, of which the fastest counts
 
 
 def calibrate(device: torch.device) -> Calibration:
@@ -34,13 +34,19 @@ def calibrate(device: torch.device) -> Calibration:
         return Calibration.unavailable(KEYS, there.reason)
     try:
         with kept_pool(PROCESSES) as pair:
-            timed, curves = DriftCorrected(sampler(pair, REDUCED, REFERENCE), budget=_BUDGET, seconds=SECONDS), {}
+            timed, curves = DriftCorrected(reference(pair), budget=_BUDGET, seconds=SECONDS), {}
             for place, (kind,) in enumerate(KEYS):
                 report(place / len(KEYS), f"Calibrating: {kind} between two processes")
                 curves[kind,] = timed.curve(thinned(SIZES), partial(sampler, pair, kind))
             return timed.calibration(curves)
     except (OSError, WorkerFailed) as trouble:
         return Calibration.unavailable(KEYS, f"The two processes could not work together: {trouble}")
+
+
+def reference(pair: WorkerPool) -> Callable[[], float]:
+    """Return a sampler of one message of each kind, which tell how fast two processes exchange at the moment."""
+    each = [sampler(pair, kind, _REFERENCE) for kind in KINDS]
+    return lambda: sum(sample() for sample in each)
 
 
 def sampler(pair: WorkerPool, kind: str, size: int) -> Callable[[], float]:

@@ -23,7 +23,7 @@ import psutil
 import torch
 
 from labkit import cache as caches
-from labkit import host
+from labkit import effort, host
 from labkit.loading import formats, store
 from labkit.loading.formats import FILES, FORMATS, MAP
 from labkit.loading.loader import BATCH, FETCH, PREPARE, Batches, Epoch, LoaderFailed, loading
@@ -75,7 +75,8 @@ def folder() -> Path:
             shutil.rmtree(left, ignore_errors=True)
     held = tempfile.TemporaryDirectory(prefix=f"set-{os.getpid()}-", dir=place, ignore_cleanup_errors=True)
     for kind in KINDS:
-        formats.write(Path(held.name) / kind, kind, COUNT, seconds=_DRAW_S)
+        formats.write(Path(held.name) / kind, kind, COUNT,
+                      seconds=effort.pick(quick=_DRAW_S / 2, usual=_DRAW_S, long=_DRAW_S))
     if hasattr(os, "sync"):
         os.sync()  # what is not on the device yet cannot be dropped from memory
     _held.append(held)

@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from labkit import effort, host, session
+from labkit import host, session
 from labkit.measure.noisy_neighbour import (
     DISK,
     LARGE,
@@ -23,6 +23,7 @@ from labkit.measure.noisy_neighbour import (
     Order,
     Party,
     beside,
+    looks,
     processors,
 )
 from labkit.processes import HelperFailed
@@ -50,19 +51,20 @@ def calibrate(device: torch.device) -> Calibration:
     others, usable = Contention(), host.cores()
     most = max(1, min(int(usable) - 1, _MOST))
     curves, missing, rates = {}, {}, []
+    rounds, seconds = looks()
     try:
         with session.KEPT.held("party", Party) as party:
             party.prepare([Order(SMALL)] * 2)  # each imports the framework, both at once
             for work in RESOURCES + TRAININGS:
                 report(0, f"Calibrating: {work}, alone")
                 try:
-                    looks = [party.run([Order(work)], _seconds())[0] for _ in range(_rounds())]
+                    alone = [party.run([Order(work)], seconds)[0] for _ in range(rounds)]
                 except (HelperFailed, OSError) as trouble:
                     missing |= dict.fromkeys([("alone", work), ("busy", work)], _words(trouble))
                     continue
-                curves["alone", work] = [[1, 1 / median(look.rate for look in looks)]]
-                curves["busy", work] = [[1, median(max(look.cores, 1e-3) / look.rate for look in looks)]]
-                rates += [look.rate for look in looks] if work == PROCESSOR else []
+                curves["alone", work] = [[1, 1 / median(look.rate for look in alone)]]
+                curves["busy", work] = [[1, median(max(look.cores, 1e-3) / look.rate for look in alone)]]
+                rates += [look.rate for look in alone] if work == PROCESSOR else []
             for pair in PAIRS:
                 report(0.5, f"Calibrating: {pair[0]} beside {pair[1]}")
                 if reason := missing.get(("alone", pair[0])) or _one_core(pair, usable):
@@ -88,7 +90,7 @@ def _side_by_side(party: Party, pair: tuple[str, str], counts: list[int]) -> dic
     """Return how many times as long one kind of work takes beside so many of another, and the other beside the one."""
     curves = {("beside", *pair): [], ("beside", *pair[::-1]): []}
     for count in counts:
-        found = beside(party, Order(pair[0]), [Order(pair[1])] * count, _rounds(), _seconds())
+        found = beside(party, Order(pair[0]), [Order(pair[1])] * count, *looks())
         curves["beside", *pair].append([count, found.slowdown()[0]])
         if count == 1 and pair[0] != pair[1]:
             kept = found.total()[0] - 1 / found.slowdown()[0]
@@ -99,7 +101,7 @@ def _side_by_side(party: Party, pair: tuple[str, str], counts: list[int]) -> dic
 def _turns(party: Party, job: str) -> float:
     """Return half of how many times as long a unit of a job takes beside another process on its core."""
     orders = [Order(work, cores=processors()[-1:]) for work in (job, PROCESSOR)]
-    return beside(party, orders[0], orders[1:], _rounds(), _seconds()).slowdown()[0] / 2
+    return beside(party, orders[0], orders[1:], *looks()).slowdown()[0] / 2
 
 
 def _one_core(pair: tuple[str, str], usable: float) -> str:
@@ -113,11 +115,3 @@ def _unbound(usable: float) -> str:
 
 def _words(trouble: Exception) -> str:
     return str(trouble).removeprefix("NoColdReads: ")
-
-
-def _rounds() -> int:
-    return effort.pick(quick=3, usual=8, long=24)
-
-
-def _seconds() -> float:
-    return effort.pick(quick=0.06, usual=0.1, long=0.1)

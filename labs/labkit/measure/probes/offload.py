@@ -85,7 +85,7 @@ def _rarely(sample: Callable[[], float]) -> float:
     The core idles nearly all the time: were anything timed in turn with it, it would wake up sooner.
     """
     kernel, times, references = reference(), [], []
-    for _ in range(effort.pick(quick=_SAMPLES // 2, usual=_SAMPLES, long=2 * _SAMPLES)):
+    for _ in range(effort.pick(quick=_SAMPLES // 3, usual=_SAMPLES, long=2 * _SAMPLES)):
         sleep(PAUSE_S)
         times.append(sample())
         references.append(kernel())

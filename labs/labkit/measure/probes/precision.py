@@ -82,7 +82,7 @@ def _absent(place, device) -> str:
 
 def _at(place, device) -> Calibration:
     sync, corrected = devices.sync(device), DriftCorrected(operators.reference(device), _BUDGET, SECONDS / 2)
-    curves, missing, batches = {}, {}, effort.pick(quick=(8, 128), usual=BATCHES, long=BATCHES)
+    curves, missing, batches = {}, {}, effort.pick(quick=BATCHES[:2], usual=BATCHES, long=BATCHES)
     for dtype in autocast.DTYPES:
         with autocast.tf32_for(dtype, device):
             if why := refusal(dtype, device):
