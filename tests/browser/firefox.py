@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 NAMES = ("firefox-esr", "firefox")
 ARROW_RIGHT = "\ue014"  # the key as WebDriver writes it
@@ -25,11 +25,12 @@ def launched(path: str) -> Iterator:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    firefox = Marionette(bin=path, port=port, headless=True, gecko_log=os.devnull)
-    try:
-        firefox.start_session()
-        firefox.timeout.implicit = 20  # seconds that it waits for an element
-        yield firefox
-    finally:
-        firefox.cleanup()
-        firefox.instance = None  # which would clean up once more when the interpreter ends
+    with TemporaryDirectory() as logs:  # a file in its place is removed first, and so would root's /dev/null be
+        firefox = Marionette(bin=path, port=port, headless=True, gecko_log=logs)
+        try:
+            firefox.start_session()
+            firefox.timeout.implicit = 20  # seconds that it waits for an element
+            yield firefox
+        finally:
+            firefox.cleanup()
+            firefox.instance = None  # which would clean up once more when the interpreter ends
