@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
 from labkit import effort
+
+sys.modules.setdefault("rfc3987_syntax", None)  # jsonschema does without it, and reading its grammar takes 1.6 s
 
 
 @pytest.fixture(scope="session", autouse=True)

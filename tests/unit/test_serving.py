@@ -245,14 +245,14 @@ EXPONENTIAL = tuple(-np.log(1 - (np.arange(2000) + 0.5) / 2000))
 @pytest.mark.parametrize(("spread", "variation"), [((1.0,), 0.0), (EXPONENTIAL, 1.0)])
 def test_one_at_a_time_waits_as_the_formula_says(load, spread, variation):
     service = queueing.Service(((1, 0.01),), spread)
-    played = play(service, 100 * load, 1, max_queue=10**9, count=100_000)
+    played = play(service, 100 * load, 1, max_queue=10**9, count=50_000)
     expected = queueing.pollaczek_khinchine(100 * load, 0.01, variation)
     assert played.waiting.mean() == pytest.approx(expected, rel=0.1)
     assert played.answered.mean() == pytest.approx(expected + 0.01, rel=0.06) and played.shed == 0
 
 
 def test_the_percentiles_of_mm1_are_exponential():
-    played = play(queueing.Service(((1, 0.01),), EXPONENTIAL), 50, 1, max_queue=10**9, count=100_000)
+    played = play(queueing.Service(((1, 0.01),), EXPONENTIAL), 50, 1, max_queue=10**9, count=50_000)
     for share in (50, 90, 99):  # of all the time in the system: exponential with the mean 1 / (service rate - arrivals)
         expected = -math.log(1 - share / 100) / (100 - 50)
         assert played.percentile(share)[0] == pytest.approx(expected, rel=0.08)
