@@ -14,17 +14,16 @@ import time
 from pathlib import Path
 
 import torch
+from built_book import PAGES, ROOT
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 import field  # noqa: E402
 import hand_written  # noqa: E402
-from chromium import launch  # noqa: E402
 from speed import interactive_after, repaint_times  # noqa: E402
-from test_book import PAGES  # noqa: E402
 from weight import weigh  # noqa: E402
 from widget_pages import alive  # noqa: E402
 

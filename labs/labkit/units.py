@@ -10,7 +10,6 @@ import re
 
 _DECIMAL = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}
 _BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
-LEAST_PERCENT = 0.001  # a smaller share is only said to be smaller
 PREFIXED = ("s", "B/s", "FLOP/s", "OP/s", "FLOP", "J", "W", "bit/s", "Hz")
 
 
@@ -32,8 +31,6 @@ def quantity(value: float, unit: str) -> str:
         if unit == "s" and exponent > 0:
             exponent = 0
         return f"{_three_digits(value / 10.0**exponent)} {_DECIMAL[exponent]}{unit}"
-    if unit == "%" and 0 < value < LEAST_PERCENT:
-        return f"less than {LEAST_PERCENT} %"
     if unit == "times" and _three_digits(value) == "1":
         return "1.00 times"
     one = value == 1 and re.fullmatch("[a-z]{2,}s", unit)  # 1 picture, 2 pictures

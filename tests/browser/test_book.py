@@ -8,29 +8,16 @@ opened again, on a phone in the dark.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from accessibility import grave_findings
+from built_book import HTML, PAGES
 from weight import weigh
 from widget_pages import alive
 
 from labkit.book.serve import serving
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
-
-
-def pages_of(entry: dict) -> list[str]:
-    """Return every page named in a table of contents, in reading order."""
-    own = [entry[key] for key in ("root", "file") if key in entry]
-    nested = [child for key in ("parts", "chapters", "sections") for child in entry.get(key, [])]
-    return own + [page for child in nested for page in pages_of(child)]
-
-
-PAGES = pages_of(yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8")))
 LABS = [page for page in PAGES if page.startswith("labs/")]
 
 

@@ -6,27 +6,15 @@ Each is tried on one page for every kind of widget. Run `make html` first, as fo
 from __future__ import annotations
 
 from contextlib import closing
-from functools import cache
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from built_book import HTML, page_with
 from firefox import ARROW_RIGHT, executable, launched
 from widget_pages import alive
 
 from labkit.book.serve import serving
 from labkit.widgets.base import kinds
-
-HTML = Path(__file__).parents[2] / "_build" / "html"
-
-
-@cache
-def page_with(kind: str) -> Path:
-    """Return the first page of the built book with a widget of this kind."""
-    pages = sorted(HTML.glob("*/**/*.html"))
-    found = next((page for page in pages if f'data-module="{kind}"' in page.read_text("utf-8")), None)
-    return found or pytest.fail(f"No page of the book has a widget '{kind}'. Run 'make html' first.")
-
 
 on_each_kind = pytest.mark.parametrize("kind", kinds())
 

@@ -106,7 +106,7 @@ def test_numbers_read_the_same_in_python_and_javascript(page, site):
     rng = random.Random(3)
     units = ["s", "B", "%", "", "pictures", "B/s", "FLOP/s", "FLOP", "J", "W", "bit/s", "Hz", "times"]
     values = [0, 1, -1, 0.125, 2.5, 1.125, 1.005, 0.0625, 999.5, 999.4999, 1023, 1024, 1e21, 3e25, -0.5, 1e-12, 1e-30]
-    values += [1.004, 0.001, 4.93e-5]
+    values += [1.004]
     values += [10.0**e for e in range(-15, 25)] + [2.0**e for e in range(-5, 70)]
     values += [float(f"{rng.uniform(-1, 1) * 10 ** rng.uniform(-12, 22):.4g}") for _ in range(1500)]
     values += [rng.randrange(1, 2000) / 2 ** rng.randrange(1, 8) for _ in range(500)]

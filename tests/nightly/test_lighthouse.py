@@ -6,16 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
+from built_book import HTML, PAGES
 from chromium import NAMES
-from test_book import PAGES
 
 from labkit.book.serve import serving
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
 LIGHTHOUSE = "lighthouse@12"
 BAR = 0.95
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import webkit as system
-from test_reading import HTML, on_each_kind, page_with
+from built_book import HTML, page_with
+
+from labkit.widgets.base import kinds
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +16,7 @@ def webkit(missing):
         yield webkit
 
 
-@on_each_kind
+@pytest.mark.parametrize("kind", kinds())
 def test_widgets_live_in_webkit(webkit, kind):
     webkit.open(page_with(kind).as_uri())
     webkit.find(f".labkit-host > div > .labkit-{kind}")

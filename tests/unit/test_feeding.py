@@ -192,12 +192,12 @@ def test_one_worker_adds_its_stages_and_many_reach_the_slowest():
 
 
 def test_more_workers_and_slower_accelerators_never_wait_longer():
-    steps = lab.steps(fakes.machine())
+    steps, stalls = lab.steps(fakes.machine()), lab.stalls(fakes.machine())
     for kind, layout, state in itertools.product(KINDS, FORMATS, probe.STATES):
         at = dict(kind=kind, layout=layout, state=state)
         waits = [steps.predict(**at, workers=workers, each=50_000).value for workers in lab.WORKERS[1:]]
         assert waits == sorted(waits, reverse=True)
-        shares = [lab.stalls(fakes.machine()).predict(**at, workers=2, each=each).value for each in lab.EACH]
+        shares = [stalls.predict(**at, workers=2, each=each).value for each in lab.EACH]
         assert shares == sorted(shares) and shares[0] >= 0 and shares[-1] < 100
 
 

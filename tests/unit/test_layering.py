@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import labkit
@@ -43,6 +44,7 @@ def imported(path: Path) -> set[str]:
     return rooms
 
 
+@cache
 def arrows() -> set[tuple[str, str, str]]:
     """Return every import from one room of labkit to another, with the module that does it."""
     found = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from labkit.inputs import whole
@@ -58,14 +59,11 @@ class Job:
         import torch
 
         torch.manual_seed(self.seed)
-        return self._network()
+        return _network(self.network, self.width, self.depth)
 
     def parameters(self) -> int:
         """Return how many weights and biases the network has, without taking memory for them."""
-        import torch
-
-        with torch.device("meta"):
-            return sum(parameter.numel() for parameter in self._network().parameters())
+        return _parameters(self.network, self.width, self.depth)
 
     def gradients(self) -> int:
         """Return the bytes of gradients that every step exchanges."""
@@ -98,11 +96,20 @@ class Job:
 
         return cats.load(self.pictures, seed=1), cats.load(1024, seed=2)
 
-    def _network(self) -> nn.Module:
-        from labkit.models.networks.cats import CatNet
-        from labkit.models.networks.dense import DenseNet
 
-        return CatNet(self.width) if self.network == "cats" else DenseNet(self.width, self.depth)
+def _network(name: str, width: int, depth: int) -> nn.Module:
+    from labkit.models.networks.cats import CatNet
+    from labkit.models.networks.dense import DenseNet
+
+    return CatNet(width) if name == "cats" else DenseNet(width, depth)
+
+
+@cache
+def _parameters(name: str, width: int, depth: int) -> int:
+    import torch
+
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in _network(name, width, depth).parameters())
 
 
 @dataclass(frozen=True)

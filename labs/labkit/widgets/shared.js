@@ -2,7 +2,6 @@
 
 const DECIMAL = { "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E" };
 const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
-const LEAST_PERCENT = 0.001;
 const PREFIXED = ["s", "B/s", "FLOP/s", "OP/s", "FLOP", "J", "W", "bit/s", "Hz"];
 
 // Rounds a tie to the even digit, as Python does; toFixed rounds it up.
@@ -36,7 +35,6 @@ function quantity(value, unit) {
     if (unit === "s" && exponent > 0) exponent = 0;
     return `${threeDigits(value / Number(`1e${exponent}`))} ${DECIMAL[exponent]}${unit}`;
   }
-  if (unit === "%" && value > 0 && value < LEAST_PERCENT) return `less than ${LEAST_PERCENT} %`;
   if (unit === "times" && threeDigits(value) === "1") return "1.00 times";
   const one = value === 1 && /^[a-z]{2,}s$/.test(unit); // 1 picture, 2 pictures
   return `${threeDigits(value)} ${one ? unit.slice(0, -1) : unit}`.trimEnd();

@@ -96,7 +96,8 @@ def clip(calibration: Calibration, way: str, streams: int, deadline: float) -> f
 
 def most(calibration: Calibration, way: str, hop: float, deadline: float) -> int:
     """Return the most streams that one core follows, each with a clip every `hop` seconds; the rest as in `clip`."""
-    times = (clip(calibration, way, streams, deadline) for streams in range(1, NETWORKS[-1] + 1))
+    counts = range(1, NETWORKS[-1] + 1) if way == OWN else (1,)  # else any number of streams shares one network
+    times = (clip(calibration, way, streams, deadline) for streams in counts)
     known = [*accumulate(times, max)]  # with more streams a clip takes no less time, however disturbed a calibration is
     return predicted.served(lambda streams: known[min(streams, len(known)) - 1], hop)
 
