@@ -162,6 +162,9 @@ class Unavailable:
     def __bool__(self) -> bool:
         return False
 
+    def _repr_pretty_(self, printer, cycle) -> None:
+        printer.text(self.reason)
+
 
 @dataclass(frozen=True)
 class Published:

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import toy
+from IPython.lib.pretty import pretty
 
 from labkit.experiment import Axis, Comparison, Outcome, Published, Row, Unavailable, compare, compare_published
 from labkit.progress import Cancelled, report, watch
@@ -129,6 +130,10 @@ def test_without_a_measurement_every_point_says_so():
 def test_an_outcome_that_makes_no_sense_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         Outcome(unit="s", **arguments)
+
+
+def test_a_notebook_shows_why_something_is_unavailable_and_nothing_else():
+    assert pretty(Unavailable("There is one core.")) == "There is one core."
 
 
 def test_an_outcome_is_true_even_at_nought_and_an_unavailable_one_is_false():
