@@ -100,7 +100,7 @@ def training_runs(width: int = 12) -> list[probe.TrainingRun]:
     Each seed meets every batch. After the time that the lab has for it, no further training begins, and one that
     has begun ends without having learned.
     """
-    seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=6, usual=30, long=90))
+    seeds, limit = (effort.pick(quick=1, usual=3, long=6), effort.pick(quick=10, usual=30, long=90))
     shortest_first = BATCHES[::-1]
     batches = effort.pick(quick=(1024, 16), usual=shortest_first, long=shortest_first)
     done, end, processes = [], monotonic() + limit, most_processes()
