@@ -21,9 +21,9 @@ from labkit.widgets.planner import Planner
 
 
 def over_all_workloads(test):
-    """Run a test on a hundred workloads; what fails is made as simple as it can be."""
+    """Run a test on some hundred workloads; what fails is made as simple as it can be."""
     randoms = st.randoms(use_true_random=False)
-    return settings(max_examples=100, deadline=None, derandomize=True, database=None)(given(rng=randoms)(test))
+    return settings(max_examples=200, deadline=None, derandomize=True, database=None)(given(rng=randoms)(test))
 
 
 def test_a_formula_that_the_translation_does_not_know_is_refused(monkeypatch):
