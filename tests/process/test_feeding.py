@@ -132,7 +132,7 @@ def test_the_probe_holds_what_it_promises_and_points_are_measured(monkeypatch, t
     monkeypatch.setenv("CLUSTER_TO_EDGE_EFFORT", "quick")
     monkeypatch.setattr(probe, "COUNT", 8 * BLOCK)
     monkeypatch.setattr(probe, "_BUDGET", 0.05)
-    monkeypatch.setattr(probe, "_EPOCH_S", 0.02)
+    monkeypatch.setattr(probe, "_epoch", lambda: 0.02)
     probe.folder.cache_clear()
     left = cache.folder("samples") / "set-99999999-killed"
     left.mkdir(parents=True)

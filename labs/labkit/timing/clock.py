@@ -169,7 +169,7 @@ def rounds(samples: Mapping[str, Callable[[], float]], *, budget: float = 1.0,
         contention, window, batch = Contention(), perf_counter() + _WINDOW, {name: [] for name in samples}
         while not all(batch.values()) or perf_counter() < min(window, deadline):
             for name, sample in samples.items():
-                turn = perf_counter() + _TURN
+                turn = perf_counter() + min(_TURN, budget)
                 while not batch[name] or perf_counter() < turn:
                     batch[name].append(sample())
         shares.append(contention.share())

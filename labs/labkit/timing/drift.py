@@ -21,7 +21,7 @@ _BUDGET = 0.06  # seconds for a call, and as much for the reference kernel besid
 _SLOWEST = 2.5  # a reference kernel that takes longer by more than this was disturbed itself, and says nothing
 _TRIES = 3  # while other programs disturb
 _LOOKS = 2  # at points that a disturbance must have slowed
-_HURRIED = 1e-3  # seconds for a call once the probe's time is over: it is taken once or twice
+_HURRIED = 0.01  # seconds for a call once the probe's time is over
 _LONG = 0.02  # seconds of a call that is left out once the probe's time is over
 
 

@@ -25,7 +25,7 @@ BATCHES = (16, 64, 256, 1024)  # with which the network is trained until it has 
 
 def seconds_a_point() -> float:
     """Return for how long a point is measured."""
-    return effort.pick(quick=0.08, usual=0.2, long=1.5)
+    return effort.pick(quick=0.05, usual=0.2, long=1.5)
 
 
 def most_processes() -> int:

@@ -103,7 +103,7 @@ class ServerTestbed:
                  percentile: float | None = None):
         self._reference, self._service = machine.calibration("serving").reference_seconds, service(machine)
         self._session, self._settings = Session(), 0
-        self._most = most or effort.pick(quick=1.2, usual=4.0, long=12.0)
+        self._most = most or effort.pick(quick=1.0, usual=4.0, long=12.0)
         self._tries = tries or effort.pick(quick=1, usual=1, long=3)
         self._percentile = percentile or effort.pick(quick=99, usual=99, long=99.9)
 
@@ -224,7 +224,7 @@ def stop_once(testbed: ServerTestbed) -> Stop:
     Args:
         testbed: open.
     """
-    seconds, most = effort.pick(quick=(1.5, 4.0), usual=(3.0, 8.0), long=(6.0, 20.0))
+    seconds, most = effort.pick(quick=(1.2, 3.0), usual=(3.0, 8.0), long=(6.0, 20.0))
     try:
         [(server, generator)] = testbed.pairs()
         server.configure(max_batch=MAX_BATCH, max_queue=10_000)

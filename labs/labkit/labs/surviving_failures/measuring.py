@@ -99,7 +99,7 @@ class Trainer:
 
 def save(way: str, width: int, reference_seconds: float) -> Outcome | Unavailable:
     """Measure for how long a save keeps all ranks waiting, in turn with the reference kernel."""
-    budget = effort.pick(quick=0.2, usual=1.0, long=3.0)
+    budget = effort.pick(quick=0.1, usual=1.0, long=3.0)
     return _with_pool(lambda pool, place: measured(*timed(
         probe.saver(pool, way, width, place), probe.reference, reference_seconds, budget)))
 
@@ -131,7 +131,7 @@ def beside(width: int) -> dict[str, Beside] | Unavailable:
 def _beside(pool: WorkerPool, place: Path, job: Job) -> dict[str, Beside]:
     rounds = {way: [] for way in WAYS}
     pool.steps(job, COUNT)  # the first ones take longer
-    for number in range(effort.pick(quick=2, usual=7, long=15)):
+    for number in range(effort.pick(quick=1, usual=7, long=15)):
         plain = max(map(sum, pool.steps(job, COUNT)))
         for way in WAYS:
             ranks = pool.saving(job, way, place / f"{way}{number}", COUNT)

@@ -228,7 +228,7 @@ def peak(networks: Networks, plan: Plan, deadline: float, seconds: float | None 
         limit: seconds after which no further run is begun, likewise.
     """
     seconds = seconds or run_seconds()
-    end = perf_counter() + (limit or effort.pick(quick=5.0, usual=22.0, long=90.0))
+    end = perf_counter() + (limit or effort.pick(quick=4.0, usual=22.0, long=90.0))
     runs, low, high = [], 0.0, math.inf
     rate = 0.8 / plan.turn(1)
     least = predicted.queries_needed(0)
@@ -299,7 +299,7 @@ def run_seconds() -> float:
 
 def seconds() -> float:
     """Return the seconds for all measurements of a cell, by the effort that holds now."""
-    return effort.pick(quick=4.0, usual=12.0, long=40.0)
+    return effort.pick(quick=3.0, usual=12.0, long=40.0)
 
 
 def table(logs: Mapping[str, Log]) -> TextTable:

@@ -24,7 +24,7 @@ from labkit.progress import report
 from labkit.specs import network
 from labkit.specs.calibration import Calibration, CostCurve, Key
 from labkit.specs.link import LinkSpec
-from labkit.timing.drift import DriftCorrected, share, thinned
+from labkit.timing.drift import DriftCorrected, share
 
 SECONDS = 40  # about how long it takes
 PROCESSES = 2
@@ -112,12 +112,12 @@ def reference(there: WorkerPool, alone: bool = False) -> Callable[[], float]:
 def sampler(there: WorkerPool, job: Job, exchange: bool = True, alone: bool = False) -> Callable[[], float]:
     """Return a function that runs some steps on all processes, or on rank 0 alone; it returns the mean seconds of one.
     """
-    count = 3
+    count, block = 3, effort.pick(quick=_BLOCK_S / 2, usual=_BLOCK_S, long=_BLOCK_S)
 
     def sample() -> float:
         nonlocal count
         seconds = mean(chain(*there.steps(job, count, exchange, alone)))
-        count = min(max(3, round(_BLOCK_S / seconds)), 200)
+        count = min(max(3, round(block / seconds)), 200)
         return seconds
 
     return sample
@@ -222,7 +222,8 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
             batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
-            found[how, name, width] = timed.curve(thinned(batches), lambda batch, name=name, width=width: sampler(
+            some = effort.pick(quick=batches[:3:2], usual=batches, long=batches)
+            found[how, name, width] = timed.curve(some, lambda batch, name=name, width=width: sampler(
                 there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 
@@ -269,13 +270,13 @@ def _links() -> tuple[dict[Key, CostCurve], dict[Key, str]]:
 
 def _cleanest(sample) -> float:
     """Return the least of some samples: whatever disturbs an exchange makes it longer."""
-    return min(_taken(sample, 2 * _BUDGET * share()))
+    return min(_taken(sample, 1.2 * _BUDGET))
 
 
 def _usual(sample) -> float:
     """Return the median of some samples, after a first one, at which networks are built."""
     sample()
-    return median(_taken(sample, 5 * _BUDGET * share()))
+    return median(_taken(sample, 3 * _BUDGET))
 
 
 def _taken(sample, budget: float) -> list[float]:

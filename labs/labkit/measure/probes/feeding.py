@@ -49,7 +49,7 @@ SIZES = (1, 2**16, 2**21)  # bytes that are asked for
 KEYS = (*((FETCH, kind, layout, state) for kind in KINDS for layout in FORMATS for state in STATES),
         *((stage, kind, form) for stage in (PREPARE, HERE) for kind in KINDS for form in FORMS),
         *((HAND, kind) for kind in KINDS), ("request",))
-_BUDGET, _EPOCH_S, _DRAW_S = 0.2, 0.1, 2.0
+_BUDGET, _DRAW_S = 0.2, 2.0
 _KERNELS = 15  # until the core runs as it does in a loop
 _ASKED = 8  # short requests in a sample
 _LEAST = 1e-6  # seconds: a difference may come out below nothing
@@ -107,7 +107,7 @@ def sampler(batches: Batches, workers: int, state: str = WARM) -> Iterator[Calla
         def sample() -> float:
             if state == COLD:  # to its end: what a worker still reads cannot be dropped
                 evict(batches.place.path)
-            some = run(0.0, math.inf if state == COLD else _EPOCH_S)
+            some = run(0.0, math.inf if state == COLD else _epoch())
             return some.seconds / (some.batches * BATCH)
 
         sample()
@@ -181,13 +181,18 @@ def _preparing(timed: DriftCorrected, kind: str, layout: str, curves: dict, miss
         missing.update({key: str(trouble) for key in ((PREPARE, *what), (HAND, kind)) if key not in curves})
 
 
+def _epoch() -> float:
+    """Return the seconds for which a warm sample loads."""
+    return effort.pick(quick=0.03, usual=0.1, long=0.1)
+
+
 def _handing(run: Callable[[float, float], Epoch]) -> Callable[[], float]:
     """Return a sampler of the seconds for which a batch is waited for that was ready when it was asked for."""
-    busy = run(0.0, _EPOCH_S)
+    busy = run(0.0, _epoch())
     pause = 2 * busy.seconds / busy.batches  # in which a worker prepares one and a spare
 
     def sample() -> float:
-        some = run(pause, _EPOCH_S)
+        some = run(pause, _epoch())
         return some.waiting / some.batches
 
     return sample

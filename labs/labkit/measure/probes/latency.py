@@ -33,7 +33,7 @@ WAYS = (EAGER, RUNTIME)  # that are calibrated
 BATCHES = (1, 8, 64)
 WIDTHS = (1, 4, 16, 64)  # of the networks whose layers are timed; the narrowest has next to nothing to compute
 WHOLE = (1, 4, 8, 16, 32, 64)  # of the networks that are timed whole
-_BUDGET = 0.03  # seconds for a probe
+_BUDGET = 0.05  # seconds for a probe
 _WARM_UP = 50  # answers before the first that counts
 CPU = torch.device("cpu")
 

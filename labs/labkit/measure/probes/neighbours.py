@@ -10,7 +10,7 @@ from statistics import median
 
 import torch
 
-from labkit import host, session
+from labkit import effort, host, session
 from labkit.measure.noisy_neighbour import (
     DISK,
     LARGE,
@@ -51,7 +51,7 @@ def calibrate(device: torch.device) -> Calibration:
     others, usable = Contention(), host.cores()
     most = max(1, min(int(usable) - 1, _MOST))
     curves, missing, rates = {}, {}, []
-    rounds, seconds = looks()
+    rounds, seconds = _looks()
     try:
         with session.KEPT.held("party", Party) as party:
             party.prepare([Order(SMALL)] * 2)  # each imports the framework, both at once
@@ -90,7 +90,7 @@ def _side_by_side(party: Party, pair: tuple[str, str], counts: list[int]) -> dic
     """Return how many times as long one kind of work takes beside so many of another, and the other beside the one."""
     curves = {("beside", *pair): [], ("beside", *pair[::-1]): []}
     for count in counts:
-        found = beside(party, Order(pair[0]), [Order(pair[1])] * count, *looks())
+        found = beside(party, Order(pair[0]), [Order(pair[1])] * count, *_looks())
         curves["beside", *pair].append([count, found.slowdown()[0]])
         if count == 1 and pair[0] != pair[1]:
             kept = found.total()[0] - 1 / found.slowdown()[0]
@@ -101,7 +101,13 @@ def _side_by_side(party: Party, pair: tuple[str, str], counts: list[int]) -> dic
 def _turns(party: Party, job: str) -> float:
     """Return half of how many times as long a unit of a job takes beside another process on its core."""
     orders = [Order(work, cores=processors()[-1:]) for work in (job, PROCESSOR)]
-    return beside(party, orders[0], orders[1:], *looks()).slowdown()[0] / 2
+    return beside(party, orders[0], orders[1:], *_looks()).slowdown()[0] / 2
+
+
+def _looks() -> tuple[int, float]:
+    """Return the lab's rounds and seconds; at quick effort no more rounds than it takes to see a difference."""
+    rounds, seconds = looks()
+    return effort.pick(quick=2, usual=rounds, long=rounds), seconds
 
 
 def _one_core(pair: tuple[str, str], usable: float) -> str:

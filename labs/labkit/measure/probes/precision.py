@@ -32,7 +32,7 @@ WIDTHS = (8, 16, 32)  # of the networks whose layers are timed
 PARAMETERS = (8_000, 200_000)
 TOO_SLOW = 5  # times as long as in fp32; fp64 is timed however slow it is, for every processor has it
 CPU = torch.device("cpu")
-_BUDGET = 0.03  # seconds for a probe, and as many for the reference kernel beside it
+_BUDGET = 0.05  # seconds for a probe, and as many for the reference kernel beside it
 _TRIED = ("conv16", 16, 32, 16, 32)  # the layer that is tried first: kind, in-channels, out-channels, side, batch
 
 _LAYERS = tuple(layer for width in WIDTHS for layer in (

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from labkit import device as devices
+from labkit import effort
 from labkit.progress import report
 from labkit.specs.calibration import Calibration, CostCurve
 from labkit.timing import clock
@@ -21,7 +22,8 @@ KEYS = tuple((name,) for name in FORMATS)
 SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
          "mps": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
          "cuda": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)}
-LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further
+LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further (a quarter at
+# quick effort)
 _REFERENCE = 128  # side of the fp32 product that tells how fast the machine runs at the moment
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
            "fp16": torch.float16, "fp8": torch.float8_e4m3fn, "int8": torch.int8}
@@ -47,9 +49,9 @@ def calibrate(device: torch.device) -> Calibration:
 
 
 def _curve(name, device, timed) -> CostCurve:
-    samples, before, taken = {}, 1, 0.0
+    samples, before, taken, longest = {}, 1, 0.0, effort.pick(quick=LONGEST / 4, usual=LONGEST, long=LONGEST)
     for side in thinned(SIDES[device.type]):
-        if taken * (side / before) ** 3 > LONGEST:
+        if taken * (side / before) ** 3 > longest:
             break
         sample = samples[2 * side**3] = sampler(name, side, device)
         before, taken = side, sample()

@@ -79,12 +79,13 @@ def calibrate(device: torch.device) -> Calibration:
         ratios = {size: [] for size in sizes}
         before = reference(service, generator)
         rounds = effort.pick(quick=1, usual=2, long=2 * _ROUNDS)
+        each, steadily = effort.pick(quick=(0.2, 1.0), usual=(_EACH_S, _STEADY_S), long=(_EACH_S, _STEADY_S))
         for done in range(rounds):
             for size in sizes:
                 report(done / rounds, f"Calibrating: batches of {size}")
                 service.configure(max_batch=size)
                 spent = service.cpu_seconds()
-                load = generator.closed(service.port, 2 * size, _EACH_S)
+                load = generator.closed(service.port, 2 * size, each)
                 spent = service.cpu_seconds() - spent
                 after = reference(service, generator)
                 references.append((before * after) ** 0.5)
@@ -94,7 +95,7 @@ def calibrate(device: torch.device) -> Calibration:
                 spreads.append(np.quantile(full / median(full), _SHARES))
                 spending.append(spent / len(load.due) / references[-1])
         service.configure(max_batch=SIZES[-1])
-        steady = generator.open(service.port, _MEANWHILE / reference(service, generator), _STEADY_S, even=True)
+        steady = generator.open(service.port, _MEANWHILE / reference(service, generator), steadily, even=True)
         share = contention.share()
     usual = median(references)
     per_request = median(spending) * usual
