@@ -43,6 +43,12 @@ def test_the_planner_is_as_good_as_the_page_says(rows):
     assert min(row.factor for row in rows if row.predicted) < 1.05 < max(row.factor for row in rows if row.predicted)
 
 
+def test_small_mixtures_would_be_missed_by_a_factor_of_five_as_the_page_says(monkeypatch):
+    monkeypatch.setattr(plan_evidence.lines, "LEAST_MIXTURE", 0)
+    rates = [row for row in plan_evidence.read() if "gpt-oss" in row.workload and row.metric.endswith(" rate")]
+    assert len(rates) == 2 and all(5 < row.predicted.value / row.value < 6 for row in rates)
+
+
 def test_what_mlsysim_says_is_on_record_and_others_name_who_says_it(rows):
     found = plan_evidence.beside_mlsysim(rows)
     assert len(found) == 5
