@@ -53,12 +53,6 @@ def test_every_line_says_its_formula_in_words_and_in_symbols():
         assert bill.symbols(name)[0].startswith(f"{name} = ")
 
 
-@pytest.mark.parametrize(("value", "unit", "text"), [
-    (4.93e-5, "%", "less than 0.001 %"), (0.001, "%", "0.001 %"), (0, "%", "0 %"), (4.93e-5, "days", "0.0000493 days")])
-def test_a_share_on_which_nothing_hangs_is_only_said_to_be_small(value, unit, text):
-    assert bill.told(value, unit) == text
-
-
 # Properties over the whole space of workloads
 
 

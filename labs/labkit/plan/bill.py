@@ -27,7 +27,6 @@ TARGET = "month_if_rented"
 CLOUD = {"all at the edge": 0.0, "hybrid: a tenth asks the cloud": 10.0, "all in the cloud": 100.0}
 LARGER_REPLICA = "replicas of twice as many accelerators"
 MORE_TIME, MONTH_DAYS = "one more month for a training", 30
-LEAST_PERCENT = 0.001  # a smaller share decides nothing
 AT_RISK = "If all that is uncertain goes badly, this fails."
 CHOSEN = ("replica_least",)  # how a plan is made, and not what is asked of it
 PRICES = ("rent_usd", "buy_usd")
@@ -143,12 +142,7 @@ def values(start: Mapping[str, float], missing: Mapping[str, str]) -> tuple[dict
 
 def said(sentence: str, found: Mapping[str, float]) -> str:
     """Return the sentence of a rule with the numbers of this plan."""
-    return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda each: told(found[each[1]], each[2] or ""), sentence)
-
-
-def told(value: float, unit: str) -> str:
-    """Return a number of a plan as `quantity` does; of a share that nothing hangs on, only that it is small."""
-    return f"less than {LEAST_PERCENT} %" if unit == "%" and 0 < value < LEAST_PERCENT else quantity(value, unit)
+    return re.sub(r"\{(\w+)(?::([^}]+))?\}", lambda each: quantity(found[each[1]], each[2] or ""), sentence)
 
 
 def compose(workload: Workload, measured: Mapping[str, Outcome] | None = None) -> Bill:

@@ -8,9 +8,10 @@ from html import escape
 
 from labkit.display import TextTable
 from labkit.plan import constants
-from labkit.plan.bill import Bill, Entry, alternatives, moves, sensitivity, sources, symbols, told
+from labkit.plan.bill import Bill, Entry, alternatives, moves, sensitivity, sources, symbols
 from labkit.plan.lines import LINES
 from labkit.plan.workload import fields
+from labkit.units import quantity
 
 HEADS = ("line", "value", "low", "high", "where from")
 OTHERS = ("accelerators", "devices", "watts", "month_if_rented", "month_if_bought")
@@ -37,8 +38,8 @@ def cells(entry: Entry) -> tuple[str, str, str, str, str]:
     line = entry.line
     if entry.value is None:
         return line.label, "–", "–", "–", entry.why
-    high = "may fail" if entry.risk else told(entry.high, line.unit)
-    return (line.label, told(entry.value, line.unit), told(entry.low, line.unit), high,
+    high = "may fail" if entry.risk else quantity(entry.high, line.unit)
+    return (line.label, quantity(entry.value, line.unit), quantity(entry.low, line.unit), high,
             entry.kind + (f"; {entry.binds.replace('_', ' ')} binds" if entry.binds else ""))
 
 
@@ -58,7 +59,7 @@ def others(bill: Bill) -> list[list[str]]:
     """Return a row for each alternative: what is different, and texts for the columns `OTHERS`."""
     def written(plan: Bill, name: str) -> str:
         entry = plan[name]
-        return "–" if entry.value is None else told(entry.value, entry.line.unit)
+        return "–" if entry.value is None else quantity(entry.value, entry.line.unit)
 
     plans = {"as stated": bill, **alternatives(bill.workload)}
     return [[name, *(written(plan, line) for line in OTHERS), "yes" if plan.met else f"no: {plan.broken[0]}"]

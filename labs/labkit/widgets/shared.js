@@ -2,6 +2,8 @@
 
 const DECIMAL = { "-9": "n", "-6": "µ", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E" };
 const BINARY = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
+const LEAST_PERCENT = 0.001;
+const MOST_DIGITS = 12; // after the point
 const PREFIXED = ["s", "B/s", "FLOP/s", "OP/s", "FLOP", "J", "W", "bit/s", "Hz"];
 
 // Rounds a tie to the even digit, as Python does; toFixed rounds it up.
@@ -17,7 +19,7 @@ function fixed(number, digits) {
 
 function threeDigits(number) {
   if (number === 0) return "0";
-  const digits = Math.min(100, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number)))));
+  const digits = Math.min(MOST_DIGITS, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number)))));
   const [whole, fraction = ""] = fixed(number, digits).split(".");
   const rest = fraction.replace(/0+$/, "");
   return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest && `.${rest}`);
@@ -35,6 +37,7 @@ function quantity(value, unit) {
     if (unit === "s" && exponent > 0) exponent = 0;
     return `${threeDigits(value / Number(`1e${exponent}`))} ${DECIMAL[exponent]}${unit}`;
   }
+  if (unit === "%" && value > 0 && value < LEAST_PERCENT) return `less than ${LEAST_PERCENT} %`;
   if (unit === "times" && threeDigits(value) === "1") return "1.00 times";
   const one = value === 1 && /^[a-z]{2,}s$/.test(unit); // 1 picture, 2 pictures
   return `${threeDigits(value)} ${one ? unit.slice(0, -1) : unit}`.trimEnd();

@@ -45,7 +45,8 @@ def _powers(low: float, high: float, unit: str) -> list[float]:
 def _axis(ticks: Iterable, unit: str) -> dict:
     """Ticks labelled in the words that the rest of the page uses; a plain unit stands in the title, once."""
     ticks = list(ticks)
-    labels = [quantity(tick, unit if unit in (*PREFIXED, "B", "%") else "") for tick in ticks]
+    written, after = (unit, "") if unit in (*PREFIXED, "B") else ("", " %" if unit == "%" else "")
+    labels = [quantity(tick, written) + after for tick in ticks]
     names = json.dumps(labels, ensure_ascii=False)
     return {"values": ticks, "labelExpr": f"{names}[indexof({json.dumps(ticks)}, datum.value)]"}
 

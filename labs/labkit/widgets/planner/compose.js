@@ -2,7 +2,6 @@
 // `conditions`, are translated from Python and stand in front of this; a test holds both sides equal.
 
 const CASES = ["favourable", "usual", "unfavourable"];
-const LEAST_PERCENT = 0.001;
 
 // What is known of the world and what the reader stated, by name; for what is missing the reason.
 function environment({ world, fields }, inputs, which) {
@@ -51,12 +50,7 @@ function valuesOf(config, [start, missing]) {
 }
 
 function said(sentence, found) {
-  return sentence.replace(/\{(\w+)(?::([^}]+))?\}/g, (_, name, unit) => told(found[name], unit ?? ""));
-}
-
-// The same text as labkit.plan.bill.told in Python.
-function told(value, unit) {
-  return unit === "%" && value > 0 && value < LEAST_PERCENT ? `less than ${LEAST_PERCENT} %` : quantity(value, unit);
+  return sentence.replace(/\{(\w+)(?::([^}]+))?\}/g, (_, name, unit) => quantity(found[name], unit ?? ""));
 }
 
 function composeBill(config, inputs) {

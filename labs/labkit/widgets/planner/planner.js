@@ -12,7 +12,7 @@ function render({ model, el }) {
   let title = config.examples[config.start].title;
   const controls = {};
 
-  const written = (value, unit) => (value === null ? "–" : told(value, unit));
+  const written = (value, unit) => (value === null ? "–" : quantity(value, unit));
   const span = (low, high, unit) => {
     const ends = [written(low, unit), written(high, unit)];
     return ends[0] === ends[1] ? "" : ends.join(" to ");
