@@ -41,7 +41,8 @@ revealjs_script_plugins = [{"name": "RevealNotes", "src": "revealjs/plugin/notes
 _STYLE = """.reveal{font-size:30px}.reveal h1,.reveal h2,.reveal h3{text-transform:none}.reveal h3{font-size:1.3em}
 .reveal p{text-align:left}.reveal p:has(img){text-align:center}.reveal li{font-size:.9em}
 .reveal img{height:480px;max-width:940px;object-fit:contain}
-.reveal table{font-size:.58em}.reveal td,.reveal th{padding:.25em .6em}.reveal td p,.reveal th p{margin:0}"""
+.reveal table{font-size:.58em}.reveal td,.reveal th{padding:.25em .6em}.reveal td p,.reveal th p{margin:0}
+.reveal td:last-child{overflow-wrap:anywhere}"""
 
 
 class Deck:
