@@ -22,6 +22,7 @@ from labkit.labs.serving_under_load import checks as check
 from labkit.labs.serving_under_load import experiments as lab
 from labkit.labs.serving_under_load import figures, tables, testbed
 from labkit.measure import open_loop
+from labkit.measure.probes import serving
 from labkit.models.networks.dense import DenseCats, DenseNet
 from labkit.predict import queueing
 from labkit.serving import open_files, ray_app
@@ -447,6 +448,20 @@ def test_open_files_leave_so_many_connections(monkeypatch):
     for now, connections in (((256, 256), 224), ((256, 4096), 900), ((1024, -1), 900), ((-1, -1), 900), ((20, 20), 1)):
         limits["now"] = now
         assert open_files.allow_connections(900) == connections
+
+
+@pytest.mark.parametrize("times", [(3.0, 2.0, 2.5, 1.0), (0.1, 2.0, 5.0, 9.0), (1.0, 1.2, 1.5, 1.6), (1.0, 1.0, 1.0, 1.0)])
+def test_a_batch_takes_time_whatever_disturbed_its_calibration(times):
+    sizes = (1, 3, 6, 8)
+    slope, start = serving.straight(sizes, times)
+    assert slope >= 0 and start >= 0 and slope + start > 0
+    assert start + 8 * slope >= start + slope
+
+    def off(slope, start):
+        return sum((start + slope * size - seconds) ** 2 for size, seconds in zip(sizes, times, strict=True))
+
+    assert all(off(slope, start) <= off(max(slope + a, 0), max(start + b, 0)) + 1e-9
+               for a in (-0.01, 0, 0.01) for b in (-0.01, 0, 0.01))
 
 
 def test_a_dense_network_has_a_width():

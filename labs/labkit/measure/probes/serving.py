@@ -9,7 +9,7 @@ both. No probe lets requests come at random, which is left to the prediction.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -100,7 +100,7 @@ def calibrate(device: torch.device) -> Calibration:
     usual = median(references)
     per_request = median(spending) * usual
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - per_request
-    line = np.polyfit(sizes, [median(found) for found in ratios.values()], 1)
+    line = straight(sizes, [median(found) for found in ratios.values()])
     return Calibration(
         curves={
             ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
@@ -112,3 +112,20 @@ def calibrate(device: torch.device) -> Calibration:
         },
         reference_seconds=usual, drift=max(references) / min(references), contention=share,
         date=now())
+
+
+def straight(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float]:
+    """Return slope and start of the straight line nearest to some times, neither of them below 0.
+
+    On a machine whose speed wanders a full batch may have taken less than a single picture did.
+
+    Args:
+        sizes: pictures in a batch.
+        times: of a batch of each size, above 0 in any unit.
+    """
+    slope, start = np.polyfit(sizes, times, 1)
+    if slope < 0:
+        return 0.0, float(np.mean(times))
+    if start < 0:
+        return float(np.dot(sizes, times) / np.dot(sizes, sizes)), 0.0
+    return float(slope), float(start)
