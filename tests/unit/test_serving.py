@@ -450,7 +450,7 @@ def test_open_files_leave_so_many_connections(monkeypatch):
         assert open_files.allow_connections(900) == connections
 
 
-@pytest.mark.parametrize("times", [(3.0, 2.0, 2.5, 1.0), (0.1, 2.0, 5.0, 9.0), (1.0, 1.2, 1.5, 1.6), (1.0, 1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("times", [(3.0, 2.0, 2.5, 1.0), (0.1, 2.0, 5.0, 9.0), (1.0, 1.2, 1.5, 1.6), (1.0,) * 4])
 def test_a_batch_takes_time_whatever_disturbed_its_calibration(times):
     sizes = (1, 3, 6, 8)
     slope, start = serving.straight(sizes, times)
