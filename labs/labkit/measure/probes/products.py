@@ -22,8 +22,7 @@ KEYS = tuple((name,) for name in FORMATS)
 SIDES = {"cpu": (16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048),
          "mps": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096),
          "cuda": (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)}
-LONGEST = 0.1  # seconds: a format whose next larger product would take longer is measured no further (a quarter at
-# quick effort)
+LONGEST = 0.1  # seconds (quick: a quarter): a format whose next larger product takes longer is measured no further
 _REFERENCE = 128  # side of the fp32 product that tells how fast the machine runs at the moment
 _DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16,
            "fp16": torch.float16, "fp8": torch.float8_e4m3fn, "int8": torch.int8}
