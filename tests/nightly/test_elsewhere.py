@@ -19,6 +19,7 @@ from release_server import ADDRESS, ROOT, serving_release
 
 from labkit import effort
 from labkit.labs.lab import labs
+from labkit.netem import hosts
 from labkit.netem.tunnel import CLOUD
 
 # Colab's front end and kernel of years ago, by its own list (github.com/googlecolab/backend-info, pip-freeze.txt), and
@@ -26,8 +27,8 @@ from labkit.netem.tunnel import CLOUD
 THERE = ("ipykernel==6.17.1", "ipython==7.34.0", "ipywidgets==7.7.1", "matplotlib==3.10.0", "numpy==2.0.2",
          "pandas==2.2.2", "pillow==11.3.0", "psutil==5.9.5", "pyarrow==18.1.0", "pydantic==2.11.10",
          "setuptools==80.9.0")
-# An emulated link's far end is on this computer too, in a network of its own.
-HERE = {"127.0.0.1", "::1", "localhost", "", CLOUD}
+# The ends of emulated links are on this computer too, in networks of their own.
+HERE = {"127.0.0.1", "::1", "localhost", "", CLOUD, *map(hosts.address, range(4))}
 # Writes down whom any Python of a lab but pip calls.
 LISTENER = """
 import sys
