@@ -10,8 +10,8 @@ import labkit
 
 PACKAGE = Path(labkit.__file__).parent
 LAYERS = [  # from the bottom
-    {"units", "inputs", "cache", "progress", "palette", "data", "effort", "stats", "display", "experiment",
-     "expectation", "control_groups", "host", "session", "spreadsheet"},
+    {"units", "inputs", "cache", "progress", "palette", "data", "effort", "stats", "least_squares", "display",
+     "experiment", "expectation", "control_groups", "host", "session", "spreadsheet"},
     {"specs"},
     {"predict", "timing"},
     {"plan"},

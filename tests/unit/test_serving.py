@@ -21,8 +21,8 @@ from labkit.experiment import Comparison, Outcome, Row, Unavailable
 from labkit.labs.serving_under_load import checks as check
 from labkit.labs.serving_under_load import experiments as lab
 from labkit.labs.serving_under_load import figures, tables, testbed
+from labkit.least_squares import two_costs
 from labkit.measure import open_loop
-from labkit.measure.probes import serving
 from labkit.models.networks.dense import DenseCats, DenseNet
 from labkit.predict import queueing
 from labkit.serving import open_files, ray_app
@@ -453,7 +453,7 @@ def test_open_files_leave_so_many_connections(monkeypatch):
 @pytest.mark.parametrize("times", [(3.0, 2.0, 2.5, 1.0), (0.1, 2.0, 5.0, 9.0), (1.0, 1.2, 1.5, 1.6), (1.0,) * 4])
 def test_a_batch_takes_time_whatever_disturbed_its_calibration(times):
     sizes = (1, 3, 6, 8)
-    slope, start = serving.straight(sizes, times)
+    start, slope = two_costs([(1, size) for size in sizes], times)
     assert slope >= 0 and start >= 0 and slope + start > 0
     assert start + 8 * slope >= start + slope
 

@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 
-import numpy as np
-
 from labkit.inputs import whole
+from labkit.least_squares import two_costs
 from labkit.predict import links
 from labkit.specs.calibration import CostCurve
 
@@ -120,13 +119,9 @@ def fit(points: Iterable[tuple[int, float, float]]) -> Link:
         raise ValueError("Latency and bandwidth need all-reduces of two different sizes or more.")
     if not all(0 < seconds < math.inf for _, _, seconds in points):
         raise ValueError("An all-reduce takes a time above 0 s.")
-    shares = np.array([[rounds(n) / seconds, traffic(size, n) / seconds] for n, size, seconds in points])
-    latency, inverse = np.linalg.lstsq(shares, np.ones(len(points)), rcond=None)[0]
-    if latency < 0:
-        latency, inverse = 0.0, shares[:, 1].sum() / (shares[:, 1] ** 2).sum()
-    elif inverse <= 0:
-        latency, inverse = shares[:, 0].sum() / (shares[:, 0] ** 2).sum(), 0.0
-    return Link(float(latency), float(1 / inverse) if inverse else math.inf)
+    latency, inverse = two_costs([(rounds(n) / seconds, traffic(size, n) / seconds) for n, size, seconds in points],
+                                 [1.0] * len(points))
+    return Link(latency, 1 / inverse if inverse else math.inf)
 
 
 def _size(size: float) -> None:

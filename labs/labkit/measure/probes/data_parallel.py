@@ -221,9 +221,9 @@ def _steps(timed, there, how) -> dict[Key, CostCurve]:
         for width in widths:
             report(0.1 if how == "alone" else 0.4, f"Calibrating: steps of {name}, {width} wide, {how}")
             flop = network.training_flop(layers(name, width))
-            batches = [batch for batch in BATCHES if batch * flop <= LARGEST]
-            some = effort.pick(quick=batches[:3:2], usual=batches, long=batches)
-            found[how, name, width] = timed.curve(some, lambda batch, name=name, width=width: sampler(
+            fitting = [batch for batch in BATCHES if batch * flop <= LARGEST]
+            batches = effort.pick(quick=fitting[:3:2], usual=fitting, long=fitting)
+            found[how, name, width] = timed.curve(batches, lambda batch, name=name, width=width: sampler(
                 there, job(name, width, batch), exchange=False, alone=how == "alone"))
     return found
 

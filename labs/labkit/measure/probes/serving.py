@@ -9,7 +9,7 @@ both. No probe lets requests come at random, which is left to the prediction.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from labkit import effort, session
+from labkit.least_squares import two_costs
 from labkit.measure import open_loop
 from labkit.models.networks.dense import DenseCats
 from labkit.progress import report
@@ -100,10 +101,10 @@ def calibrate(device: torch.device) -> Calibration:
     usual = median(references)
     per_request = median(spending) * usual
     rest = steady.seconds - steady.waited - steady.computed - steady.handed - per_request
-    line = straight(sizes, [median(found) for found in ratios.values()])
+    start, each_more = two_costs([(1, size) for size in sizes], [median(found) for found in ratios.values()])
     return Calibration(
         curves={
-            ("computing",): [[size, float(np.polyval(line, size)) * usual] for size in SIZES],
+            ("computing",): [[size, (start + each_more * size) * usual] for size in SIZES],
             ("spread",): [[100 * share, ratio * usual]
                        for share, ratio in zip(_SHARES, np.median(spreads, 0).tolist(), strict=True)],
             ("per request",): [[1, per_request]],
@@ -112,20 +113,3 @@ def calibrate(device: torch.device) -> Calibration:
         },
         reference_seconds=usual, drift=max(references) / min(references), contention=share,
         date=now())
-
-
-def straight(sizes: Sequence[float], times: Sequence[float]) -> tuple[float, float]:
-    """Return slope and start of the straight line nearest to some times, neither of them below 0.
-
-    On a machine whose speed wanders a full batch may have taken less than a single picture did.
-
-    Args:
-        sizes: pictures in a batch.
-        times: of a batch of each size, above 0 in any unit.
-    """
-    slope, start = np.polyfit(sizes, times, 1)
-    if slope < 0:
-        return 0.0, float(np.mean(times))
-    if start < 0:
-        return float(np.dot(sizes, times) / np.dot(sizes, sizes)), 0.0
-    return float(slope), float(start)
